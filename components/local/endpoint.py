@@ -1,0 +1,105 @@
+"""A model's endpoint on this machine: server processes for each release, and the route that splits traffic over them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+
+from components.environment import Model
+from components.local.cluster import Process, ProcessArgs
+from components.local.gateway import Gateway, Route
+from components.release import Release
+from components.traffic import Share, shares
+
+_ACCESS_LOG_SAMPLE = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointArgs:
+    """Where an endpoint's parts go."""
+
+    root: Path
+    """The checkout: the model server is the package ``serving`` in it."""
+    run: Path
+    registry: str
+    """The tracking URI at which the model's versions are looked up."""
+    gateway: Gateway
+
+
+class Endpoint(pulumi.ComponentResource):
+    """One model behind the gateway.
+
+    A release's processes are named after its version, not after its role: a canary that becomes stable keeps running.
+    The route depends on every process, so a release is ready before it gets traffic and has lost it before it is stopped.
+    """
+
+    outputs: pulumi.Output[dict[str, Any]]
+    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
+
+    def __init__(self, model: Model, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("delivery:local:Endpoint", model.name, None, opts)
+        self._model, self._args = model, args
+        split = shares(model)
+        releases = [self._release(share) for share in split]
+        backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
+        Route(model.name, args.gateway, model.name, backends, pulumi.ResourceOptions(parent=self))
+        self.outputs = pulumi.Output.from_input(
+            {
+                "url": f"{args.gateway.url}/{model.name}",
+                "releases": [
+                    {"version": s.version, "digest": r.digest, "weight": s.weight, "shadow": s.shadow}
+                    for s, r in zip(split, releases, strict=True)
+                ],
+            }
+        )
+        self.register_outputs({"endpoint": self.outputs})
+
+    def _release(self, share: Share) -> Release:
+        name = f"{self._model.name}-v{share.version}"
+        return Release(
+            name, self._model.name, share.version, self._args.registry, pulumi.ResourceOptions(parent=self)
+        )
+
+    def _backend(self, share: Share, release: Release) -> dict[str, Any]:
+        name = f"{self._model.name}-v{share.version}"
+        processes = [
+            Process(
+                f"{name}-{replica}",
+                self._server(name, share, release, replica),
+                pulumi.ResourceOptions(parent=self),
+            )
+            for replica in range(self._model.replicas)
+        ]
+        return {
+            "version": share.version,
+            "weight": share.weight,
+            "shadow": share.shadow,
+            "addresses": [process.address for process in processes],
+        }
+
+    def _server(self, name: str, share: Share, release: Release, replica: int) -> ProcessArgs:
+        run, model = self._args.run, self._model
+        command: Sequence[pulumi.Input[str]] = [
+            *(sys.executable, "-m", "serving", "--model", model.name, "--version", str(share.version)),
+            *("--artifact", release.artifact, "--digest", release.digest, "--port", "{port}"),
+            *("--access-log", str(run / "logs" / f"{name}-{replica}.requests.jsonl")),
+            *("--sample", str(_ACCESS_LOG_SAMPLE)),
+        ]
+        return ProcessArgs(
+            folder=run,
+            command=command,
+            ready="/v2/health/ready",
+            environment={"PYTHONPATH": str(self._args.root)},
+            source=self._args.root / "serving",
+            scrape={
+                "job": "models",
+                "model": model.name,
+                "version": str(share.version),
+                "__metrics_path__": "/metrics",
+            },
+        )

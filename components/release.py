@@ -1,0 +1,30 @@
+"""A release: a model version of the registry, pinned in the stack's state."""
+
+from __future__ import annotations
+
+import pulumi
+
+
+class Release(pulumi.CustomResource):
+    """A model version as it was when it was first declared, resolved from the registry at plan time.
+
+    The digest stays pinned for as long as the release is declared; a version that changes under it stops the plan.
+    The registry is only asked: nothing is created in it, nothing is removed from it.
+    """
+
+    digest: pulumi.Output[str]
+    """``sha256:…`` over the artifact's files; known in a preview."""
+    artifact: pulumi.Output[str]
+    """The folder that holds the artifact."""
+    run: pulumi.Output[str]
+    """The MLflow run that trained it, empty where the registry knows none."""
+
+    def __init__(
+        self, name: str, model: str, version: int, registry: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``."""
+        outputs = dict.fromkeys(
+            ("digest", "artifact", "flavor", "signature", "metrics", "run", "data", "commit"), None
+        )
+        inputs = {"model": model, "version": version, "registry": registry}
+        super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

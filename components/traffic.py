@@ -1,0 +1,30 @@
+"""Who gets which share of a model's requests. Pure: a model in, shares out, the same on every runtime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from components.environment import Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """One release's part in the traffic: ``weight`` percent of the requests, or a copy of every one as ``shadow``."""
+
+    version: int
+    weight: int
+    shadow: bool = False
+
+
+def shares(model: Model) -> tuple[Share, ...]:
+    """A model's releases with their shares, the stable one first. Weights sum to 100; a shadow's is 0.
+
+    A canary of weight 0 or 100 keeps its partner running at the rest: that is what blue-green switches between.
+    """
+    canary = model.canary
+    if canary is None:
+        return (Share(version=model.stable.version, weight=100),)
+    return (
+        Share(version=model.stable.version, weight=100 - canary.weight),
+        Share(version=canary.version, weight=canary.weight, shadow=canary.shadow),
+    )

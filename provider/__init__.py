@@ -1,0 +1,1 @@
+"""The project's own Pulumi provider: releases pinned from the registry, local processes, and gateway routes."""

@@ -1,0 +1,153 @@
+"""Envoy's dynamic configuration for a set of model routes. Pure: routes in, the cluster and route files' contents out.
+
+A route is the ``delivery:local:Route`` inputs: ``model`` and ``backends``, each ``{version, weight, shadow, addresses}``.
+Field names are those of Envoy's v3 API (envoyproxy.io, api-v3).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from provider.resource import Properties
+
+ROUTE_TABLE = "models"
+_TYPE = "type.googleapis.com/envoy.config"
+_ROUTE_TIMEOUT = "60s"
+
+
+def cluster_name(model: str, version: int) -> str:
+    """The cluster of one release."""
+    return f"{model}-v{version}"
+
+
+def clusters(routes: Iterable[Properties]) -> list[Properties]:
+    """One cluster a release, checked for readiness every second and losing a broken replica after its first failures."""
+    found: dict[str, Properties] = {}
+    for route in routes:
+        for backend in route["backends"]:
+            name = cluster_name(route["model"], backend["version"])
+            found[name] = _cluster(name, backend["addresses"])
+    return [found[name] for name in sorted(found)]
+
+
+def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) -> Properties:
+    """The route table: the gateway's own entries, then every model: ``/MODEL/…`` goes to the model's releases by weight, with the prefix taken off.
+
+    A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release whatever its weight, so
+    a release at weight 0 can be tried before anyone meets it.
+    """
+    entries = list(own)
+    for route in sorted(routes, key=lambda r: str(r["model"])):
+        entries += [_pinned(route["model"], b) for b in route["backends"]]
+        entries.append(_weighted(route["model"], route["backends"]))
+    return {
+        "@type": f"{_TYPE}.route.v3.RouteConfiguration",
+        "name": ROUTE_TABLE,
+        "virtual_hosts": [{"name": "models", "domains": ["*"], "routes": entries}],
+    }
+
+
+def discovery_response(resources: list[Properties]) -> tuple[str, str]:
+    """A file for Envoy's filesystem subscription, and its version: a digest of what it says."""
+    version = hashlib.sha256(json.dumps(resources, sort_keys=True).encode()).hexdigest()[:16]
+    return json.dumps({"version_info": version, "resources": resources}, indent=1), version
+
+
+def _cluster(name: str, addresses: list[str]) -> Properties:
+    endpoints: list[Properties] = []
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        endpoints.append(
+            {"endpoint": {"address": {"socket_address": {"address": host, "port_value": int(port)}}}}
+        )
+    return {
+        "@type": f"{_TYPE}.cluster.v3.Cluster",
+        "name": name,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+        "health_checks": [
+            {
+                "timeout": "1s",
+                "interval": "1s",
+                "no_traffic_interval": "1s",
+                "unhealthy_threshold": 1,
+                "healthy_threshold": 1,
+                "http_health_check": {"path": "/v2/health/ready"},
+            }
+        ],
+        "outlier_detection": {
+            "consecutive_gateway_failure": 1,
+            "enforcing_consecutive_gateway_failure": 100,
+            "split_external_local_origin_errors": True,
+            "consecutive_local_origin_failure": 1,
+            "interval": "1s",
+            "base_ejection_time": "1s",
+            "max_ejection_percent": 100,
+        },
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0.0 if len(addresses) > 1 else 50.0}},
+        "circuit_breakers": {
+            "thresholds": [
+                {
+                    "max_connections": 4096,
+                    "max_pending_requests": 4096,
+                    "max_requests": 4096,
+                    "max_retries": 64,
+                }
+            ]
+        },
+    }
+
+
+def _weighted(model: str, backends: list[Properties]) -> Properties:
+    shares = [
+        {"name": cluster_name(model, b["version"]), "weight": b["weight"]}
+        for b in backends
+        if not b["shadow"]
+    ]
+    mirrors = [
+        {
+            "cluster": cluster_name(model, b["version"]),
+            "runtime_fraction": {"default_value": {"numerator": 100}},
+        }
+        for b in backends
+        if b["shadow"]
+    ]
+    action = _action(f"/{model}/")
+    action["weighted_clusters"] = {"clusters": shares}
+    if mirrors:
+        action["request_mirror_policies"] = mirrors
+    return {"match": {"prefix": f"/{model}/"}, "route": action}
+
+
+def _pinned(model: str, backend: Properties) -> Properties:
+    path = f"/{model}/v2/models/{model}/versions/{backend['version']}"
+    action = _action(f"/{model}/")
+    action["cluster"] = cluster_name(model, backend["version"])
+    return {"match": {"safe_regex": {"regex": f"{re.escape(path)}(/.*)?"}}, "route": action}
+
+
+def _action(prefix: str) -> dict[str, Any]:
+    return {
+        "regex_rewrite": {"pattern": {"regex": f"^{re.escape(prefix)}"}, "substitution": "/"},
+        "timeout": _ROUTE_TIMEOUT,
+        # A prediction changes nothing, so a replica that dies or drains under a request may be asked again elsewhere.
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream,reset,gateway-error",
+            "num_retries": 3,
+            "retry_host_predicate": [
+                {
+                    "name": "envoy.retry_host_predicates.previous_hosts",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
+                    },
+                }
+            ],
+            "host_selection_retry_max_attempts": 5,
+        },
+    }
