@@ -1,0 +1,1 @@
+"""What happens to a model before it is served: training, evaluation, registration."""

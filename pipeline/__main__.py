@@ -1,0 +1,154 @@
+"""`python -m pipeline train`: train the example model and register its versions."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pipeline import data as datasets
+from pipeline import quiet as quiet
+from pipeline import training
+from pipeline.card import card
+from pipeline.provenance import Commit, commit, training_digest
+from pipeline.registering import Facts, Registered, Registry, RegistryError, default_tracking_uri
+from serving.artifact import ArtifactError
+
+ROOT = Path(__file__).resolve().parent.parent
+MODEL = "tumour"
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code. A user's mistake is one line on stderr, and 1."""
+    parser = argparse.ArgumentParser(prog="python -m pipeline", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    train = commands.add_parser("train", help=f"train two versions of the model {MODEL} and register them")
+    train.add_argument(
+        "--tracking-uri",
+        default=default_tracking_uri(ROOT),
+        help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the registry in .delivery/",
+    )
+    train.add_argument(
+        "--artifacts", type=Path, help="folder for artifacts; default: beside a local database"
+    )
+    train.add_argument("--owner", help="who answers for the model")
+    arguments = parser.parse_args(words)
+    try:
+        train_all(arguments.tracking_uri, arguments.artifacts, arguments.owner)
+    except (RegistryError, ArtifactError, training.TrainingError) as error:
+        return _failed(str(error))
+    except KeyboardInterrupt:
+        return _failed("interrupted; the next run continues")
+    except Exception as error:
+        if not _is_of_the_registry(error):
+            raise
+        reason = str(error).strip().splitlines()[0]
+        return _failed(f"the registry at {arguments.tracking_uri} failed: {reason}")
+    return 0
+
+
+def train_all(tracking_uri: str, artifacts: Path | None, owner: str | None) -> list[Registered]:
+    """Train and register every version that isn't in the registry yet."""
+    with step("reading the data"):
+        data = datasets.load()
+    here = commit(ROOT)
+    registered: list[Registered] = []
+    with opened(tracking_uri, artifacts) as registry:
+        for recipe in training.RECIPES:
+            sources = [Path(datasets.__file__), Path(training.__file__)]
+            digest = training_digest(recipe.name, data.digest, sources)
+            with step(f"looking for {MODEL} by {recipe.name}"):
+                found = registry.find(MODEL, digest)
+            registered.append(found or _train_one(registry, recipe, data, digest, here, owner))
+            _tell(registered[-1])
+    return registered
+
+
+def _train_one(
+    registry: Registry,
+    recipe: training.Recipe,
+    data: datasets.Dataset,
+    digest: str,
+    here: Commit,
+    owner: str | None,
+) -> Registered:
+    with step(f"training {recipe.name} on {len(data.train_y)} rows, judging it by {len(data.test_y)}"):
+        trained = training.train(recipe, data)
+    print("    " + ", ".join(f"{name} {value:.4f}" for name, value in trained.metrics.items()))
+    with tempfile.TemporaryDirectory(prefix="train-") as temporary:
+        folder = Path(temporary) / "model"
+        with step("writing the model folder"):
+            from pipeline import model_folder
+
+            model_folder.save(
+                trained.model,
+                recipe.flavour,
+                folder,
+                features=data.features,
+                example=data.test_x[:2],
+                reference=trained.reference,
+            )
+        facts = Facts(
+            training_digest=digest,
+            data_name=data.name,
+            data_digest=data.digest,
+            data_source=data.source,
+            git_commit=here.commit,
+            git_dirty=here.dirty,
+            owner=owner,
+            parameters={"recipe": recipe.name, **recipe.parameters},
+            metrics=trained.metrics,
+            card=card(MODEL, trained, data),
+        )
+        with step("registering"):
+            return registry.register(folder, MODEL, facts)
+
+
+@contextmanager
+def opened(tracking_uri: str, artifacts: Path | None) -> Iterator[Registry]:
+    """Open the registry, with a line of progress: the first time takes seconds, for its tables are made."""
+    opening = Registry.open(tracking_uri, artifacts)
+    with step("opening the registry"):
+        registry = opening.__enter__()
+    try:
+        yield registry
+    finally:
+        opening.__exit__(None, None, None)
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Print what is being done, and when it is done the seconds it took."""
+    print(f"  {what} …", end="", flush=True)
+    start = time.monotonic()
+    try:
+        yield
+    except BaseException:
+        print()
+        raise
+    print(f" {time.monotonic() - start:.1f} s", flush=True)
+
+
+def _tell(registered: Registered) -> None:
+    states = {"new": "registered", "found": "already registered", "completed": "registration completed"}
+    print(
+        f"{registered.name} version {registered.version}: {states[registered.state]}, {registered.digest[:19]}"
+    )
+
+
+def _failed(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+def _is_of_the_registry(error: Any) -> bool:
+    """Say whether an error is MLflow's, its database's or the system's, rather than a mistake of this program."""
+    origin = type(error).__module__.partition(".")[0]
+    return isinstance(error, OSError) or origin in {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())
