@@ -72,7 +72,8 @@ class Children:
         with self._lock:
             running = list(self._running)
         stoppers = [
-            threading.Thread(target=self.stop, args=(process,), kwargs={"how": signal.SIGINT}) for process in running
+            threading.Thread(target=self.stop, args=(process,), kwargs={"how": signal.SIGINT})
+            for process in running
         ]
         for stopper in stoppers:
             stopper.start()

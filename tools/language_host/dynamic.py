@@ -14,7 +14,10 @@ from tools.language_host.pythons import OptionError, python_of
 def main() -> int:
     options = {
         name: os.environ[variable]
-        for name, variable in (("virtualenv", "PULUMI_RUNTIME_VIRTUALENV"), ("toolchain", "PULUMI_RUNTIME_TOOLCHAIN"))
+        for name, variable in (
+            ("virtualenv", "PULUMI_RUNTIME_VIRTUALENV"),
+            ("toolchain", "PULUMI_RUNTIME_TOOLCHAIN"),
+        )
         if os.environ.get(variable)
     }
     try:

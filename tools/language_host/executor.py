@@ -116,7 +116,17 @@ def _end_with_the_host() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="pulumi-language-python-exec")
-    for name in ("monitor", "engine", "project", "stack", "organization", "root_directory", "pwd", "dry_run", "parallel"):
+    for name in (
+        "monitor",
+        "engine",
+        "project",
+        "stack",
+        "organization",
+        "root_directory",
+        "pwd",
+        "dry_run",
+        "parallel",
+    ):
         parser.add_argument(f"--{name}", default="")
     parser.add_argument("program")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)

@@ -61,7 +61,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
 
     def About(self, request: language_pb2.AboutRequest, context: Context):  # noqa: N802
         python = _python(request.info, context)
-        version = subprocess.run([python.executable, "--version"], capture_output=True, text=True, check=False)
+        version = subprocess.run(
+            [python.executable, "--version"], capture_output=True, text=True, check=False
+        )
         return language_pb2.AboutResponse(
             executable=str(python.executable),
             version=version.stdout.removeprefix("Python ").strip(),
@@ -89,7 +91,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             for stream, data in running.output(process):
                 yield language_pb2.InstallDependenciesResponse(**{stream: data})
             if self._children.wait(process) != 0:
-                context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"`{' '.join(command)}` failed in {folder}")
+                context.abort(
+                    grpc.StatusCode.FAILED_PRECONDITION, f"`{' '.join(command)}` failed in {folder}"
+                )
 
     def Run(self, request: language_pb2.RunRequest, context: Context):  # noqa: N802
         options = _options(request.info)
@@ -130,7 +134,9 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         except OptionError as error:
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
             return
-        env = python.environment(dict(entry.split("=", 1) for entry in request.env if "=" in entry) or os.environ)
+        env = python.environment(
+            dict(entry.split("=", 1) for entry in request.env if "=" in entry) or os.environ
+        )
         if request.kind == "analyzer":
             yield from running.policy_pack(self._children, request, python, env, context)
         else:

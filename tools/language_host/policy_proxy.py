@@ -34,12 +34,16 @@ class PolicyProxy(grpc.GenericRpcHandler):
         self.port = self._server.add_insecure_port("127.0.0.1:0")
         self._server.start()
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+    def service(
+        self, handler_call_details: grpc.HandlerCallDetails
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         method: str = handler_call_details.method
         if not method.startswith(SERVICE):
             return None
         own: dict[str, Handler] = {"Handshake": self._handshake, "ConfigureStack": self._configure_stack}
-        return grpc.unary_unary_rpc_method_handler(own.get(method.removeprefix(SERVICE), self._pass_on(method)))
+        return grpc.unary_unary_rpc_method_handler(
+            own.get(method.removeprefix(SERVICE), self._pass_on(method))
+        )
 
     def configuration(self) -> Configuration | None:
         """Waits for the stack's configuration. None: the engine asks something else first, and has no stack."""

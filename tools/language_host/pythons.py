@@ -66,7 +66,9 @@ def python_of(root: Path, options: Mapping[str, object]) -> Python:
         return Python(Path(found), None)
     executable = venv / "bin" / "python"
     if not executable.exists():
-        raise OptionError(f"there is no virtual environment in {venv}. Run `pulumi install`, or `uv sync`, in {root}.")
+        raise OptionError(
+            f"there is no virtual environment in {venv}. Run `pulumi install`, or `uv sync`, in {root}."
+        )
     return Python(executable, venv)
 
 

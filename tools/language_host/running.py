@@ -131,4 +131,3 @@ def _policy_environment(configuration: analyzer_pb2.AnalyzerStackConfigureReques
 
 def _exit_code(code: int) -> language_pb2.RunPluginResponse:
     return language_pb2.RunPluginResponse(exitcode=code)
-

@@ -1,0 +1,157 @@
+"""Run Pulumi with this checkout's toolchain and environment; for the stack `local`, with its own state as well.
+
+    ./pulumiw ARGUMENTS OF pulumi
+
+Pulumi replaces this process, so signals, exit codes and the terminal are its own. It works in the checkout,
+wherever it was called from. With any stack but `local` it leaves login, state and passphrase to the user.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+# Run as a file, so that the working directory isn't searched for modules.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from tools import environment, errors, locks, toolchain
+from tools.local import STACK, LocalStack
+from tools.paths import DELIVERY, ROOT, VENV, make_folder
+from tools.toolchain import Tool
+
+NO_STACK = (
+    "login",
+    "logout",
+    "whoami",
+    "version",
+    "help",
+    "plugin",
+    "completion",
+    "gen-completion",
+    "org",
+    "new",
+)
+"""Commands that concern no stack: they run as the user's own Pulumi would."""
+
+VALUE_FLAGS = ("-s", "--stack", "-C", "--cwd", "--color", "--verbose", "-v", "--tracing", "--config-file")
+"""Flags that may stand before the command and take their value from the next word."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command line asks for, as far as the wrapper needs to know it."""
+
+    command: str
+    subcommand: str
+    stack: str | None
+    """The stack it names; None when it names none."""
+    cwd: str | None
+
+
+def read(arguments: Sequence[str]) -> Call:
+    """Reads a command line of Pulumi: its command, and the stack and working directory that it names."""
+    words: list[str] = []
+    named: dict[str, str] = {}
+    rest = iter(arguments)
+    for word in rest:
+        if word == "--":
+            break
+        flag, equals, value = word.partition("=")
+        if word.startswith("-"):
+            if not word.startswith("--") and len(word) > 2 and word[:2] in ("-s", "-C"):
+                flag, equals, value = word[:2], "=", word[2:].removeprefix("=")
+            if flag in VALUE_FLAGS and not equals:
+                value = next(rest, "")
+            named[flag] = value
+        else:
+            words.append(word)
+    command, subcommand, operand = [*words, "", "", ""][:3]
+    stack = named.get("--stack", named.get("-s"))
+    if stack is None and command == "stack" and subcommand in ("select", "init", "rm") and operand:
+        stack = operand
+    return Call(command, subcommand, stack, named.get("--cwd", named.get("-C")))
+
+
+def is_local(call: Call, env: dict[str, str], selected: str | None) -> bool:
+    """Whether a command is for the stack `local` of this checkout.
+
+    It is when it names that stack; and when it names none and nobody has chosen another: by PULUMI_STACK, by
+    PULUMI_BACKEND_URL, or by `./pulumiw stack select`.
+    """
+    if call.command in NO_STACK or not call.command:
+        return False
+    if call.cwd is not None and Path(call.cwd).resolve() != ROOT:
+        return False
+    stack = call.stack or env.get("PULUMI_STACK") or selected
+    if stack is not None:
+        return stack.rsplit("/", 1)[-1] == STACK and "PULUMI_BACKEND_URL" not in env
+    return "PULUMI_BACKEND_URL" not in env
+
+
+def child_environment(tool: Tool, env: dict[str, str]) -> dict[str, str]:
+    """The environment Pulumi runs in: our Python first, then the CLI with the language host that lies beside it."""
+    # Resolved, as the CLI resolves its own place: it warns of a language host that seems to be another one.
+    folder = str(tool.folder.resolve())
+    path = [str(VENV / "bin"), folder, *env.get("PATH", "").split(os.pathsep)]
+    return {
+        **env,
+        "PATH": os.pathsep.join(dict.fromkeys(path)),
+        "VIRTUAL_ENV": str(VENV),
+        "PULUMI_SKIP_UPDATE_CHECK": "true",
+    }
+
+
+def main() -> int:
+    """Prepares what is missing, then becomes Pulumi. Returns only when that isn't possible."""
+    arguments = sys.argv[1:]
+    call = read(arguments)
+    selection = DELIVERY / "stack"
+    selected = selection.read_text().strip() if selection.exists() else None
+    local = is_local(call, dict(os.environ), selected)
+    environment.ensure()
+    tool = toolchain.pulumi()
+    env = child_environment(tool, dict(os.environ))
+    if call.command == "stack" and call.subcommand == "select" and call.stack:
+        _remember(selection, call.stack)
+    extra: list[str] = []
+    if local:
+        stack = LocalStack(ROOT)
+        env.pop("PULUMI_CONFIG_PASSPHRASE", None)
+        env |= stack.environment()
+        stack.prepare(tool.executable, env)
+        for lock in locks.remove_stale(stack.state):
+            _note(f"removed the lock of a Pulumi that was killed (process {lock.pid}, {lock.file.name})")
+        if call.command in ("up", "update"):
+            for name in stack.forget_interrupted_creates():
+                _note(f"{name} was being created when Pulumi was killed; it is created again")
+        extra = stack.config_arguments(call.command, arguments)
+    if call.cwd is None:
+        os.chdir(ROOT)
+    sys.stderr.flush()
+    os.execve(tool.executable, ["pulumi", *_with(arguments, extra)], env)
+
+
+def _with(arguments: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """The arguments with further flags, before a `--` if there is one."""
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    return [*arguments[:at], *extra, *arguments[at:]]
+
+
+def _remember(selection: Path, stack: str) -> None:
+    make_folder(selection.parent)
+    if stack == STACK:
+        selection.unlink(missing_ok=True)
+    else:
+        selection.write_text(stack)
+
+
+def _note(text: str) -> None:
+    sys.stderr.write(f"pulumiw: {text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main))

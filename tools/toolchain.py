@@ -1,0 +1,262 @@
+"""Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`.
+
+For each, in this order: one that is installed and not too old; the one this checkout already has; the official
+download; a build from Go source. What is made here is kept in `.delivery/toolchain/<name>-<version>/`, and
+`.delivery/toolchain/bin/` has a link to whatever was chosen.
+
+    python3 -m tools.toolchain [pulumi] [prometheus]    finds or makes them, prints where they are
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import download, errors, gobuild, versions
+from tools.errors import ToolError
+from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
+from tools.versions import Version
+
+SOURCES = ("installed", "download", "build")
+"""Where a tool may come from. DELIVERY_TOOLCHAIN narrows it: `download,build` ignores what is installed."""
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that is ready to run."""
+
+    name: str
+    version: Version
+    folder: Path
+    """The folder of its executables."""
+    own: bool
+    """Whether the checkout keeps it itself, or it was installed on the machine."""
+
+    @property
+    def executable(self) -> Path:
+        """The program itself."""
+        return self.folder / self.name
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one tool is found and made."""
+
+    name: str
+    version: Version
+    companions: Sequence[str]
+    """Executables that must lie beside the tool for an installation to be complete."""
+    archive: download.Archive | None
+    make: Callable[[Path], None]
+    """Builds the tool from source into a folder."""
+
+
+def pulumi() -> Tool:
+    """The Pulumi CLI, with a Python language host beside it."""
+    version = versions.pulumi()
+    where = download.machine({"amd64": "x64", "arm64": "arm64"})
+    release = f"pulumi-v{versions.show(version)}"
+    archive = where and download.Archive(
+        f"https://get.pulumi.com/releases/sdk/{release}-{where[0]}-{where[1]}.tar.gz",
+        f"https://github.com/pulumi/pulumi/releases/download/v{versions.show(version)}/"
+        f"pulumi-{versions.show(version)}-checksums.txt",
+    )
+
+    def make(folder: Path) -> None:
+        gobuild.build(
+            GO_MODULES / "pulumi",
+            ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
+            folder,
+            usual="4 to 5 minutes on 2 cores",
+            stamp=f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.show(version)}",
+        )
+        # Beside the CLI, where it looks for what it came with. Both places are three folders below the checkout.
+        for host in sorted((LANGUAGE_HOST / "bin").iterdir()):
+            shutil.copy2(host, folder / host.name)
+
+    return find(Recipe("pulumi", version, ["pulumi-language-python"], archive or None, make))
+
+
+def prometheus() -> Tool:
+    """The Prometheus server, with promtool beside it."""
+    version = versions.prometheus()
+    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
+    base = f"https://github.com/prometheus/prometheus/releases/download/v{versions.show(version)}"
+    archive = where and download.Archive(
+        f"{base}/prometheus-{versions.show(version)}.{where[0]}-{where[1]}.tar.gz", f"{base}/sha256sums.txt"
+    )
+
+    def make(folder: Path) -> None:
+        gobuild.build(
+            GO_MODULES / "prometheus",
+            [f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")],
+            folder,
+            usual="3 to 4 minutes on 2 cores",
+            # Discovery of cloud machines is most of its size, and nothing here is found that way.
+            flags=["-tags", "remove_all_sd"],
+            stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",
+        )
+
+    return find(Recipe("prometheus", version, ["promtool"], archive or None, make))
+
+
+def find(recipe: Recipe) -> Tool:
+    """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`. Raises ToolError when neither works."""
+    allowed = _allowed_sources()
+    tool = installed(recipe) if "installed" in allowed else None
+    if tool is None:
+        kept = TOOLCHAIN / f"{recipe.name}-{versions.show(recipe.version)}"
+        tool = Tool(recipe.name, recipe.version, kept, own=True)
+        if not tool.executable.exists():
+            try:
+                with _alone():
+                    if not tool.executable.exists():
+                        _make(recipe, kept, allowed)
+            except OSError as error:
+                raise errors.explain(error, f"Getting {recipe.name} into {TOOLCHAIN}") from error
+    try:
+        _link(tool, [recipe.name, *recipe.companions])
+    except OSError as error:
+        raise errors.explain(error, f"Linking {recipe.name} in {BIN}") from error
+    return tool
+
+
+def installed(recipe: Recipe) -> Tool | None:
+    """The tool as it is installed on PATH, when it is complete and of an accepted version."""
+    found = shutil.which(recipe.name)
+    if found is None:
+        return None
+    executable = Path(found).resolve()
+    if executable.is_relative_to(TOOLCHAIN.resolve()):
+        return None
+    if any(not (executable.parent / companion).exists() for companion in recipe.companions):
+        return None
+    version = _version_of(executable)
+    if version is None or not versions.accepts(recipe.version, version):
+        return None
+    return Tool(recipe.name, version, executable.parent, own=False)
+
+
+def _version_of(executable: Path) -> Version | None:
+    """The version a program says it has. Kept for the next time, since asking takes half a second."""
+    state = executable.stat()
+    key = f"{executable} {state.st_size} {state.st_mtime_ns}"
+    memory = TOOLCHAIN / f"version-of-{executable.name}"
+    if memory.exists():
+        known, _, text = memory.read_text().partition("\n")
+        if known == key:
+            return versions.parse(text)
+    try:
+        answer = subprocess.run(
+            [executable, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        version = versions.parse(answer.stdout + answer.stderr)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    make_folder(TOOLCHAIN)
+    memory.write_text(f"{key}\n{versions.show(version)}")
+    return version
+
+
+def _make(recipe: Recipe, kept: Path, allowed: Sequence[str]) -> None:
+    """Downloads or builds the tool beside its place, and moves it there when it is whole."""
+    for left_over in TOOLCHAIN.glob(f".new-{recipe.name}-*"):
+        shutil.rmtree(left_over)
+    new = make_folder(TOOLCHAIN / f".new-{recipe.name}-{os.getpid()}")
+    try:
+        if not ("download" in allowed and recipe.archive and _download(recipe, recipe.archive, new)):
+            if "build" not in allowed:
+                raise ToolError(
+                    f"{recipe.name} can't be downloaded, and DELIVERY_TOOLCHAIN doesn't allow a build."
+                )
+            recipe.make(new)
+        if kept.exists():
+            shutil.rmtree(kept)
+        new.rename(kept)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _download(recipe: Recipe, archive: download.Archive, new: Path) -> bool:
+    unpacked = download.fetch(archive, new)
+    if unpacked is None:
+        return False
+    # Archives have one folder at their top.
+    executable = next(unpacked.rglob(recipe.name + "*/" + recipe.name), None) or next(
+        unpacked.rglob(recipe.name), None
+    )
+    if executable is None or not executable.is_file():
+        raise ToolError(f"{archive.url} has no {recipe.name} in it.")
+    if executable.parent != new:
+        for entry in list(executable.parent.iterdir()):
+            entry.rename(new / f".moving-{entry.name}")
+        shutil.rmtree(new / executable.relative_to(new).parts[0])
+        for entry in list(new.glob(".moving-*")):
+            entry.rename(new / entry.name.removeprefix(".moving-"))
+    return True
+
+
+def _link(tool: Tool, names: Sequence[str]) -> None:
+    make_folder(BIN)
+    for name in names:
+        target = tool.folder / name
+        link = BIN / name
+        wanted = os.path.relpath(target, BIN) if tool.own else str(target)
+        if link.is_symlink() and os.readlink(link) == wanted:  # noqa: PTH115
+            continue
+        fresh = BIN / f".{name}-{os.getpid()}"
+        fresh.symlink_to(wanted)
+        fresh.replace(link)
+
+
+def _allowed_sources() -> list[str]:
+    text = os.environ.get("DELIVERY_TOOLCHAIN", "")
+    allowed = [word.strip() for word in text.split(",") if word.strip()] or list(SOURCES)
+    unknown = [word for word in allowed if word not in SOURCES]
+    if unknown:
+        raise ToolError(
+            f"DELIVERY_TOOLCHAIN={text}: {unknown[0]!r} isn't known; {', '.join(SOURCES)} are accepted."
+        )
+    return allowed
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Makes one tool at a time: a second command waits for the first and then finds what it made."""
+    make_folder(TOOLCHAIN)
+    with (TOOLCHAIN / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("Another command is getting the toolchain ready; waiting for it\n")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def main() -> int:
+    """The command line: names of tools, all of them when none is given."""
+    makers = {"pulumi": pulumi, "prometheus": prometheus}
+    names = sys.argv[1:] or list(makers)
+    for name in names:
+        if name not in makers:
+            raise ToolError(f"{name!r} is no tool of this checkout; {' and '.join(makers)} are.")
+    for name in names:
+        tool = makers[name]()
+        print(f"{name} {versions.show(tool.version)}: {tool.executable}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main))
