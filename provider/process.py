@@ -91,13 +91,9 @@ class Process:
             changes["folder"] = True
         if changes:
             return Diff(changes)
-        found = _status(state, id)
-        if found in _UP:
+        if (trouble := _trouble(state, id)) is None:
             return Diff()
-        return Diff(
-            {"program": False},
-            remark=f"{context.name} is not running (supervisord says {found}); it will be started again",
-        )
+        return Diff({"program": False}, remark=f"{context.name} {trouble}; it will be repaired")
 
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
         if context.preview:
@@ -122,7 +118,7 @@ class Process:
             if restart or _status(state, id) not in _UP:
                 self._start(id, port, new)
             else:
-                _write_scrape(new, id, port)
+                self._await_ready(id, port, new)
         return _outputs(new, id, port)
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
@@ -146,23 +142,29 @@ class Process:
                 f"supervisord of {folder} is not running; run the same command again to start it"
             )
         daemon.launch(program, _section(program, port, inputs))
+        try:
+            self._await_ready(program, port, inputs)
+        except ProviderError:
+            daemon.remove(program)
+            raise
+
+    def _await_ready(self, program: str, port: int, inputs: Properties) -> None:
+        daemon = Daemon(Path(inputs["folder"]))
         log = daemon.logs / f"{program}.log"
 
         def ready() -> bool:
             if (state := daemon.state(program)) in ("FATAL", "ABSENT"):
                 raise ProviderError(
-                    f"{program} ends right after its start (supervisord says {state}). Its log {log} ends with:\n{tail(log)}"
+                    f"{program} ends right after its start (supervisord says {state}). "
+                    f"Its log {log} ends with:\n{tail(log)}"
                 )
             return _answers(port, inputs["ready"])
 
-        try:
-            if not wait_until(ready, inputs["readySeconds"]):
-                raise ProviderError(
-                    f"{program} was not ready on port {port} within {inputs['readySeconds']} s. Its log {log} ends with:\n{tail(log)}"
-                )
-        except ProviderError:
-            daemon.remove(program)
-            raise
+        if not wait_until(ready, inputs["readySeconds"]):
+            raise ProviderError(
+                f"{program} was not ready on port {port} within {inputs['readySeconds']} s. "
+                f"Its log {log} ends with:\n{tail(log)}"
+            )
         _write_scrape(inputs, program, port)
 
 
@@ -210,6 +212,13 @@ def _own_folder(properties: Properties, program: str) -> Path:
 
 def _status(state: Properties, program: str) -> str:
     return Daemon(Path(state["folder"])).state(program)
+
+
+def _trouble(state: Properties, program: str) -> str | None:
+    found = _status(state, program)
+    if found not in _UP:
+        return f"is not running (supervisord says {found})"
+    return None if _answers(state["port"], state["ready"]) else "does not answer"
 
 
 def _section(program: str, port: int, inputs: Properties) -> str:

@@ -1,0 +1,123 @@
+"""``make up``: bring the local stack up with an example model in it, and say what to try next."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from components.environment import ConfigError, Environment, read
+
+ROOT = Path(__file__).resolve().parents[1]
+_EXAMPLE = "tumour"
+_REQUESTS = 200
+
+
+def main() -> int:
+    """Train and register what is missing, apply ``local``, send some requests. Returns an exit code.
+
+    Every step finds what is there already, so a second run, or one after an interruption, does only the rest.
+    """
+    try:
+        environment = read(ROOT / "Pulumi.local.yaml")
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    _step(1, "train and register the example model (MLflow registry in .delivery/registry)")
+    if code := _run([sys.executable, "-m", "pipeline", "train"]):
+        return code
+    _step(2, "apply Pulumi.local.yaml: MLflow, model servers, Envoy, Prometheus")
+    if code := _run(["./pulumiw", "up", "--stack", "local", "--yes", "--skip-preview"]):
+        return code
+    outputs = _outputs()
+    if outputs is None:
+        return 1
+    _step(3, f"send {_REQUESTS} requests and count which version answered")
+    if _EXAMPLE in outputs["endpoints"] and not _try_out(outputs["endpoints"][_EXAMPLE]):
+        return 1
+    print(farewell(environment, outputs))
+    return 0
+
+
+def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
+    """Where everything is and what to try next, from the stack's outputs."""
+    lines = ["", "Up. Everything listens on 127.0.0.1 only.", ""]
+    lines += [f"  {name:<12} {outputs[key]}" for name, key in _PAGES]
+    for name, endpoint in outputs["endpoints"].items():
+        traffic = ", ".join(
+            f"v{r['version']} {'shadow' if r['shadow'] else str(r['weight']) + ' %'}"
+            for r in endpoint["releases"]
+        )
+        lines.append(f"  {name:<12} {endpoint['url']}   {traffic}")
+    lines += ["", "Try next:"]
+    if _EXAMPLE in outputs["endpoints"]:
+        url = outputs["endpoints"][_EXAMPLE]["url"]
+        lines.append(
+            f"  curl -i {url}/predict -d @examples/{_EXAMPLE}.json     # x-model-version says who answered"
+        )
+    promoted = next((m for m in environment.models if m.canary is not None and not m.canary.shadow), None)
+    if promoted is not None:
+        path = f"model-delivery:models.{promoted.name}.canary.weight"
+        lines.append(f"  ./pulumiw config set --path {path} 50    # or edit Pulumi.local.yaml")
+    lines += [
+        "  ./pulumiw preview                                       # what that changes: one route",
+        "  ./pulumiw up                                            # traffic shifts, nothing restarts",
+        "  git checkout Pulumi.local.yaml && ./pulumiw up          # and back",
+        "  make down                                               # stop all of it",
+    ]
+    return "\n".join(lines)
+
+
+_PAGES = (("gateway", "gatewayUrl"), ("MLflow", "trackingUrl"), ("Prometheus", "prometheusUrl"))
+
+
+def _step(number: int, what: str) -> None:
+    print(f"\n[{number}/3] {what}", flush=True)
+
+
+def _run(command: list[str]) -> int:
+    return subprocess.run(command, cwd=ROOT).returncode
+
+
+def _outputs() -> dict[str, Any] | None:
+    command = ["./pulumiw", "stack", "output", "--stack", "local", "--json"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        print(result.stderr, file=sys.stderr)
+        return None
+    return json.loads(result.stdout)
+
+
+def _try_out(endpoint: dict[str, Any]) -> bool:
+    body = (ROOT / "examples" / f"{_EXAMPLE}.json").read_bytes()
+    answered: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    started = time.monotonic()
+    with httpx.Client(trust_env=False, timeout=10) as client:
+        for _ in range(_REQUESTS):
+            try:
+                response = client.post(f"{endpoint['url']}/predict", content=body)
+            except httpx.HTTPError as error:
+                failed[str(error)] += 1
+                continue
+            if response.status_code == 200:
+                answered[response.headers["x-model-version"]] += 1
+            else:
+                failed[f"status {response.status_code}: {response.text[:200]}"] += 1
+    seconds = time.monotonic() - started
+    for version, count in sorted(answered.items()):
+        print(f"      version {version} answered {count} ({100 * count / _REQUESTS:.0f} %)")
+    for reason, count in failed.most_common(3):
+        print(f"      {count} failed: {reason}", file=sys.stderr)
+    print(f"      {_REQUESTS} requests in {seconds:.1f} s, {sum(failed.values())} failed")
+    return not failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

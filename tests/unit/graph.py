@@ -1,0 +1,129 @@
+"""The graph that a program declares, on Pulumi's mocks: every resource with its inputs, parent, dependencies and options."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc, settings
+from pulumi.runtime.stack import run_pulumi_func
+
+
+@dataclass(frozen=True)
+class Declared:
+    urn: str
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    parent_urn: str
+    needs: frozenset[str]
+    """URNs that it names itself, by option or by value."""
+    protect: bool
+
+    @property
+    def parent(self) -> str:
+        """The parent's name, empty for the stack."""
+        return (
+            "" if self.parent_urn.split("::")[-2].endswith("pulumi:pulumi:Stack") else _name(self.parent_urn)
+        )
+
+
+class Graph:
+    def __init__(self) -> None:
+        self.resources: list[Declared] = []
+
+    def one(self, type: str, name: str) -> Declared:
+        found = [r for r in self.resources if (r.type, r.name) == (type, name)]
+        assert len(found) == 1, (
+            f"{type} {name}: {len(found)} of {sorted((r.type, r.name) for r in self.resources)}"
+        )
+        return found[0]
+
+    def waits_for(self, type: str, name: str) -> set[str]:
+        """Names of all that is done before it and removed after it: a child waits for what its parent waits for."""
+        by_urn = {r.urn: r for r in self.resources}
+        seen: set[str] = set()
+        pending = [self.one(type, name)]
+        while pending:
+            resource = pending.pop()
+            for urn in (resource.needs | {resource.parent_urn}) & by_urn.keys() - seen:
+                seen.add(urn)
+                pending.append(by_urn[urn])
+        return {_name(urn) for urn in seen}
+
+    def counts(self) -> dict[str, int]:
+        return dict(Counter(r.type for r in self.resources))
+
+    def names(self, type: str) -> set[str]:
+        return {r.name for r in self.resources if r.type == type}
+
+
+Outputs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
+
+
+def declare(program: Callable[[], object], outputs: Outputs, preview: bool = False) -> Graph:
+    """Run a program on mocks. ``outputs`` gives what a provider would add to a resource's inputs (type, name, inputs)."""
+    graph = Graph()
+
+    class Recorder(mocks.Mocks):
+        def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
+            raise AssertionError(f"the program calls {args.token}, which no test expects")
+
+        def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+            return f"{args.name}-id", {**args.inputs, **outputs(args.typ, args.name, args.inputs)}
+
+    class Monitor(mocks.MockMonitor):
+        def RegisterResource(self, request: Any) -> Any:  # noqa: N802
+            # The SDK makes a loop on each worker thread and never closes it.
+            loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(loop)
+            try:
+                return self.record(request)
+            finally:
+                asyncio.set_event_loop(None)
+                loop.close()
+
+        def record(self, request: Any) -> Any:
+            if request.type != "pulumi:pulumi:Stack":
+                inputs = rpc.deserialize_properties(request.object)
+                graph.resources.append(
+                    Declared(
+                        urn=self.make_urn(request.parent, request.type, request.name),
+                        type=request.type,
+                        name=request.name,
+                        inputs=inputs,
+                        parent_urn=request.parent,
+                        needs=frozenset(request.dependencies),
+                        protect=request.protect,
+                    )
+                )
+            return super().RegisterResource(request)
+
+    settings.reset_options()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        mocks.set_mocks(Recorder(), "model-delivery", "local", preview, monitor=Monitor(Recorder()))
+
+        async def run() -> None:
+            await run_pulumi_func(program)
+
+        loop.run_until_complete(run())
+    finally:
+        settings.reset_options()
+        loop.close()
+        asyncio.set_event_loop(None)
+    return graph
+
+
+def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:
+    """Collect an output's value while the program runs."""
+    output.apply(into.append)
+
+
+def _name(urn: str) -> str:
+    return urn.split("::")[-1]
