@@ -4,8 +4,8 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from pipeline import data as datasets
 from pipeline import quiet as quiet
 from pipeline import training
 from pipeline.card import card
+from pipeline.local_registry import RegistryError, default_tracking_uri
 from pipeline.provenance import Commit, commit, training_digest
-from pipeline.registering import Facts, Registered, Registry, RegistryError, default_tracking_uri
+from pipeline.registering import Facts, Registered, Registry
 from serving.artifact import ArtifactError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,19 +109,16 @@ def _train_one(
 
 
 @contextmanager
-def opened(tracking_uri: str, artifacts: Path | None) -> Iterator[Registry]:
+def opened(tracking_uri: str, artifacts: Path | None) -> Generator[Registry]:
     """Open the registry, with a line of progress: the first time takes seconds, for its tables are made."""
-    opening = Registry.open(tracking_uri, artifacts)
-    with step("opening the registry"):
-        registry = opening.__enter__()
-    try:
+    with ExitStack() as stack:
+        with step("opening the registry"):
+            registry = stack.enter_context(Registry.open(tracking_uri, artifacts))
         yield registry
-    finally:
-        opening.__exit__(None, None, None)
 
 
 @contextmanager
-def step(what: str) -> Iterator[None]:
+def step(what: str) -> Generator[None]:
     """Print what is being done, and when it is done the seconds it took."""
     print(f"  {what} …", end="", flush=True)
     start = time.monotonic()
@@ -134,9 +132,8 @@ def step(what: str) -> Iterator[None]:
 
 def _tell(registered: Registered) -> None:
     states = {"new": "registered", "found": "already registered", "completed": "registration completed"}
-    print(
-        f"{registered.name} version {registered.version}: {states[registered.state]}, {registered.digest[:19]}"
-    )
+    version = f"{registered.name} version {registered.version}"
+    print(f"{version}: {states[registered.state]}, {registered.digest[:19]}")
 
 
 def _failed(message: str) -> int:
@@ -145,7 +142,7 @@ def _failed(message: str) -> int:
 
 
 def _is_of_the_registry(error: Any) -> bool:
-    """Say whether an error is MLflow's, its database's or the system's, rather than a mistake of this program."""
+    """Say whether an error is MLflow's, its database's or the system's, not a mistake of this program."""
     origin = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError) or origin in {"mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3"}
 

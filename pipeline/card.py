@@ -16,14 +16,14 @@ def card(name: str, trained: Trained, data: Dataset) -> str:
 
 **Answers** for each row of {len(data.features)} measures one label: {classes}.
 
-**Data**: {data.name}, from {data.source}. {len(data.train_y)} rows trained it, {len(data.test_y)} others judged it;
-both have the same share of each class. Digest {data.digest}.
+**Data**: {data.name}, from {data.source}. {len(data.train_y)} rows trained it and {len(data.test_y)} others
+judged it; both have the same share of each class. Digest {data.digest}.
 
 **Measured** on the rows that were held out (label 1 is the positive one):
 {measures}
 
 **Made by** {settings}. Served as {recipe.flavour}.
 
-**Limits**: few rows, one clinic, features computed from images by hand-drawn outlines. `reference.json` in the
-artifact describes the training data; inputs that leave it are outside of what was measured.
+**Limits**: few rows, one clinic, features computed from images by hand-drawn outlines. `reference.json` in
+the artifact describes the training data; inputs that leave it are outside of what was measured.
 """

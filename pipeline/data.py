@@ -1,5 +1,8 @@
 """The data that the example model is trained on: real, and shipped inside scikit-learn."""
 
+# scikit-learn ships no types.
+# pyright: reportUnknownVariableType=false
+
 import hashlib
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,7 +16,7 @@ TEST_SHARE = 0.25
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """A table of numbers with a class for each row, split once into what a model learns from and is judged by."""
+    """A table of numbers with a class for each row, split into what a model learns from and is judged by."""
 
     name: str
     source: str

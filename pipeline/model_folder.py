@@ -1,4 +1,4 @@
-"""The folder of a model as MLflow keeps it: the model, MLmodel with its signature, an example, the reference."""
+"""The folder of a model as MLflow keeps it: the model, its signature, an example, the reference."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -31,24 +31,25 @@ def save(
 ) -> None:
     """Write a model into a folder that doesn't exist yet.
 
-    The signature is one column of doubles for each feature, and one column of whole numbers, `label`. `example` has
-    one or more rows. A scikit-learn model is written by skops, which unlike a pickle runs no code when it is read.
+    The signature is one column of doubles for each feature, and one of whole numbers, `predictions`: the same
+    whatever the flavour, so that a caller doesn't notice a new version. `example` has one or more rows. A
+    scikit-learn model is written by skops, which unlike a pickle runs no code when it is read.
     """
-    import mlflow.onnx
-    import mlflow.sklearn
+    import mlflow.onnx as mlflow_onnx
+    import mlflow.sklearn as mlflow_sklearn
     import pandas
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
 
     signature = ModelSignature(
         inputs=Schema([ColSpec(DataType.double, name) for name in features]),
-        outputs=Schema([ColSpec(DataType.long, "label")]),
+        outputs=Schema([ColSpec(DataType.long, "predictions")]),
     )
     # Named, because MLflow would find them by running the model in a process of its own, which takes seconds.
     requirements = [f"{name}=={version(name)}" for name in ("mlflow", *_REQUIREMENTS[flavour])]
     input_example = pandas.DataFrame(example, columns=list(features))
     if flavour == "sklearn":
-        mlflow.sklearn.save_model(
+        mlflow_sklearn.save_model(
             model,
             str(folder),
             signature=signature,
@@ -57,7 +58,7 @@ def save(
             serialization_format="skops",
         )
     else:
-        mlflow.onnx.save_model(
+        mlflow_onnx.save_model(
             model,
             str(folder),
             signature=signature,

@@ -28,7 +28,7 @@ def commit(folder: Path) -> Commit:
 
 
 def training_digest(recipe: str, data_digest: str, sources: Iterable[Path]) -> str:
-    """Return `sha256:<hex>` over a recipe's name, the data, the code that trains, and the libraries it runs on.
+    """Return `sha256:<hex>` over a recipe's name, the data, the code that trains, and its libraries.
 
     Two trainings with the same digest give the same model.
     """

@@ -1,25 +1,20 @@
-"""A model folder becomes a version in the MLflow registry, with what planning and serving need to know about it."""
+"""A model folder becomes a version in the MLflow registry, with all that planning and serving must know."""
 
 import contextlib
-import fcntl
-import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from pipeline import quiet
+from pipeline import local_registry, quiet
+from pipeline.local_registry import RegistryError
 from serving.artifact import ArtifactError, digest
 
 TRAINING_DIGEST = "training.digest"
 ARTIFACT_DIGEST = "artifact.digest"
-
-
-class RegistryError(Exception):
-    """A registry that can't be used. The message is for the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +68,9 @@ def register(
 class Registry:
     """An MLflow registry, locked against a second training where it is a local database.
 
-    A run is tagged with everything about the model before its artifact is stored, and the version comes last, with
-    all its tags at once. So whatever an interruption leaves behind is found again by `training.digest`, and is
-    finished if its artifact is whole, else removed.
+    A run is tagged with everything about the model before its artifact is stored, and the version comes last,
+    with all its tags at once. So whatever an interruption leaves behind is found by `training.digest`, and
+    is finished if its artifact is whole, else removed.
     """
 
     def __init__(self, client: Any, tracking_uri: str, artifacts: Path | None) -> None:
@@ -85,22 +80,22 @@ class Registry:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, tracking_uri: str, artifacts: Path | None = None) -> "Iterator[Registry]":
+    def open(cls, tracking_uri: str, artifacts: Path | None = None) -> "Generator[Registry]":
         """Open the registry at a tracking URI; a local database that isn't there yet is made.
 
-        `artifacts` is the folder for the artifacts of experiments that don't exist yet; by default `artifacts`
-        beside a local database, and elsewhere whatever the server chooses. Raises RegistryError.
+        `artifacts` is the folder for the artifacts of experiments that don't exist yet; by default the folder
+        `artifacts` beside a local database, and elsewhere whatever the server chooses. Raises RegistryError.
         """
-        database = _local_database(tracking_uri)
+        database = local_registry.database(tracking_uri)
         if database and artifacts is None:
             artifacts = database.parent / "artifacts"
         with contextlib.ExitStack() as stack:
             if database:
-                stack.enter_context(_locked(database))
+                stack.enter_context(local_registry.locked(database))
             from mlflow import MlflowClient
 
             quiet.hush()  # MLflow sets its loggers up when it is imported
-            stack.enter_context(_chosen(tracking_uri))
+            stack.enter_context(local_registry.chosen(tracking_uri))
             yield cls(MlflowClient(tracking_uri, registry_uri=tracking_uri), tracking_uri, artifacts)
 
     def find(self, name: str, training_digest: str) -> Registered | None:
@@ -190,7 +185,7 @@ class Registry:
         )
 
     def _finish(self, run: Any, name: str) -> Registered | None:
-        """Make the version of a run that was stopped just before, if its model is whole; else remove the model."""
+        """Make the version of a run that was stopped before it, if the model is whole; else remove the model."""
         run_tags = dict(run.data.tags)
         tags = {key: value for key, value in run_tags.items() if not key.startswith("mlflow.")}
         models = self._client.search_logged_models(
@@ -270,8 +265,8 @@ class Registry:
                 raise
 
     @contextlib.contextmanager
-    def _downloaded(self, artifact_uri: str) -> Iterator[Path]:
-        """Give the folder of a stored artifact: the stored one itself where it is local, else a copy of it."""
+    def _downloaded(self, artifact_uri: str) -> Generator[Path]:
+        """Give the folder of a stored artifact: the stored one itself where it is local, else a copy."""
         import mlflow.artifacts
 
         copy = Path(tempfile.mkdtemp(prefix="model-"))
@@ -281,55 +276,3 @@ class Registry:
             )
         finally:
             shutil.rmtree(copy, ignore_errors=True)
-
-
-def _local_database(tracking_uri: str) -> Path | None:
-    """Return the file of an SQLite tracking URI, its folder made and found writable; None for other URIs."""
-    if not tracking_uri.startswith("sqlite:///"):
-        return None
-    database = Path(tracking_uri.removeprefix("sqlite:///")).absolute()
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=database.parent) as probe:
-            probe.write(b"x" * 4096)
-        head = b""
-        if database.exists():
-            with database.open("rb") as file:
-                head = file.read(16)
-    except OSError as error:
-        raise RegistryError(
-            f"the registry's folder {database.parent} can't be written: {error.strerror}"
-        ) from None
-    if head and head != b"SQLite format 3\0":
-        raise RegistryError(
-            f"{database} isn't an SQLite database; move it away, or choose another tracking URI"
-        )
-    return database
-
-
-@contextlib.contextmanager
-def _locked(database: Path) -> Iterator[None]:
-    """Hold the database's lock. The system releases it when the process ends, however it ends."""
-    with database.with_name(database.name + ".lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def _chosen(tracking_uri: str) -> Iterator[None]:
-    """Make a tracking URI MLflow's own: it looks up the model of a version there, whatever its client was given."""
-    import mlflow
-
-    before = os.environ.get("MLFLOW_TRACKING_URI")
-    mlflow.set_tracking_uri(tracking_uri)
-    try:
-        yield
-    finally:
-        mlflow.set_tracking_uri(cast(Any, None))
-        if before is not None:
-            os.environ["MLFLOW_TRACKING_URI"] = before
-
-
-def default_tracking_uri(root: Path) -> str:
-    """Return MLFLOW_TRACKING_URI, or the registry in the run folder of a checkout."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve()}/.delivery/registry/mlflow.db"

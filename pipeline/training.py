@@ -1,4 +1,7 @@
-"""Recipes of the example model, and training by one of them. Pure: numbers in, a model and its measures out."""
+"""Recipes of the example model, and training by one of them: numbers in, a model and its measures out."""
+
+# scikit-learn and skl2onnx ship no types.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -38,7 +41,7 @@ class Trained:
 
     recipe: Recipe
     model: Any
-    """A scikit-learn classifier, or an ONNX ModelProto whose only output is `label`."""
+    """A scikit-learn classifier, or an ONNX ModelProto whose only output is `predictions`."""
     metrics: Mapping[str, float]
     """By the rows that were held out."""
     reference: Mapping[str, Any]
@@ -99,7 +102,7 @@ def train(recipe: Recipe, data: Dataset) -> Trained:
         labels, _ = run_onnx(converted, data.train_x)
         _, probabilities = run_onnx(converted, data.test_x)
         check_agreement(classifier, converted, np.concatenate([data.train_x, data.test_x]))
-        model = only_label(converted)
+        model = only_predictions(converted)
     return Trained(
         recipe=recipe,
         model=model,
@@ -144,7 +147,7 @@ def reference(data: Dataset, labels: NDArray[Any]) -> dict[str, Any]:
 def to_onnx(classifier: Any, width: int) -> Any:
     """Convert a scikit-learn classifier of `width` features to ONNX.
 
-    Its input is `features`, 32-bit rows; its outputs are `label` and `probabilities`, both plain arrays.
+    Its input is `features`, 32-bit rows; its outputs are `predictions` and `probabilities`, plain arrays.
     """
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType
@@ -152,16 +155,16 @@ def to_onnx(classifier: Any, width: int) -> Any:
     return convert_sklearn(
         classifier,
         initial_types=[("features", FloatTensorType([None, width]))],
-        final_types=[("label", Int64TensorType([None])), ("probabilities", FloatTensorType([None, 2]))],
+        final_types=[("predictions", Int64TensorType([None])), ("probabilities", FloatTensorType([None, 2]))],
         options={id(classifier): {"zipmap": False}},
     )
 
 
-def only_label(converted: Any) -> Any:
+def only_predictions(converted: Any) -> Any:
     """Leave out the probabilities, so that every version of the model has the same signature."""
     from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
 
-    model = select_model_inputs_outputs(converted, outputs=["label"])
+    model = select_model_inputs_outputs(converted, outputs=["predictions"])
     model.graph.output[0].CopyFrom(converted.graph.output[0])  # the selection forgets its type
     return model
 

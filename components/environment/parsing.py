@@ -1,4 +1,4 @@
-"""From the two values of a configuration, `platform` and `models`, to an `Environment`. Pure: no I/O, no Pulumi."""
+"""From the two values of a configuration, `platform` and `models`, to an `Environment`. No I/O, no Pulumi."""
 
 import re
 from collections.abc import Collection
@@ -72,7 +72,8 @@ def parse(platform: object, models: object, other_keys: Collection[str] = ()) ->
 
 def _platform(value: object, problems: list[Problem]) -> Platform | None:
     if value is None:
-        problems.append(Problem(path="platform", value=MISSING, message="required: a map such as {kind: local}"))
+        message = "required: a map such as {kind: local}"
+        problems.append(Problem(path="platform", value=MISSING, message=message))
         return None
     section = open_section(value, ("platform",), problems, "{kind: local}")
     if section is None:

@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: where each is, what stands there, what is accepted, what was probably meant."""
+"""Mistakes in a configuration: where each is, what stands there, what is accepted, what was meant."""
 
 import json
 import re
@@ -22,9 +22,9 @@ MISSING: Final = Missing.MISSING
 class Problem:
     """One mistake.
 
-    `path` is written as `pulumi config set --path` takes it (`models.churn.canary.weight`), or is `file:line` where
-    the file isn't YAML. `value` is what stands there, `MISSING` if nothing does. `message` says what is accepted;
-    `suggestion`, if any, what was probably meant.
+    `path` is written as `pulumi config set --path` takes it (`models.churn.canary.weight`), or is `file:line`
+    where the file isn't YAML. `value` is what stands there, `MISSING` if nothing does. `message` says what is
+    accepted; `suggestion`, if any, what was probably meant.
     """
 
     path: str
@@ -38,7 +38,7 @@ class Problem:
 
 
 class ConfigError(ValueError):
-    """A configuration that can't be used. `problems` has every mistake in it, sorted by path; str() lists them all."""
+    """A configuration that can't be used. `problems` has every mistake, sorted by path; str() lists them all."""
 
     problems: tuple[Problem, ...]
 

@@ -26,7 +26,7 @@ def parse_json(platform: str | None, models: str | None, other_keys: tuple[str, 
 def read(path: Path, project: str = PROJECT) -> Environment:
     """Read the file of a stack.
 
-    Raises ConfigError with every mistake; where the file can't be read or isn't YAML it names the file and the line.
+    Raises ConfigError with every mistake; where the file isn't YAML, with the name of the file and the line.
     """
     config = _config(path)
     prefix = f"{project}:"
@@ -63,7 +63,7 @@ def _config(path: Path) -> Mapping[str, object]:
     except (OSError, UnicodeDecodeError) as error:
         raise failed(f"can't be read: {error}") from None
     try:
-        whole: object = yaml.load(text, Loader=_Loader)
+        whole: object = yaml.load(text, Loader=_Loader)  # noqa: S506  (it is a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise failed(
@@ -84,8 +84,8 @@ def _config(path: Path) -> Mapping[str, object]:
 class _Loader(yaml.SafeLoader):
     """YAML as Pulumi's own parser (Go's yaml.v3) resolves it.
 
-    Only true and false are booleans (`on`, `yes` and `n` are text), dates are text, 1:30 isn't a number, and a key that
-    stands twice in one map is an error.
+    Only true and false are booleans (`on`, `yes` and `n` are text), dates are text, 1:30 isn't a number, and a
+    key that stands twice in one map is an error.
     """
 
 

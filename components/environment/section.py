@@ -1,4 +1,4 @@
-"""One map of the configuration: takes typed values out of it and notes every problem, never stopping at the first."""
+"""One map of the configuration: typed values are taken out of it, and every problem on the way is noted."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -14,7 +14,7 @@ _UNSUPPORTED = "not supported by this version; accepted: "
 
 @dataclass(slots=True, kw_only=True)
 class Section:
-    """A map found at `path` with the text keys it has. Each getter returns None for what is absent or wrong."""
+    """A map found at `path` with the text keys it has. A getter returns None for what is absent or wrong."""
 
     path: tuple[object, ...]
     values: Mapping[str, object]

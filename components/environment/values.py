@@ -1,4 +1,4 @@
-"""What an environment is, once its configuration has been understood: plain frozen values, no Pulumi, no I/O."""
+"""What an environment is, once its configuration has been understood: plain frozen values."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -1,0 +1,71 @@
+"""A registry that is a file on this machine: its folder, its lock, and the tracking URI that MLflow knows."""
+
+import contextlib
+import fcntl
+import os
+import sys
+import tempfile
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any, cast
+
+
+class RegistryError(Exception):
+    """A registry that can't be used. The message is for the user."""
+
+
+def database(tracking_uri: str) -> Path | None:
+    """Return the file of an SQLite tracking URI, its folder made and found writable; None for other URIs.
+
+    Raises RegistryError.
+    """
+    if not tracking_uri.startswith("sqlite:///"):
+        return None
+    file = Path(tracking_uri.removeprefix("sqlite:///")).absolute()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent) as probe:
+            probe.write(b"x" * 4096)
+        head = b""
+        if file.exists():
+            with file.open("rb") as opened:
+                head = opened.read(16)
+    except OSError as error:
+        raise RegistryError(
+            f"the registry's folder {file.parent} can't be written: {error.strerror}"
+        ) from None
+    if head and head != b"SQLite format 3\0":
+        raise RegistryError(f"{file} isn't an SQLite database; move it away, or choose another tracking URI")
+    return file
+
+
+@contextlib.contextmanager
+def locked(file: Path) -> Generator[None]:
+    """Hold the lock of a database. The system releases it when the process ends, however it ends."""
+    with file.with_name(file.name + ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.stderr.write("another training is using this registry; waiting for it\n")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def chosen(tracking_uri: str) -> Generator[None]:
+    """Make a tracking URI MLflow's own: it looks a model up there, whatever its client was given."""
+    import mlflow
+
+    before = os.environ.get("MLFLOW_TRACKING_URI")
+    mlflow.set_tracking_uri(tracking_uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(cast(Any, None))
+        if before is not None:
+            os.environ["MLFLOW_TRACKING_URI"] = before
+
+
+def default_tracking_uri(root: Path) -> str:
+    """Return MLFLOW_TRACKING_URI, or the registry in the run folder of a checkout."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve()}/.delivery/registry/mlflow.db"
