@@ -1,1 +1,2 @@
-"""What a checkout needs before Pulumi can run: toolchain, environment, the wrapper `pulumiw`, a language host."""
+"""What a checkout needs before Pulumi can run: toolchain, environment, the wrapper `pulumiw`, a language
+host."""

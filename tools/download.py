@@ -36,7 +36,8 @@ class Archive:
 
 
 def machine(architectures: dict[str, str]) -> tuple[str, str] | None:
-    """Operating system and architecture as a publisher names them; None where nothing is published for this one."""
+    """Operating system and architecture as a publisher names them; None where nothing is published for this
+    one."""
     system = {"linux": "linux", "darwin": "darwin"}.get(sys.platform)
     architecture = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}.get(
         platform.machine().lower()
@@ -47,8 +48,8 @@ def machine(architectures: dict[str, str]) -> tuple[str, str] | None:
 def fetch(archive: Archive, folder: Path) -> Path | None:
     """Downloads an archive into a folder, checks it and unpacks it there.
 
-    Returns the folder, or None when the publisher can't be reached. Raises ToolError when what came isn't what
-    the publisher lists, and OSError when it can't be written.
+    Returns the folder, or None when the publisher can't be reached. Raises ToolError when what came isn't
+    what the publisher lists, and OSError when it can't be written.
     """
     listed = _get(archive.checksums)
     if listed is None:
@@ -61,7 +62,8 @@ def fetch(archive: Archive, folder: Path) -> Path | None:
     if digest != expected:
         target.unlink()
         raise ToolError(
-            f"{archive.url} has SHA-256 {digest}, but its publisher lists {expected}: it was changed on the way "
+            f"{archive.url} has SHA-256 {digest}, but its publisher lists {expected}: it was changed on "
+            "the way "
             "or not loaded whole. Run this again; if it stays so, something rewrites your downloads."
         )
     with tarfile.open(target) as packed:
@@ -71,7 +73,8 @@ def fetch(archive: Archive, folder: Path) -> Path | None:
 
 
 def checksum(listing: str, name: str) -> str:
-    """The SHA-256 that a listing (`<hex>  <name>` lines) has for a file. Raises ToolError when it has none."""
+    """The SHA-256 that a listing (`<hex>  <name>` lines) has for a file. Raises ToolError when it has
+    none."""
     for line in listing.splitlines():
         words = line.split()
         if len(words) == 2 and words[1].lstrip("*") == name and len(words[0]) == 64:

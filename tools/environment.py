@@ -21,7 +21,8 @@ STAMP = VENV / ".delivery-lock"
 
 
 def ensure() -> Path:
-    """The environment's Python, after making the environment or bringing it up to date when the lock has changed.
+    """The environment's Python, after making the environment or bringing it up to date when the lock has
+    changed.
 
     Raises ToolError when it can't be made.
     """
@@ -58,7 +59,8 @@ def _install_uv(folder: Path) -> None:
     made = subprocess.run([sys.executable, "-m", "venv", folder], capture_output=True, text=True, check=False)
     if made.returncode != 0:
         raise ToolError(
-            f"{sys.executable} can't make a virtual environment. On Debian and Ubuntu: `apt install python3-venv`. "
+            f"{sys.executable} can't make a virtual environment. On Debian and Ubuntu: `apt install "
+            "python3-venv`. "
             f"It says:\n{(made.stdout + made.stderr).strip()}"
         )
     code, tail = progress.run(
@@ -115,7 +117,7 @@ def _wanted() -> str:
 
 def main() -> int:
     """The command line."""
-    print(ensure())
+    sys.stdout.write(f"{ensure()}\n")
     return 0
 
 

@@ -26,7 +26,8 @@ def explain(error: OSError, doing: str) -> ToolError:
 
 
 def run(main: Callable[[], int]) -> int:
-    """Runs a command's main function; prints a ToolError or an interruption as one message. Returns the exit code."""
+    """Runs a command's main function; prints a ToolError or an interruption as one message. Returns the exit
+    code."""
     try:
         return main()
     except ToolError as error:

@@ -52,7 +52,8 @@ def build(
 def _failure(module: Path, tail: str) -> str:
     if "no space left on device" in tail:
         return (
-            "The disk is full: the Go build needs about 4 GB, most of it in Go's caches (`go env GOMODCACHE GOCACHE`). "
+            "The disk is full: the Go build needs about 4 GB, most of it in Go's caches (`go env "
+            "GOMODCACHE GOCACHE`). "
             "Free some space and run this again."
         )
     hint = "Run this again to go on from here."
@@ -64,11 +65,14 @@ def _failure(module: Path, tail: str) -> str:
 def _go(module: Path) -> str:
     go = shutil.which("go")
     needed = re.search(r"^go (\S+)$", (module / "go.mod").read_text(), re.MULTILINE)
-    assert needed is not None, "every go.mod names its Go version"
+    if needed is None:
+        raise ToolError(f"{module / 'go.mod'} has no line `go ...`: restore it (`git checkout {module}`).")
     if go is None:
         raise ToolError(
-            f"neither a download nor Go is available to get {module.name}. Install Go {needed.group(1)} or newer "
-            f"(https://go.dev/dl), or install {module.name} itself so that it is on your PATH, and run this again."
+            f"neither a download nor Go is available to get {module.name}. Install Go {needed.group(1)} "
+            "or newer "
+            f"(https://go.dev/dl), or install {module.name} itself so that it is on your PATH, and run "
+            "this again."
         )
     answer = subprocess.run(
         [go, "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=False
@@ -80,7 +84,8 @@ def _go(module: Path) -> str:
         and versions.parse(words[0].removeprefix("go")) < versions.parse(needed.group(1))
     ):
         raise ToolError(
-            f"{module.name} needs Go {needed.group(1)} or newer to build; {go} is {words[0]} and may not fetch a "
+            f"{module.name} needs Go {needed.group(1)} or newer to build; {go} is {words[0]} and may "
+            "not fetch a "
             "newer one (GOTOOLCHAIN=local). Install a newer Go (https://go.dev/dl), and run this again."
         )
     return go

@@ -2,9 +2,10 @@
 
 A random passphrase protects what is secret in its state. Pulumi wants to note the salt that goes with it
 (`encryptionsalt`) in Pulumi.local.yaml, a file under git that people edit: each machine would change it for
-everybody, and a committed salt fits no random passphrase. So a command that only reads the configuration gets a
-copy of the file with the salt at its end. Only `config set --secret` writes the salt into the file itself, as it
-must: from then on the file has a secret that this machine alone can read.
+everybody, and a committed salt fits no random passphrase. So a command that only reads the configuration
+gets a copy of the file with the salt at its end. Only `config set --secret` writes the salt into the file
+itself,
+as it must: from then on the file has a secret that this machine alone can read.
 """
 
 from __future__ import annotations
@@ -91,8 +92,10 @@ class LocalStack:
             if not self.passphrase.exists():
                 if self.checkpoint.exists():
                     raise ToolError(
-                        f"{self.passphrase} is missing, and the state in {self.state} can't be read without it. Put "
-                        "the file back; or, if it is lost, stop what runs, delete the state folder and start anew."
+                        f"{self.passphrase} is missing, and the state in {self.state} can't be read "
+                        "without it. Put "
+                        "the file back; or, if it is lost, stop what runs, delete the state folder and "
+                        "start anew."
                     )
                 self._write_passphrase()
             if not self.checkpoint.exists():
@@ -119,8 +122,9 @@ class LocalStack:
     def forget_interrupted_creates(self) -> list[str]:
         """Drops the creations from the state that a killed `up` has left open; returns the resources' names.
 
-        Pulumi asks a person to look whether such a resource exists. Ours are processes and files that have the
-        same name each time and whose creation repairs what is there, so the next `up` simply creates them again.
+        Pulumi asks a person to look whether such a resource exists. Ours are processes and files that have
+        the same name each time and whose creation repairs what is there, so the next `up` simply creates them
+        again.
         """
         if not self.checkpoint.exists():
             return []
@@ -139,9 +143,10 @@ class LocalStack:
     def _salt(self) -> str | None:
         if not self.checkpoint.exists():
             return None
-        content = json.loads(self.checkpoint.read_text())
-        provider = (content.get("checkpoint", {}).get("latest") or {}).get("secrets_providers") or {}
-        return (provider.get("state") or {}).get("salt")
+        content = cast("dict[str, Any]", json.loads(self.checkpoint.read_text()))
+        latest = cast("dict[str, Any]", content.get("checkpoint", {}).get("latest") or {})
+        provider = cast("dict[str, Any]", latest.get("secrets_providers") or {})
+        return cast("dict[str, str]", provider.get("state") or {}).get("salt")
 
     def _write_passphrase(self) -> None:
         descriptor = os.open(self.passphrase, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -149,7 +154,8 @@ class LocalStack:
             file.write(secrets.token_urlsafe(32))
 
     def _create(self, pulumi: Path, env: Mapping[str, str]) -> None:
-        """Creates the stack from a folder of its own: Pulumi would write the salt into the real configuration."""
+        """Creates the stack from a folder of its own: Pulumi would write the salt into the real
+        configuration."""
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "Pulumi.yaml").write_text(f"name: {project_name(self.root)}\nruntime: python\n")
             made = subprocess.run(

@@ -1,8 +1,8 @@
 """Locks that a killed Pulumi has left in a file backend.
 
-Pulumi writes a lock when it starts to change a stack, and removes it at the end. After `kill -9` it stays, and
-every later command refuses. A lock is stale only when it was made on this very host by a process that no longer
-runs; any other is left alone.
+Pulumi writes a lock when it starts to change a stack, and removes it at the end. After `kill -9` it stays,
+and every later command refuses. A lock is stale only when it was made on this very host by a process that no
+longer runs; any other is left alone.
 """
 
 from __future__ import annotations

@@ -67,12 +67,10 @@ def run(
         stderr=subprocess.STDOUT,
         text=True,
     )
-    assert process.stdout is not None
 
     def read() -> None:
         nonlocal lines
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             tail.append(line.rstrip())
             lines += 1
 

@@ -1,4 +1,5 @@
-"""Run Pulumi with this checkout's toolchain and environment; for the stack `local`, with its own state as well.
+"""Run Pulumi with this checkout's toolchain and environment; for the stack `local`, with its own state as
+well.
 
     ./pulumiw ARGUMENTS OF pulumi
 
@@ -93,7 +94,8 @@ def is_local(call: Call, env: dict[str, str], selected: str | None) -> bool:
 
 
 def child_environment(tool: Tool, env: dict[str, str]) -> dict[str, str]:
-    """The environment Pulumi runs in: our Python first, then the CLI with the language host that lies beside it."""
+    """The environment Pulumi runs in: our Python first, then the CLI with the language host that lies beside
+    it."""
     # Resolved, as the CLI resolves its own place: it warns of a language host that seems to be another one.
     folder = str(tool.folder.resolve())
     path = [str(VENV / "bin"), folder, *env.get("PATH", "").split(os.pathsep)]
@@ -132,7 +134,7 @@ def main() -> int:
     if call.cwd is None:
         os.chdir(ROOT)
     sys.stderr.flush()
-    os.execve(tool.executable, ["pulumi", *_with(arguments, extra)], env)
+    return os.execve(tool.executable, ["pulumi", *_with(arguments, extra)], env)  # noqa: S606
 
 
 def _with(arguments: Sequence[str], extra: Sequence[str]) -> list[str]:

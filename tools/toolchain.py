@@ -1,7 +1,8 @@
 """Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`.
 
-For each, in this order: one that is installed and not too old; the one this checkout already has; the official
-download; a build from Go source. What is made here is kept in `.delivery/toolchain/<name>-<version>/`, and
+For each, in this order: one that is installed and not too old; the one this checkout already has; the
+official download; a build from Go source. What is made here is kept in
+`.delivery/toolchain/<name>-<version>/`, and
 `.delivery/toolchain/bin/` has a link to whatever was chosen.
 
     python3 -m tools.toolchain [pulumi] [prometheus]    finds or makes them, prints where they are
@@ -14,7 +15,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,8 @@ def pulumi() -> Tool:
             usual="4 to 5 minutes on 2 cores",
             stamp=f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.show(version)}",
         )
-        # Beside the CLI, where it looks for what it came with. Both places are three folders below the checkout.
+        # Beside the CLI, where it looks for what it came with. Both places are three folders below the
+        # checkout.
         for host in sorted((LANGUAGE_HOST / "bin").iterdir()):
             shutil.copy2(host, folder / host.name)
 
@@ -108,7 +110,8 @@ def prometheus() -> Tool:
 
 
 def find(recipe: Recipe) -> Tool:
-    """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`. Raises ToolError when neither works."""
+    """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`. Raises ToolError when neither
+    works."""
     allowed = _allowed_sources()
     tool = installed(recipe) if "installed" in allowed else None
     if tool is None:
@@ -233,7 +236,7 @@ def _allowed_sources() -> list[str]:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> Generator[None]:
     """Makes one tool at a time: a second command waits for the first and then finds what it made."""
     make_folder(TOOLCHAIN)
     with (TOOLCHAIN / ".lock").open("w") as file:
@@ -254,7 +257,7 @@ def main() -> int:
             raise ToolError(f"{name!r} is no tool of this checkout; {' and '.join(makers)} are.")
     for name in names:
         tool = makers[name]()
-        print(f"{name} {versions.show(tool.version)}: {tool.executable}")
+        sys.stdout.write(f"{name} {versions.show(tool.version)}: {tool.executable}\n")
     return 0
 
 

@@ -34,7 +34,8 @@ def show(version: Version) -> str:
 
 
 def accepts(pinned: Version, found: Version) -> bool:
-    """Whether an installed tool serves in place of the pinned one: not older, and of the same major version."""
+    """Whether an installed tool serves in place of the pinned one: not older, and of the same major
+    version."""
     return found[0] == pinned[0] and found >= pinned
 
 

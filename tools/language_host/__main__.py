@@ -11,16 +11,17 @@ import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import FrameType
 
 # Runs as a folder (`python .../language_host`), from any working directory.
-sys.path[0] = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-import grpc
-from pulumi.runtime.proto import language_pb2_grpc
+import grpc  # noqa: E402
+from pulumi.runtime.proto import language_pb2_grpc  # noqa: E402
 
-from tools.language_host.children import Children
-from tools.language_host.host import LanguageHost
+from tools.language_host.children import Children  # noqa: E402
+from tools.language_host.host import LanguageHost  # noqa: E402
 
 # Every Run and every RunPlugin holds a thread for as long as its program lives.
 THREADS = 64

@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 
 REPORTED = 32
@@ -29,10 +30,10 @@ def main() -> int:
         import pulumi
         import pulumi.runtime
     except ImportError as error:
-        print(
+        sys.stderr.write(
             f"The Pulumi SDK can't be imported by {sys.executable} ({error}).\n"
-            "Install the project's dependencies first: `pulumi install`, or `uv sync` in the project's folder.",
-            file=sys.stderr,
+            "Install the project's dependencies first: `pulumi install`, or `uv sync` in the project's "
+            "folder.\n"
         )
         return 1
 
@@ -52,18 +53,19 @@ def main() -> int:
             root_directory=arguments.root_directory,
         )
     )
-    # Futures that a failed program leaves behind are no news to anybody: the failure itself is reported below.
+    # Futures that a failed program leaves behind are no news to anybody: the failure itself is reported
+    # below.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     os.chdir(arguments.pwd)
     sys.argv = [arguments.program, *arguments.arguments]
-    program = os.path.abspath(arguments.program)
+    program = Path(arguments.program).resolve()
 
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     executor = ThreadPoolExecutor(max_workers=max(parallel, 1) * THREADS_PER_OPERATION)
     loop.set_default_executor(executor)
     try:
-        if os.path.isdir(program) and not os.path.exists(os.path.join(program, "__main__.py")):
+        if program.is_dir() and not (program / "__main__.py").exists():
             pulumi.log.error(f"no Python program in {program}: it has no __main__.py")
             return REPORTED
         loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(arguments.program)))
@@ -82,25 +84,26 @@ def main() -> int:
 
 def _run(program: str) -> None:
     # The folder of this file is no place for a program's imports.
-    here = os.path.dirname(os.path.abspath(__file__))
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here]
+    here = Path(__file__).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != here]
     runpy.run_path(program, run_name="__main__")
 
 
-def _own_traceback(error: BaseException, program: str) -> str:
+def _own_traceback(error: BaseException, program: Path) -> str:
     """The traceback from the program's first frame on: what ran it is not the user's business."""
-    folder = program if os.path.isdir(program) else os.path.dirname(program)
+    folder = program if program.is_dir() else program.parent
     frame: TracebackType | None = error.__traceback__
     while frame is not None:
-        file = os.path.abspath(frame.tb_frame.f_code.co_filename)
-        if os.path.dirname(file) == folder or file == program:
+        file = Path(frame.tb_frame.f_code.co_filename)
+        if file.exists() and file.resolve().parent == folder:
             break
         frame = frame.tb_next
     return "".join(traceback.format_exception(type(error), error, frame or error.__traceback__))
 
 
 def _end_with_the_host() -> None:
-    """Ends this process at once when the host is gone: without an engine a program can do nothing but hang."""
+    """Ends this process at once when the host is gone: without an engine a program can do nothing but
+    hang."""
     descriptor = os.environ.pop("PULUMI_HOST_LIFELINE", "")
     if not descriptor:
         return

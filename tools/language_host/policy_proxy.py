@@ -1,6 +1,8 @@
-"""An analyzer that stands in for a policy pack until the pack has been started, and passes calls on from then.
+"""An analyzer that stands in for a policy pack until the pack has been started, and passes calls on from
+then.
 
-The engine connects first and then names the stack; a pack wants the stack in its environment before it starts.
+The engine connects first and then names the stack; a pack wants the stack in its environment before it
+starts.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, cast
 
 import grpc
 from google.protobuf.message import Message
@@ -46,7 +48,8 @@ class PolicyProxy(grpc.GenericRpcHandler):
         )
 
     def configuration(self) -> Configuration | None:
-        """Waits for the stack's configuration. None: the engine asks something else first, and has no stack."""
+        """Waits for the stack's configuration. None: the engine asks something else first, and has no
+        stack."""
         return self._configuration.result()
 
     def attach(self, port: int) -> None:
@@ -100,8 +103,7 @@ class PolicyProxy(grpc.GenericRpcHandler):
 
 
 def _call(channel: grpc.Channel, method: str, request: bytes) -> bytes:
-    answer: bytes = channel.unary_unary(method)(request)
-    return answer
+    return cast("bytes", channel.unary_unary(method)(request))
 
 
 def _status(error: grpc.RpcError) -> grpc.StatusCode:

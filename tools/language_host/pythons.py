@@ -50,7 +50,7 @@ def venv_of(root: Path, options: Mapping[str, object]) -> Path | None:
     if named is not None and not isinstance(named, str):
         raise OptionError(f"runtime.options.virtualenv is {named!r}; a path is needed")
     if named:
-        return Path(os.path.abspath(root / named))
+        return Path(os.path.normpath(root / named))
     if toolchain(options) == "uv":
         locked = next((folder for folder in (root, *root.parents) if (folder / "uv.lock").exists()), root)
         return locked / ".venv"

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator, Mapping
-from typing import IO
+from io import BufferedReader
+from typing import cast
 
 import grpc
 from pulumi.runtime.proto import analyzer_pb2, language_pb2
@@ -41,14 +42,13 @@ def output(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bytes]]:
     """What a captured process writes, as it comes: ("stdout" or "stderr", bytes), until both streams end."""
     chunks: queue.Queue[tuple[str, bytes]] = queue.Queue()
 
-    def pump(name: str, stream: IO[bytes] | None) -> None:
-        assert stream is not None
-        while data := stream.read1(CHUNK_BYTES):  # type: ignore[attr-defined]
+    def pump(name: str, stream: BufferedReader) -> None:
+        while data := stream.read1(CHUNK_BYTES):
             chunks.put((name, data))
         chunks.put((name, b""))
 
     for name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
-        threading.Thread(target=pump, args=(name, stream), daemon=True).start()
+        threading.Thread(target=pump, args=(name, cast("BufferedReader", stream)), daemon=True).start()
     open_streams = 2
     while open_streams:
         name, data = chunks.get()
@@ -74,7 +74,7 @@ def plugin(
     )
     context.add_callback(lambda: children.stop(process))
     for stream, data in output(process):
-        yield language_pb2.RunPluginResponse(**{stream: data})
+        yield _written(stream, data)
     yield _exit_code(children.wait(process))
 
 
@@ -111,7 +111,7 @@ def policy_pack(
             proxy.attach(int(port))
             attached = True
         if data:
-            yield language_pb2.RunPluginResponse(**{stream: data})
+            yield _written(stream, data)
     proxy.stop()
     yield _exit_code(children.wait(process))
 
@@ -127,6 +127,12 @@ def _policy_environment(configuration: analyzer_pb2.AnalyzerStackConfigureReques
         "PULUMI_CONFIG": json.dumps(dict(configuration.config)),
     }
     return {name: value for name, value in named.items() if value}
+
+
+def _written(stream: str, data: bytes) -> language_pb2.RunPluginResponse:
+    if stream == "stdout":
+        return language_pb2.RunPluginResponse(stdout=data)
+    return language_pb2.RunPluginResponse(stderr=data)
 
 
 def _exit_code(code: int) -> language_pb2.RunPluginResponse:
