@@ -46,6 +46,8 @@ def remove_stale(state: Path) -> list[Lock]:
     stale = [lock for lock in locks(state) if is_stale(lock)]
     for lock in stale:
         lock.file.unlink(missing_ok=True)
+        # What the backend notes about the file itself.
+        lock.file.with_name(f"{lock.file.name}.attrs").unlink(missing_ok=True)
     return stale
 
 

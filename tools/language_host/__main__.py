@@ -1,18 +1,11 @@
-"""Serve the language host: print the port, then serve until the engine goes away.
-
-The engine holds the other end of our standard input for as long as it lives, so the end of that stream is the
-one sign of its death that even `kill -9` can't suppress.
-"""
+"""Serve the language host: print the port, then serve until the engine goes away."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import FrameType
 
 # Runs as a folder (`python .../language_host`), from any working directory.
 sys.path[0] = str(Path(__file__).resolve().parents[2])
@@ -21,13 +14,15 @@ import grpc  # noqa: E402
 from pulumi.runtime.proto import language_pb2_grpc  # noqa: E402
 
 from tools.language_host.children import Children  # noqa: E402
+from tools.language_host.engine import Engine  # noqa: E402
 from tools.language_host.host import LanguageHost  # noqa: E402
 
-# Every Run and every RunPlugin holds a thread for as long as its program lives.
 THREADS = 64
+"""Every Run and every RunPlugin holds a thread for as long as its program lives."""
 
 
 def main() -> int:
+    """Serves until the engine is gone; ends every program that still runs. Returns the exit code."""
     children = Children()
     server = grpc.server(
         ThreadPoolExecutor(max_workers=THREADS),
@@ -38,30 +33,13 @@ def main() -> int:
     language_pb2_grpc.add_LanguageRuntimeServicer_to_server(host, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-
-    stopped = threading.Event()
-
-    def interrupted(signum: int, frame: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGINT, interrupted)
-    signal.signal(signal.SIGTERM, interrupted)
-    threading.Thread(target=_wait_for_engine, args=(stopped,), daemon=True).start()
-
-    print(port, flush=True)
-    stopped.wait()
-    children.stop_all()
+    watched = Engine()
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
+    watched.wait()
+    children.stop_all(told=watched.interrupted)
     server.stop(grace=None)
     return 0
-
-
-def _wait_for_engine(stopped: threading.Event) -> None:
-    """Sets `stopped` when the engine's end of standard input closes. A terminal is nobody's engine."""
-    if sys.stdin is None or sys.stdin.isatty():
-        return
-    while os.read(0, 4096):
-        pass
-    stopped.set()
 
 
 if __name__ == "__main__":

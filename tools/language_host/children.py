@@ -58,10 +58,12 @@ class Children:
             with self._lock:
                 self._running.discard(process)
 
-    def stop(self, process: subprocess.Popen[bytes], *, how: int = signal.SIGTERM) -> None:
-        """Asks one child to end, and kills it when it hasn't within the grace time."""
+    def stop(self, process: subprocess.Popen[bytes], *, how: int | None = signal.SIGTERM) -> None:
+        """Asks one child to end, unless it has been asked, and kills it when it hasn't within the grace
+        time."""
         if process.poll() is None:
-            process.send_signal(how)
+            if how is not None:
+                process.send_signal(how)
             try:
                 process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
@@ -69,19 +71,21 @@ class Children:
 
     def interrupt_all(self) -> None:
         """Interrupts every child, as Ctrl-C would; kills those that go on past the grace time."""
+        self._stop_all(signal.SIGINT)
+
+    def stop_all(self, *, told: bool) -> None:
+        """Ends every child, and accepts no new one. `told`: they have had a signal to end already."""
+        with self._lock:
+            self._stopping = True
+        self._stop_all(None if told else signal.SIGTERM)
+
+    def _stop_all(self, how: int | None) -> None:
         with self._lock:
             running = list(self._running)
         stoppers = [
-            threading.Thread(target=self.stop, args=(process,), kwargs={"how": signal.SIGINT})
-            for process in running
+            threading.Thread(target=self.stop, args=(process,), kwargs={"how": how}) for process in running
         ]
         for stopper in stoppers:
             stopper.start()
         for stopper in stoppers:
             stopper.join()
-
-    def stop_all(self) -> None:
-        """Ends every child, and accepts no new one."""
-        with self._lock:
-            self._stopping = True
-        self.interrupt_all()

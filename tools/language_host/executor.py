@@ -74,6 +74,9 @@ def main() -> int:
         # The program has said in its own words what is wrong: a traceback would only hide that.
         pulumi.log.error(str(error))
         return 1
+    except KeyboardInterrupt:
+        # The engine has cancelled the update, and says so itself.
+        return REPORTED
     except Exception as error:
         pulumi.log.error("Program failed with an unhandled exception:\n" + _own_traceback(error, program))
         return REPORTED
