@@ -185,7 +185,7 @@ class Registry:
         )
 
     def _finish(self, run: Any, name: str) -> Registered | None:
-        """Make the version of a run that was stopped before it, if the model is whole; else remove the model."""
+        """Make the version of a run that was stopped before it, if its model is whole; else remove that."""
         run_tags = dict(run.data.tags)
         tags = {key: value for key, value in run_tags.items() if not key.startswith("mlflow.")}
         models = self._client.search_logged_models(

@@ -1,10 +1,10 @@
 """From the two values of a configuration, `platform` and `models`, to an `Environment`. No I/O, no Pulumi."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Mapping
 from typing import Final, get_args
 
-from components.environment.problems import MISSING, ConfigError, Problem, nearest
+from components.environment.problems import ConfigError, Problem, dotted, nearest
 from components.environment.section import Section, open_section
 from components.environment.values import (
     Autoscaling,
@@ -44,20 +44,20 @@ _MOST_REPLICAS = 16
 _LAST_VERSION = 2**31 - 1  # the registry keeps versions in 32 bits
 
 
-def parse(platform: object, models: object, other_keys: Collection[str] = ()) -> Environment:
-    """Understand the two values of a configuration.
+def parse(platform: object, models: object, others: Mapping[str, object] | None = None) -> Environment:
+    """Understand the two values of a configuration; None stands for one that is absent.
 
-    `other_keys` are further keys that stand beside the two in the project's namespace; each is a mistake.
-    Raises ConfigError with every mistake.
+    `others` are further keys, with their values, that stand beside the two in the project's namespace; each
+    is a mistake. Raises ConfigError with every mistake.
     """
     problems: list[Problem] = []
     excused: set[str] = set()
-    for key in other_keys:
+    for key, value in (others or {}).items():
         near = nearest(key, TOP_KEYS)
         excused.update([near] if near else [])
         message = f"unknown key; accepted: {', '.join(TOP_KEYS)}"
         suggestion = f"Did you mean {near}?" if near else None
-        problems.append(Problem(path=key, value=None, message=message, suggestion=suggestion))
+        problems.append(Problem(path=dotted([key]), value=value, message=message, suggestion=suggestion))
 
     understood: Platform | None = None
     if platform is not None or "platform" not in excused:
@@ -72,8 +72,8 @@ def parse(platform: object, models: object, other_keys: Collection[str] = ()) ->
 
 def _platform(value: object, problems: list[Problem]) -> Platform | None:
     if value is None:
-        message = "required: a map such as {kind: local}"
-        problems.append(Problem(path="platform", value=MISSING, message=message))
+        message = "required, a map such as {kind: local}"
+        problems.append(Problem(path="platform", message=message))
         return None
     section = open_section(value, ("platform",), problems, "{kind: local}")
     if section is None:
@@ -108,8 +108,8 @@ def _ports(platform: Section) -> Ports:
 
 def _models(value: object, problems: list[Problem]) -> list[Model]:
     if value is None:
-        message = "required: a map of models by name, {} for none"
-        problems.append(Problem(path="models", value=MISSING, message=message))
+        message = "required, a map of models by name, {} for none"
+        problems.append(Problem(path="models", message=message))
         return []
     section = open_section(value, ("models",), problems, "{churn: {stable: {version: 3}}}")
     if section is None:
@@ -135,7 +135,7 @@ def _models(value: object, problems: list[Problem]) -> list[Model]:
 
 
 def _model(name: str, section: Section) -> Model | None:
-    section.choice("runtime", _RUNTIMES, _LATER_RUNTIMES)
+    runtime = section.choice("runtime", _RUNTIMES, _LATER_RUNTIMES)
     stable = _stable(section)
     canary = _canary(section, stable)
     autoscaling = _autoscaling(section)
@@ -145,7 +145,7 @@ def _model(name: str, section: Section) -> Model | None:
         return None
     return Model(
         name=name,
-        runtime="local",
+        runtime=runtime or "local",
         stable=stable,
         canary=canary,
         autoscaling=autoscaling,

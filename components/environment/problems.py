@@ -24,21 +24,24 @@ class Problem:
 
     `path` is written as `pulumi config set --path` takes it (`models.churn.canary.weight`), or is `file:line`
     where the file isn't YAML. `value` is what stands there, `MISSING` if nothing does. `message` says what is
-    accepted; `suggestion`, if any, what was probably meant.
+    accepted; `suggestion`, if any, what was probably meant. `line` is known where a file was read.
     """
 
     path: str
-    value: object
     message: str
+    value: object = MISSING
     suggestion: str | None = None
+    line: int | None = None
 
     def __str__(self) -> str:
+        line = f"line {self.line}, " if self.line else ""
+        value = "" if self.value is MISSING else f" is {show(self.value)}"
         suggestion = f" {self.suggestion}" if self.suggestion else ""
-        return f"{self.path}: {show(self.value)}\n    {self.message}.{suggestion}"
+        return f"{line}{self.path}{value}: {self.message}.{suggestion}"
 
 
 class ConfigError(ValueError):
-    """A configuration that can't be used. `problems` has every mistake, sorted by path; str() lists them all."""
+    """A configuration that can't be used. `problems` has every mistake, sorted by path; str() lists them."""
 
     problems: tuple[Problem, ...]
 
@@ -80,6 +83,8 @@ def show(value: object) -> str:
     if isinstance(value, int | float):
         return str(value)
     if isinstance(value, dict):
+        if set(cast(dict[object, object], value)) == {"secure"}:
+            return "an encrypted value"
         size = len(cast(dict[object, object], value))
         return f"a map of {size} key{'' if size == 1 else 's'}"
     if isinstance(value, list):

@@ -35,7 +35,7 @@ class Section:
     def require(self, key: str, accepted: str) -> None:
         """Note a problem if a key is absent."""
         if not self.has(key):
-            self.problem(key, f"required: {accepted}")
+            self.problem(key, f"required, {accepted}")
 
     def section(
         self, key: str, *, accepted: Collection[str], later: Collection[str] = (), example: str
@@ -134,7 +134,7 @@ def open_section(
 def _number_hint(value: object) -> str | None:
     """Say how to write what a value probably means as a number."""
     if isinstance(value, float) and 0 < value < 1:
-        return "It is a percentage, not a fraction." if value else None
+        return "It is a percentage, not a fraction."
     if not isinstance(value, str):
         return None
     digits = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", value)

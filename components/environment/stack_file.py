@@ -1,0 +1,135 @@
+"""The `config` of a Pulumi.<stack>.yaml, resolved the way the Pulumi CLI does, and the line of each value."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+import yaml
+
+from components.environment.problems import ConfigError, Problem, dotted
+
+_DEEPEST = 5  # models.churn.canary.weight, below `config`
+_PREFIX: Final = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFile:
+    """What a file has under `config`, for one project: keys without the project's namespace."""
+
+    config: Mapping[str, object]
+    lines: Mapping[str, int]
+    """The line of each value, by its dotted path. Values that come through `<<` have none."""
+
+
+def load(path: Path, project: str) -> StackFile:
+    """Load a file. Raises ConfigError if it can't be read, or isn't YAML that Pulumi takes."""
+
+    def failed(message: str, line: int | None = None) -> ConfigError:
+        where = f"{path.name}:{line}" if line else path.name
+        return ConfigError([Problem(path=where, message=message)], source=path.name)
+
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        node = loader.get_single_node()
+        whole: object = loader.construct_document(node) if node else {}
+    except FileNotFoundError:
+        raise failed(f"there is no such file in {path.parent}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise failed(f"can't be read: {error}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise failed(
+            f"broken YAML: {error.problem or error.context}", mark.line + 1 if mark else None
+        ) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise failed(f"broken YAML: {' '.join(str(error).split())}") from None
+
+    if not isinstance(node, yaml.MappingNode):
+        if node is None:
+            return StackFile(config={}, lines={})
+        raise failed("must be a map with the key config", 1)
+    config = cast(dict[str, object], whole).get("config")
+    if config is None:
+        return StackFile(config={}, lines={})
+    found = _child(node, "config")
+    if not isinstance(config, dict):
+        raise failed("config must be a map", found.start_mark.line + 1 if found else None)
+    # Where a key stands with and without the namespace, the one with it counts.
+    ordered = sorted(cast(dict[str, object], config).items(), key=lambda item: ":" in item[0])
+    values = {own: value for key, value in ordered if (own := _own(key, project))}
+    lines = {dotted(_own_path(keys_, project)): line for keys_, line in _lines(found)} if found else {}
+    return StackFile(config=values, lines=lines)
+
+
+def _own(key: str, project: str) -> str | None:
+    """Take the project's namespace off a key, which Pulumi lets one leave out; None for another namespace."""
+    namespace, colon, name = key.rpartition(":")
+    return name if namespace == project or not colon else None
+
+
+def _own_path(keys: tuple[str, ...], project: str) -> tuple[str, ...]:
+    return (_own(keys[0], project) or keys[0], *keys[1:])
+
+
+def _child(node: yaml.MappingNode, name: str) -> yaml.Node | None:
+    return next((value for key, value in _pairs(node) if key.value == name), None)
+
+
+def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
+    return cast(list[tuple[yaml.Node, yaml.Node]], node.value)
+
+
+def _lines(node: yaml.Node, above: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], int]]:
+    """List the keys that lead to each value below a node, with the line of the last of them."""
+    found: list[tuple[tuple[str, ...], int]] = []
+    if isinstance(node, yaml.MappingNode) and len(above) < _DEEPEST:
+        for key, value in _pairs(node):
+            keys = (*above, str(key.value))
+            found.append((keys, key.start_mark.line + 1))
+            found.extend(_lines(value, keys))
+    return found
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as the CLI's parser (Go's yaml.v3) resolves it.
+
+    Only true and false are booleans (`on`, `yes` and `n` are text), dates are text, 1:30 isn't a number, keys
+    are text, and a key that stands twice in one map is an error.
+    """
+
+
+def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
+    """Return the patterns of plain scalars, by the first character that each can have."""
+    patterns = (
+        ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
+        ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
+        ("int", r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", [*"-+0123456789"]),
+        ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
+        ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+."]),
+        ("merge", r"<<", ["<"]),
+    )
+    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+    for tag, pattern, firsts in patterns:
+        for first in firsts:
+            table.setdefault(first, []).append((_PREFIX + tag, re.compile(rf"(?:{pattern})\Z")))
+    return table
+
+
+def _construct_map(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
+    lines: dict[str, int] = {}
+    for key, _ in _pairs(node):
+        if key.tag == f"{_PREFIX}merge" or not isinstance(key, yaml.ScalarNode):
+            continue
+        key.tag = f"{_PREFIX}str"
+        text = str(key.value)
+        if text in lines:
+            problem = f"the key {text} stands twice in one map, first in line {lines[text]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+        lines[text] = key.start_mark.line + 1
+    return cast(dict[object, object], loader.construct_mapping(node, deep=True))
+
+
+_Loader.yaml_implicit_resolvers = _resolvers()
+_Loader.add_constructor(f"{_PREFIX}map", _construct_map)
