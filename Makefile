@@ -1,0 +1,46 @@
+# What people call. Everything is done by tools/, delivery/ and Pulumi; each step says so when it takes long.
+#
+#   make up     sets everything up, trains two versions of a model, brings the stack `local` up
+#   make test   runs every test
+#   make down   removes what `make up` has started
+#
+# Needed: git, make, Python 3.11 or newer, and Go where no Pulumi is installed and none can be downloaded.
+
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+
+PYTHON := .venv/bin/python
+# Words for pytest: make test TESTS="tests/unit -k weights"
+TESTS :=
+
+.PHONY: help setup env up down test test-fast check clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: env ## make the Python environment and the toolchain, and nothing else
+	@. tools/python.sh; "$$python" -m tools.toolchain
+
+env:
+	@. tools/python.sh; "$$python" -m tools.environment > /dev/null
+
+up: setup ## train, register and bring up the stack `local`; does only what is missing
+	@$(PYTHON) -m delivery.up
+
+down: env ## remove what `make up` has started; models and state stay
+	@./pulumiw destroy --stack local --yes --skip-preview
+
+test: setup ## run every test
+	@$(PYTHON) -m pytest $(TESTS)
+
+test-fast: env ## run the tests that start nothing: under two minutes
+	@$(PYTHON) -m pytest -m "not real" $(TESTS)
+
+check: env ## lint, format and types
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m pyright
+
+clean: ## delete what was built and trained: toolchain, state, models (run `make down` first)
+	@. tools/python.sh; "$$python" -m tools.clean
