@@ -1,0 +1,173 @@
+"""A mistake is one clear message and a non-zero exit, and what ran before goes on untouched."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.engine.conftest import add_version
+from tests.engine.stack import Stack
+
+pytestmark = pytest.mark.real
+
+GOOD: dict[str, Any] = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 10}}}
+
+
+@pytest.fixture
+def running(stack: Stack) -> Stack:
+    stack.up(GOOD)
+    return stack
+
+
+def refused(stack: Stack, models: dict[str, Any], *messages: str) -> str:
+    """An update with a mistake: refused in words, and nothing that ran is touched."""
+    before = stack.pids()
+    outputs = stack.outputs()
+    ran = stack.up(models, check=False)
+    assert ran.code != 0
+    assert "Traceback" not in ran.text, ran.text
+    assert "bug in the provider" not in ran.text, ran.text
+    for message in messages:
+        assert message in ran.text, ran.text
+    assert stack.pids() == before
+    assert stack.outputs() == outputs
+    with httpx.Client(trust_env=False) as client:
+        assert stack.predict(client).status_code == 200
+    return ran.text
+
+
+def test_every_wrong_key_and_value_is_named_at_once(running: Stack) -> None:
+    models = {
+        "churn": {"stable": {"version": 1}, "canary": {"version": 2, "wieght": 10}},
+        "fraud": {"stable": {"version": "one"}, "autoscaling": {"min": 0}},
+    }
+    refused(
+        running,
+        models,
+        "models.churn.canary.wieght",
+        "weight",
+        "models.fraud.stable.version",
+        "models.fraud.autoscaling.min",
+    )
+
+
+@pytest.mark.parametrize("weight", [-1, 101, "10%", True])
+def test_a_weight_outside_its_range(running: Stack, weight: object) -> None:
+    models = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": weight}}}
+    refused(running, models, "models.churn.canary.weight", "0", "100")
+
+
+def test_a_canary_that_is_the_stable_release(running: Stack) -> None:
+    models = {"churn": {"stable": {"version": 1}, "canary": {"version": 1, "weight": 10}}}
+    refused(running, models, "models.churn.canary.version")
+
+
+def test_a_version_that_is_not_registered(running: Stack) -> None:
+    models = {"churn": {"stable": {"version": 1}, "canary": {"version": 99, "weight": 10}}}
+    refused(running, models, "churn has no version 99", "registered are 1, 2, 3, 4")
+
+
+def test_a_model_that_is_not_registered(running: Stack) -> None:
+    refused(running, {**GOOD, "chrun": {"stable": {"version": 1}}}, "no model 'chrun'", "churn, fraud")
+
+
+def test_a_port_in_use(running: Stack, tmp_path: Path) -> None:
+    other = Stack(tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        other.declare({}, {"kind": "local", "ports": {**other.ports, "gateway": port}})
+        ran = other.preview(check=False)
+    assert ran.code != 0
+    assert f"port {port} on 127.0.0.1 is in use" in ran.text
+    assert "Traceback" not in ran.text
+
+
+def test_a_missing_tool(tmp_path: Path) -> None:
+    stack = Stack(tmp_path)
+    folders = stack.env["PATH"].split(":")
+    stack.env["PATH"] = ":".join(f for f in folders if not (Path(f) / "prometheus").exists())
+    ran = stack.preview({}, check=False)
+    assert ran.code != 0
+    assert "prometheus is missing" in ran.text and "make tools" in ran.text
+    assert "Traceback" not in ran.text
+
+
+def test_a_changed_artifact_stops_the_plan(running: Stack, tmp_path: Path) -> None:
+    registry = running.home / "registry"
+    add_version(registry, tmp_path, "changing", 1)
+    models = {**GOOD, "changing": {"stable": {"version": 1}}}
+    running.up(models)
+    model = Path(_artifact_of(running, "changing")) / "MLmodel"
+    kept = model.read_text()
+    try:
+        model.write_text(kept + "\n")
+        refused(
+            running, {**models, "fraud": {"stable": {"version": 1}}}, "changing", "is not what was registered"
+        )
+    finally:
+        model.write_text(kept)
+    running.up(GOOD)
+
+
+def _artifact_of(stack: Stack, model: str) -> str:
+    import json
+
+    state = json.loads(stack.command("stack", "export", "--stack", "local").text)
+    (artifact,) = [
+        r["outputs"]["artifact"]
+        for r in state["deployment"]["resources"]
+        if r["type"] == "delivery:registry:Release" and r["outputs"]["model"] == model
+    ]
+    return artifact
+
+
+def test_without_a_registry_a_first_plan_is_refused_and_a_later_one_goes_on_with_what_is_pinned(
+    running: Stack,
+) -> None:
+    database = running.home / "registry" / "mlflow.db"
+    away = database.with_suffix(".away")
+    shutil.move(database, away)
+    try:
+        changed = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 20}}}
+        ran = running.up(changed)
+        assert "stays at its pinned sha256:" in ran.text
+        assert running.outputs()["endpoints"]["churn"]["releases"][1]["weight"] == 20
+        new = {"churn": {"stable": {"version": 1}, "canary": {"version": 3, "weight": 20}}}
+        refused(running, new, "unreachable", "churn-v3")
+    finally:
+        shutil.move(away, database)
+    running.up(GOOD)
+
+
+def test_a_server_that_can_not_start_leaves_traffic_as_it_was(running: Stack, tmp_path: Path) -> None:
+    """An artifact that the registry has but no server can load: the route must not move."""
+    registry = running.home / "registry"
+    add_broken_version(registry, tmp_path)
+    models = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 10}}}
+    broken = {**models, "broken": {"stable": {"version": 1}}}
+    text = refused(running, broken, "broken-v1-0")
+    assert "flavor" in text or "flavour" in text
+    running.up(GOOD)
+
+
+def add_broken_version(registry: Path, work: Path) -> None:
+    from pipeline.registering import Facts, register
+
+    folder = work / "broken"
+    folder.mkdir()
+    (folder / "MLmodel").write_text("artifact_path: model\nflavors:\n  spacy: {}\n")
+    facts = Facts(training_digest="sha256:b", data_name="none", data_digest="sha256:0")
+    register(
+        folder,
+        "broken",
+        facts,
+        tracking_uri=f"sqlite:///{registry}/mlflow.db",
+        artifacts=registry / "artifacts",
+    )
