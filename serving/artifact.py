@@ -5,10 +5,16 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 _CHUNK = 1 << 20
-# MLflow writes this file next to MLmodel when a registered version is downloaded; it is not part of the model.
+# MLflow writes this file next to MLmodel when a registered version is downloaded; it is not part of the
+# model.
 _WRITTEN_ON_DOWNLOAD = frozenset({"registered_model_meta"})
+
+
+class _Hash(Protocol):
+    def update(self, data: bytes, /) -> None: ...
 
 
 class ArtifactError(Exception):
@@ -19,11 +25,11 @@ def digest(folder: Path) -> str:
     """Return ``sha256:<hex>`` over the paths and contents of all files below ``folder``.
 
     Files are taken in the order of their relative POSIX paths. Each path and each content is preceded by its
-    length, so no byte can be moved from one file to another without a change of the digest. Permissions, times
-    and empty folders do not count, nor does the ``registered_model_meta`` that MLflow adds on download.
+    length, so no byte can be moved from one file to another without a change of the digest. Permissions,
+    times and empty folders do not count, nor does the ``registered_model_meta`` that MLflow adds on download.
 
-    Raises ``ArtifactError`` when the folder is missing, empty or unreadable, or holds anything other than files
-    and folders: a symbolic link could bring in what the digest does not cover.
+    Raises ``ArtifactError`` when the folder is missing, empty or unreadable, or holds anything other than
+    files and folders: a symbolic link could bring in what the digest does not cover.
     """
     found = False
     total = hashlib.sha256()
@@ -39,7 +45,9 @@ def digest(folder: Path) -> str:
 
 
 def verify(folder: Path, expected: str) -> None:
-    """Raise ``ArtifactError`` unless ``digest(folder)`` equals ``expected`` (``sha256:`` and 64 hex digits)."""
+    """Raise ``ArtifactError`` unless ``digest(folder)`` equals ``expected`` (``sha256:`` and 64 hex
+    digits).
+    """
     algorithm, _, value = expected.partition(":")
     if algorithm != "sha256" or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
         raise ArtifactError(f"not a digest: {expected!r}; expected sha256: and 64 lower-case hex digits")
@@ -80,7 +88,7 @@ def _files(folder: Path) -> Iterator[tuple[bytes, Path]]:
                 yield os.fsencode(relative), path
 
 
-def _add_content(total: "hashlib._Hash", path: Path) -> None:
+def _add_content(total: "_Hash", path: Path) -> None:
     try:
         # O_NOFOLLOW: a link put here after the listing must not be followed.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))

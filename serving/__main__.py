@@ -1,0 +1,8 @@
+"""``python -m serving``: see ``serving.settings`` for the options."""
+
+import sys
+
+from serving import process, settings
+
+if __name__ == "__main__":
+    sys.exit(process.run(settings.parse(sys.argv[1:])))

@@ -1,0 +1,176 @@
+"""The server as a process: a socket, a loop, loading in the background, and an orderly end on SIGTERM."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import math
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Generator
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from serving import model
+from serving.app import App
+from serving.artifact import ArtifactError
+from serving.model import Model
+from serving.request_log import RequestLog
+from serving.service import Service, State
+from serving.settings import Settings
+
+# Connections of a gateway's pool stay open longer than the gateway's own idle timeout (Envoy: one hour): if
+# the server closed first, a request could meet the closing.
+_KEEP_ALIVE_SECONDS = 3700
+# No request for this long while draining means that traffic has gone elsewhere.
+_QUIET_SECONDS = 0.5
+
+logger = logging.getLogger("serving")
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit status: 0 after a drain, 1 with a message
+    otherwise.
+    """
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        listener = socket.create_server((settings.host, settings.port), backlog=2048)
+    except OSError as error:
+        return _refuse(
+            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            "choose another --port, or stop what uses it"
+        )
+    try:
+        log = RequestLog(settings.access_log)
+    except OSError as error:
+        listener.close()
+        return _refuse(f"cannot write the request log {settings.access_log}: {error.strerror}")
+    service = Service(settings, log)
+    server = _Server(service, App(service))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        service.close()
+    return 1 if server.failed else 0
+
+
+def _refuse(message: str) -> int:
+    sys.stderr.write(f"serving: {message}\n")
+    return 1
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, with a model that is loaded behind the open port, and our own order of ending."""
+
+    def __init__(self, service: Service, app: App) -> None:
+        self._service = service
+        self._draining: asyncio.Task[None] | None = None
+        self.failed = False
+        super().__init__(
+            uvicorn.Config(
+                app,
+                loop="uvloop",
+                http=_protocol(service.settings.version),
+                ws="none",
+                lifespan="off",
+                access_log=False,
+                server_header=False,
+                log_config=None,
+                log_level="warning",
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop)
+        # A daemon thread: the end of the process does not wait for a model that takes minutes to load.
+        threading.Thread(target=self._load, args=(loop,), name="load", daemon=True).start()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield  # startup() has handlers on the loop
+
+    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
+        try:
+            loaded = model.load(self._service.settings)
+        except ArtifactError as error:
+            self._fail(loop, str(error))
+        except Exception as error:
+            logger.exception("loading failed")
+            self._fail(loop, f"cannot load the model: {type(error).__name__}: {error}")
+        else:
+            loop.call_soon_threadsafe(self._loaded, loaded)
+
+    def _fail(self, loop: asyncio.AbstractEventLoop, message: str) -> None:
+        _refuse(message)
+        self.failed = True
+        self.config.timeout_graceful_shutdown = 1
+        self.should_exit = True
+
+    def _loaded(self, loaded: Model) -> None:
+        # What is loaded stays: the collector need not look at it again with every full run.
+        gc.collect()
+        gc.freeze()
+        self._service.install(loaded)
+        for note in loaded.runtime.notes:
+            logger.warning("%s", note)
+        address = self.servers[0].sockets[0].getsockname()
+        logger.info(
+            "serving %s version %s (%s, %s) on http://%s:%d; a row takes %.0f µs, up to %d rows share a call",
+            loaded.name,
+            loaded.version,
+            loaded.package.flavour,
+            loaded.digest,
+            address[0],
+            address[1],
+            loaded.row_seconds * 1e6,
+            loaded.batch_rows,
+        )
+
+    def _stop(self) -> None:
+        if self._draining is not None:
+            self.should_exit = self.force_exit = True  # a second signal: at once
+            return
+        self._draining = asyncio.get_running_loop().create_task(self._drain())
+
+    async def _drain(self) -> None:
+        """Stop being ready, answer on until traffic has gone, then close what is idle and wait for the
+        rest.
+        """
+        settings = self._service.settings
+        start = time.perf_counter()
+        loading = self._service.state is State.LOADING
+        self._service.drain()
+        logger.info("draining %s version %s", settings.model, settings.version)
+        earliest = start + (0 if loading else min(settings.drain, settings.grace / 2))
+        latest = start + settings.grace / 2
+        while (now := time.perf_counter()) < latest:
+            if now >= earliest and now - self._service.last_request >= _QUIET_SECONDS:
+                break
+            await asyncio.sleep(0.05)
+        rest = settings.grace - (time.perf_counter() - start)
+        self.config.timeout_graceful_shutdown = max(1, math.floor(rest))
+        self.should_exit = True
+
+
+def _protocol(version: str) -> type[HttpToolsProtocol]:
+    """Return uvicorn's HTTP protocol with our answer to what is no HTTP at all."""
+
+    class Protocol(HttpToolsProtocol):
+        def send_400_response(self, msg: str) -> None:
+            body = b'{"error":"the request is not valid HTTP"}'
+            head = (
+                "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+                f"content-length: {len(body)}\r\nx-model-version: {version}\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+            self.transport.close()
+
+    return Protocol

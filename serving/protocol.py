@@ -1,0 +1,275 @@
+"""The two request formats, plain rows and the Open Inference Protocol v2: from JSON to rows, from outputs to
+JSON.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import orjson
+
+from serving.batching import Job, Outputs
+from serving.model import Model
+from serving.signature import Array, InputError, Rows, Signature
+
+# numpy's kinds and sizes as the protocol calls them
+_DATATYPES = {
+    "b1": "BOOL",
+    "i1": "INT8",
+    "i2": "INT16",
+    "i4": "INT32",
+    "i8": "INT64",
+    "u1": "UINT8",
+    "u2": "UINT16",
+    "u4": "UINT32",
+    "u8": "UINT64",
+    "f2": "FP16",
+    "f4": "FP32",
+    "f8": "FP64",
+}
+_NUMBERS = frozenset(_DATATYPES.values()) - {"BOOL"}
+
+
+def datatype(dtype: np.dtype[Any]) -> str:
+    """Return the protocol's name of an element type; text is BYTES."""
+    return _DATATYPES.get(f"{dtype.kind}{dtype.itemsize}", "BYTES")
+
+
+def parse(body: bytes) -> object:
+    """Return the JSON value of a body, or raise ``InputError``."""
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        # NaN and Infinity are no JSON either; the message has the place.
+        raise InputError(f"the body is not valid JSON: {error}") from None
+
+
+def literals(body: bytes) -> bool:
+    """Return whether ``true`` or ``false`` is anywhere in the body."""
+    return b"true" in body or b"false" in body
+
+
+def plain_job(content: object, signature: Signature, has_literals: bool) -> Job:
+    """Return the job of a ``{"features": [[…]]}`` request."""
+    if isinstance(content, dict):
+        rows = cast(dict[str, Any], content).get("features")
+        if isinstance(rows, list) and rows:
+            return Job(cast(Rows, rows), "features", has_literals)
+        problem = (
+            "is missing"
+            if rows is None
+            else "is no list of rows"
+            if not isinstance(rows, list)
+            else "is empty"
+        )
+        raise InputError(f"features: {problem}; expected {signature.expected()}")
+    raise InputError(f'the body is no object; expected {{"features": [[…]]}} with {signature.expected()}')
+
+
+def plain_answer(outputs: Outputs, model: Model) -> dict[str, Any]:
+    """Return the answer to a plain request: the first output, and the others by name where there are any."""
+    answer: dict[str, Any] = {
+        "predictions": outputs[0].tolist(),
+        "model": model.name,
+        "version": model.version,
+    }
+    if len(outputs) > 1:
+        names = model.runtime.outputs[1:]
+        answer["outputs"] = {name: output.tolist() for name, output in zip(names, outputs[1:], strict=True)}
+    return answer
+
+
+def v2_job(content: object, signature: Signature, has_literals: bool) -> Job:
+    """Return the job of a v2 inference request: one tensor of rows, or one tensor a column."""
+    if not isinstance(content, dict):
+        raise InputError(
+            'the body is no object; expected {"inputs": [{"name", "shape", "datatype", "data"}]}'
+        )
+    inputs: object = cast(dict[str, Any], content).get("inputs")
+    if not isinstance(inputs, list) or not inputs:
+        raise InputError(
+            f"inputs: expected a list with the tensor {signature.input!r}: {signature.expected()}"
+        )
+    tensors = cast(list[object], inputs)
+    first = tensors[0]
+    if len(tensors) == 1 and isinstance(first, dict):
+        tensor = cast(dict[str, Any], first)
+        if tensor.get("name") == signature.input or not signature.columns:
+            return Job(_rows(tensor, signature), "inputs[0].data", has_literals)
+    return Job(_from_columns(tensors, signature), "inputs", has_literals)
+
+
+def v2_answer(outputs: Outputs, model: Model, content: Mapping[str, Any], request_id: str) -> dict[str, Any]:
+    """Return the v2 answer with all outputs, or those that the request asks for."""
+    names: Sequence[str] = model.runtime.outputs
+    chosen = names
+    if (asked := content.get("outputs")) is not None:
+        chosen = _asked(asked, names)
+    by_name = dict(zip(names, outputs, strict=True))
+    identifier = content.get("id")
+    return {
+        "model_name": model.name,
+        "model_version": model.version,
+        "id": identifier if isinstance(identifier, str) and identifier else request_id,
+        "outputs": [_tensor(name, by_name[name]) for name in chosen],
+    }
+
+
+def check_outputs(content: object, model: Model) -> None:
+    """Raise ``InputError`` when a v2 request asks for an output that the model does not have."""
+    if isinstance(content, dict) and (asked := cast(dict[str, Any], content).get("outputs")) is not None:
+        _asked(asked, model.runtime.outputs)
+
+
+def metadata(model: Model) -> dict[str, Any]:
+    """Return the v2 metadata of a model."""
+    signature = model.runtime.signature
+    if signature.dtype.kind == "O" or len({column.dtype for column in signature.columns}) > 1:
+        inputs = [
+            {"name": column.name, "datatype": datatype(column.dtype), "shape": [-1]}
+            for column in signature.columns
+        ]
+    else:
+        shape = list(signature.shape)
+        inputs = [{"name": signature.input, "datatype": datatype(signature.dtype), "shape": shape}]
+    return {
+        "name": model.name,
+        "versions": [model.version],
+        "platform": {"onnx": "onnx_onnxruntime", "sklearn": "sklearn_joblib"}[model.package.flavour],
+        "inputs": inputs,
+        "outputs": [
+            {"name": name, "datatype": datatype(sample.dtype), "shape": [-1, *sample.shape[1:]]}
+            for name, sample in zip(model.runtime.outputs, model.sample, strict=True)
+        ],
+        "parameters": {"digest": model.digest, "features": list(signature.names)},
+    }
+
+
+def _asked(asked: object, names: Sequence[str]) -> Sequence[str]:
+    chosen: list[str] = []
+    for index, item in enumerate(cast(list[object], asked) if isinstance(asked, list) else [asked]):
+        name: object = cast(dict[str, Any], item).get("name") if isinstance(item, dict) else None
+        if not isinstance(name, str) or name not in names:
+            raise InputError(f"outputs[{index}].name: expected one of {', '.join(names)}, got {name!r:.60}")
+        chosen.append(name)
+    return chosen or names
+
+
+def _tensor(name: str, output: Array) -> dict[str, Any]:
+    values = output.ravel().tolist()
+    kind = datatype(output.dtype)
+    return {
+        "name": name,
+        "shape": list(output.shape),
+        "datatype": kind,
+        "data": [str(value) for value in values] if kind == "BYTES" else values,
+    }
+
+
+def _rows(tensor: Mapping[str, Any], signature: Signature) -> Rows:
+    """Return the rows of one tensor, whose data may be flat or nested."""
+    if tensor.get("name") != signature.input:
+        raise InputError(f"inputs[0].name: expected {signature.input!r}, got {tensor.get('name')!r:.60}")
+    kinds = {column.dtype.kind for column in signature.columns} or {signature.dtype.kind}
+    _check_datatype(tensor, kinds, "inputs[0]")
+    shape, data = _shape(tensor, "inputs[0]"), _data(tensor, "inputs[0]")
+    wanted = signature.shape
+    if len(shape) != len(wanted) or any(
+        want not in (-1, got) for want, got in zip(wanted[1:], shape[1:], strict=True)
+    ):
+        raise InputError(f"inputs[0].shape: expected {list(wanted)}, got {shape}")
+    if shape[0] == 0:
+        raise InputError(f"inputs[0].shape: expected at least one row of {list(wanted)}, got {shape}")
+    if isinstance(data[0], list):
+        if len(data) != shape[0]:
+            raise InputError(f"inputs[0].data: expected {shape[0]} rows as in its shape, got {len(data)}")
+        return data
+    for size in reversed(shape[1:]):
+        if size == 0 or len(data) % size:
+            raise InputError(f"inputs[0].data: {len(data)} values do not fill the shape {shape}")
+        data = [data[start : start + size] for start in range(0, len(data), size)]
+    if len(data) != shape[0]:
+        raise InputError(f"inputs[0].data: expected the values of {shape[0]} rows, got those of {len(data)}")
+    return data
+
+
+def _from_columns(tensors: Sequence[object], signature: Signature) -> Rows:
+    """Return the rows of a request that has one tensor a column."""
+    if not signature.columns:
+        raise InputError(f"inputs: expected one tensor {signature.input!r}, got {len(tensors)}")
+    by_name = {column.name: column for column in signature.columns}
+    found: dict[str, Rows] = {}
+    for index, item in enumerate(tensors):
+        where = f"inputs[{index}]"
+        if not isinstance(item, dict):
+            raise InputError(f'{where}: expected {{"name", "shape", "datatype", "data"}}')
+        tensor = cast(dict[str, Any], item)
+        name: object = tensor.get("name")
+        if not isinstance(name, str) or name not in by_name:
+            names = ", ".join(map(repr, by_name))
+            raise InputError(
+                f"{where}.name: expected {signature.input!r} or a column of {names}; got {name!r:.60}"
+            )
+        if name in found:
+            raise InputError(f"{where}.name: {name!r} is there twice")
+        _check_datatype(tensor, {by_name[name].dtype.kind}, where)
+        shape, data = _shape(tensor, where), _data(tensor, where)
+        if len(shape) not in (1, 2) or shape[0] != len(data) or (len(shape) == 2 and shape[1] != 1):
+            raise InputError(
+                f"{where}.shape: expected [{len(data)}] or [{len(data)}, 1] for its data, got {shape}"
+            )
+        found[name] = [_only(value) for value in data]
+    lengths = {len(values) for values in found.values()}
+    if len(lengths) > 1:
+        raise InputError(f"inputs: all columns need the same number of rows, got {sorted(lengths)}")
+    count = lengths.pop()
+    for column in signature.columns:
+        if column.name not in found:
+            if not column.optional:
+                raise InputError(f"inputs: column {column.name!r} ({column.type}) is missing")
+            found[column.name] = [None] * count
+    ordered = [found[column.name] for column in signature.columns]
+    return [list(row) for row in zip(*ordered, strict=True)]
+
+
+def _only(value: object) -> object:
+    """Return the value of a list of one, as in a column of shape [n, 1] with nested data."""
+    if isinstance(value, list):
+        values = cast(list[object], value)
+        if len(values) == 1:
+            return values[0]
+    return cast(object, value)
+
+
+def _check_datatype(tensor: Mapping[str, Any], kinds: set[str], where: str) -> None:
+    given: object = tensor.get("datatype")
+    if kinds == {"b"}:
+        accepted = {"BOOL"}
+    elif kinds == {"O"}:
+        accepted = {"BYTES"}
+    elif kinds <= set("fiu"):
+        accepted = _NUMBERS
+    else:
+        raise InputError(f"{where}: the model's columns differ in type; send one tensor a column")
+    if given not in accepted:
+        raise InputError(f"{where}.datatype: expected {' or '.join(sorted(accepted))}, got {given!r:.60}")
+
+
+def _shape(tensor: Mapping[str, Any], where: str) -> list[int]:
+    shape: object = tensor.get("shape")
+    if isinstance(shape, list):
+        sizes = cast(list[object], shape)
+        if sizes and all(
+            isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes
+        ):
+            return cast(list[int], sizes)
+    raise InputError(f"{where}.shape: expected a list of sizes, for instance [1, 30]; got {shape!r:.60}")
+
+
+def _data(tensor: Mapping[str, Any], where: str) -> Rows:
+    data: object = tensor.get("data")
+    if isinstance(data, list) and data:
+        return cast(Rows, data)
+    raise InputError(
+        f"{where}.data: expected a list of values, got {'an empty one' if data == [] else 'none'}"
+    )
