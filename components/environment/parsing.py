@@ -186,11 +186,7 @@ def _canary(model: Section, stable: ReleaseRef | None) -> Canary | None:
         )
     if shadow and section.has("weight"):
         section.problem("shadow", "a shadow answers nobody, so it has no weight", "Remove shadow or weight.")
-    elif (
-        not section.has("weight")
-        and shadow is not True
-        and ("shadow" not in section.values or shadow is False)
-    ):
+    elif shadow is False or not section.has("shadow"):
         section.require("weight", "the percentage of requests, 0 to 100, or else shadow: true")
     if version is None:
         return None

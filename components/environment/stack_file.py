@@ -33,7 +33,7 @@ def load(path: Path, project: str) -> StackFile:
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
-        whole: object = loader.construct_document(node) if node else {}
+        whole = cast(object, loader.construct_document(node) if node else None)
     except FileNotFoundError:
         raise failed(f"there is no such file in {path.parent}") from None
     except (OSError, UnicodeDecodeError) as error:
