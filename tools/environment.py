@@ -13,8 +13,9 @@ import sys
 from pathlib import Path
 
 from tools import errors, progress, versions
+from tools.alone import alone
 from tools.errors import ToolError
-from tools.paths import ROOT, TOOLCHAIN, VENV, make_folder
+from tools.paths import BIN, ROOT, TOOLCHAIN, VENV, make_folder
 
 STAMP = VENV / ".delivery-lock"
 """Digest of the lock file that the environment was last made from."""
@@ -29,13 +30,19 @@ def ensure() -> Path:
     python = VENV / "bin" / "python"
     try:
         wanted = _wanted()
-        if python.exists() and STAMP.exists() and STAMP.read_text() == wanted:
+        if _is_current(python, wanted):
             return python
-        _sync(uv())
-        STAMP.write_text(wanted)
+        with alone(TOOLCHAIN):
+            if not _is_current(python, wanted):
+                _sync(uv())
+                STAMP.write_text(wanted)
     except OSError as error:
         raise errors.explain(error, f"Making the Python environment in {VENV}") from error
     return python
+
+
+def _is_current(python: Path, wanted: str) -> bool:
+    return python.exists() and STAMP.exists() and STAMP.read_text() == wanted
 
 
 def uv() -> Path:
@@ -50,6 +57,10 @@ def uv() -> Path:
     own = folder / "bin" / "uv"
     if not own.exists():
         _install_uv(folder)
+    # Where Pulumi finds it too, for `pulumi install`.
+    make_folder(BIN)
+    (BIN / "uv").unlink(missing_ok=True)
+    (BIN / "uv").symlink_to(os.path.relpath(own, BIN))
     return own
 
 

@@ -21,7 +21,7 @@ if __name__ == "__main__":
 
 from tools import environment, errors, locks, toolchain
 from tools.local import STACK, LocalStack
-from tools.paths import DELIVERY, ROOT, VENV, make_folder
+from tools.paths import BIN, DELIVERY, ROOT, VENV, make_folder
 from tools.toolchain import Tool
 
 NO_STACK = (
@@ -98,7 +98,7 @@ def child_environment(tool: Tool, env: dict[str, str]) -> dict[str, str]:
     it."""
     # Resolved, as the CLI resolves its own place: it warns of a language host that seems to be another one.
     folder = str(tool.folder.resolve())
-    path = [str(VENV / "bin"), folder, *env.get("PATH", "").split(os.pathsep)]
+    path = [str(VENV / "bin"), folder, *env.get("PATH", "").split(os.pathsep), str(BIN.resolve())]
     return {
         **env,
         "PATH": os.pathsep.join(dict.fromkeys(path)),

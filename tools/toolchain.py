@@ -10,17 +10,16 @@ official download; a build from Go source. What is made here is kept in
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools import download, errors, gobuild, versions
+from tools.alone import alone
 from tools.errors import ToolError
 from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
 from tools.versions import Version
@@ -119,7 +118,7 @@ def find(recipe: Recipe) -> Tool:
         tool = Tool(recipe.name, recipe.version, kept, own=True)
         if not tool.executable.exists():
             try:
-                with _alone():
+                with alone(TOOLCHAIN):
                     if not tool.executable.exists():
                         _make(recipe, kept, allowed)
             except OSError as error:
@@ -233,19 +232,6 @@ def _allowed_sources() -> list[str]:
             f"DELIVERY_TOOLCHAIN={text}: {unknown[0]!r} isn't known; {', '.join(SOURCES)} are accepted."
         )
     return allowed
-
-
-@contextmanager
-def _alone() -> Generator[None]:
-    """Makes one tool at a time: a second command waits for the first and then finds what it made."""
-    make_folder(TOOLCHAIN)
-    with (TOOLCHAIN / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            sys.stderr.write("Another command is getting the toolchain ready; waiting for it\n")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:

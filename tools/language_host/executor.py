@@ -75,8 +75,10 @@ def main() -> int:
         pulumi.log.error(str(error))
         return 1
     except KeyboardInterrupt:
-        # The engine has cancelled the update, and says so itself.
-        return REPORTED
+        # The engine has cancelled the update, and says so itself. It may never answer what waits for it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(REPORTED)
     except Exception as error:
         pulumi.log.error("Program failed with an unhandled exception:\n" + _own_traceback(error, program))
         return REPORTED
