@@ -151,8 +151,11 @@ class _Transport(xmlrpc.client.Transport):
         super().__init__()
         self._folder = folder
 
-    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002
-        return UnixConnection(self._folder, "supervisor.sock", _STOP_SECONDS)
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        connection = UnixConnection(self._folder, "supervisor.sock", _STOP_SECONDS)
+        # The base class closes what it finds here.
+        self._connection = host, connection
+        return connection
 
 
 class UnixConnection(http.client.HTTPConnection):
