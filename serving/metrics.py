@@ -18,7 +18,6 @@ from prometheus_client import (
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from serving.signature import Array
 from serving.statistics import Moments, Statistics
@@ -160,5 +159,5 @@ class Metrics(Collector):
 
 def _buckets(bounds: Sequence[float], counts: Sequence[int]) -> list[tuple[str, float]]:
     """Return cumulative buckets as the text format has them."""
-    names = [*(floatToGoString(bound) for bound in bounds), "+Inf"]
+    names = [*(repr(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, accumulate(counts), strict=True))
