@@ -1,0 +1,215 @@
+"""What holds for every configuration, whatever stands in it."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from components.environment import ConfigError, Environment, parse, parse_json, read
+from tests.unit.environments import configuration, environments
+
+KEYS = [
+    "platform", "models", "kind", "ports", "gateway", "tracking", "prometheus", "stack", "runtime", "stable",
+    "canary", "version", "weight", "shadow", "autoscaling", "min", "max", "owner", "riskClass", "churn",
+    "resources", "local", "aws", "secure",
+]  # fmt: skip
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.integers(1, 100)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(KEYS)
+    | st.dates()
+    | st.binary()
+)
+keys = (
+    st.sampled_from(KEYS) | st.text() | st.integers() | st.none() | st.booleans() | st.tuples(st.integers())
+)
+junk = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(keys, inner, max_size=6),
+    max_leaves=12,
+)
+json_scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.sampled_from(KEYS)
+json_junk = st.recursive(
+    json_scalars,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS) | st.text(), inner, max_size=6)
+    ),
+    max_leaves=12,
+)
+files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+
+
+def problems(platform: object, models: object) -> list[tuple[str, str]]:
+    """Return path and message of every mistake, an empty list if there is none."""
+    try:
+        parse(platform, models)
+    except ConfigError as error:
+        return [(problem.path, problem.message) for problem in error.problems]
+    return []
+
+
+@given(junk, junk, st.none() | st.dictionaries(st.text(), junk))
+@settings(max_examples=200, deadline=None)
+def test_junk_is_an_environment_or_a_readable_error(platform: object, models: object, others: Any):
+    try:
+        assert isinstance(parse(platform, models, others), Environment)
+    except ConfigError as error:
+        assert error.problems
+        assert len(str(error).splitlines()) == 1 + len(error.problems)
+
+
+@given(st.sampled_from(["runtime", "stable", "canary", "autoscaling", "owner", "riskClass", "drift"]), junk)
+@settings(max_examples=200, deadline=None)
+def test_junk_further_down_is_too(key: str, value: object):
+    problems({"kind": "local", "ports": value}, {"churn": {"stable": {"version": 3}, key: value}})
+
+
+@given(environments())
+@settings(deadline=None)
+def test_what_is_written_is_what_is_read(environment: Environment):
+    written = configuration(environment)
+    assert parse(written["platform"], written["models"]) == environment
+
+
+@given(environments())
+@settings(deadline=None)
+def test_json_from_pulumi_says_the_same(environment: Environment):
+    written = configuration(environment)
+    assert parse_json(json.dumps(written["platform"]), json.dumps(written["models"])) == environment
+
+
+@given(environments())
+@files
+def test_the_file_says_the_same(tmp_path: Path, environment: Environment):
+    file = tmp_path / "Pulumi.local.yaml"
+    written = {f"model-delivery:{key}": value for key, value in configuration(environment).items()}
+    file.write_text(yaml.safe_dump({"config": written}, allow_unicode=True), encoding="utf-8")
+    assert read(file) == environment
+
+
+@given(json_junk, json_junk)
+@files
+def test_junk_is_the_same_mistake_in_a_file_and_in_json(tmp_path: Path, platform: object, models: object):
+    file = tmp_path / "Pulumi.local.yaml"
+    written = {"model-delivery:platform": platform, "model-delivery:models": models}
+    file.write_text(json.dumps({"config": written}), encoding="utf-8")  # JSON is YAML
+    texts = [value if isinstance(value, str) else json.dumps(value) for value in (platform, models)]
+    texts = [None if text == "null" else text for text in texts]
+
+    def outcome(action: Any) -> object:
+        try:
+            return action()
+        except ConfigError as error:
+            return [(problem.path, problem.message, problem.suggestion) for problem in error.problems]
+
+    assert outcome(lambda: read(file)) == outcome(lambda: parse_json(*texts))
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))
+@files
+def test_any_file_is_an_environment_or_a_readable_error(tmp_path: Path, content: bytes):
+    file = tmp_path / "Pulumi.local.yaml"
+    file.write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read(file)
+    assert str(caught.value).startswith("Pulumi.local.yaml has ")
+
+
+def maps(written: dict[str, Any], path: str = "") -> list[tuple[str, dict[str, Any]]]:
+    """List every map whose keys are ours, with its path; the keys of `models` are the user's."""
+    found: list[tuple[str, dict[str, Any]]] = [] if path in ("", "models") else [(path, written)]
+    for key, value in written.items():
+        if isinstance(value, dict):
+            found += maps(value, f"{path}.{key}" if path else key)
+    return found
+
+
+@given(
+    environments(at_least=1),
+    st.data(),
+    st.from_regex(r"[a-zA-Z_][-_a-zA-Z0-9]{0,20}", fullmatch=True).filter(lambda key: key not in KEYS),
+    json_junk,
+)
+@settings(deadline=None)
+def test_one_wrong_key_is_one_mistake_where_it_stands(
+    environment: Environment, data: st.DataObject, key: str, value: object
+):
+    written = configuration(environment)
+    path, place = data.draw(st.sampled_from(maps(written)))
+    if key in ("analysis", "drift", "prompt", "region", "requestsPerSecond"):
+        return
+    place[key] = value
+    ((found, message),) = problems(written["platform"], written["models"])
+    assert found == f"{path}.{key}"
+    assert message.startswith("unknown key; accepted: ")
+
+
+BREACHES: list[tuple[str, str, Any]] = [
+    ("platform", "kind", "nowhere"),
+    ("platform.ports", "gateway", 80),
+    ("models.{}", "runtime", "moon"),
+    ("models.{}", "owner", ""),
+    ("models.{}", "riskClass", "low"),
+    ("models.{}.stable", "version", 0),
+    ("models.{}.autoscaling", "min", 17),
+    ("models.{}.canary", "weight", 101),
+    ("models.{}.canary", "version", None),
+]
+
+
+@given(environments(at_least=1), st.sets(st.sampled_from(range(len(BREACHES))), min_size=1), st.data())
+@settings(deadline=None)
+def test_independent_mistakes_are_reported_together(
+    environment: Environment, chosen: set[int], data: st.DataObject
+):
+    written = configuration(environment)
+    expected: set[str] = set()
+    for index in chosen:
+        template, key, value = BREACHES[index]
+        path = template.format(data.draw(st.sampled_from(environment.models)).name)
+        place = dict(maps(written)).get(path)
+        if place is None or (key == "weight" and "shadow" in place):
+            continue
+        place[key] = value
+        expected.add(f"{path}.{key}")
+    assert {path for path, _ in problems(written["platform"], written["models"])} == expected
+
+
+@given(environments(at_least=1), st.data())
+@settings(deadline=None)
+def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
+    environment: Environment, data: st.DataObject
+):
+    written = configuration(environment)
+    path, place = data.draw(st.sampled_from(maps(written)))
+    key = data.draw(st.sampled_from(sorted(place)))
+    del place[key]
+    found = [path for path, _ in problems(written["platform"], written["models"])]
+    required = key in ("kind", "stable", "version", "weight")
+    if path.endswith("canary") and key == "shadow":
+        assert found == [f"{path}.weight"]
+    elif path.endswith("autoscaling") and key == "min":
+        assert found in ([], [f"{path}.max"])
+    elif path == "platform.ports":  # the default may be another's
+        assert len(found) <= 1
+    else:
+        assert found == ([f"{path}.{key}"] if required else [])
+
+
+@given(environments())
+@settings(deadline=None)
+def test_reading_changes_nothing(environment: Environment):
+    written = configuration(environment)
+    before = copy.deepcopy(written)
+    parse(written["platform"], written["models"])
+    assert written == before
