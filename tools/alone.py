@@ -13,7 +13,8 @@ from tools.paths import make_folder
 
 @contextmanager
 def alone(folder: Path) -> Generator[None]:
-    """Holds the folder's lock for as long as the block runs. The lock ends with this process, however it ends."""
+    """Holds the folder's lock for as long as the block runs. The lock ends with this process, however it
+    ends."""
     make_folder(folder)
     with (folder / ".lock").open("w") as file:
         try:

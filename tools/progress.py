@@ -58,7 +58,7 @@ def run(
     reporter = Reporter(what, usual)
     tail: deque[str] = deque(maxlen=KEPT_LINES)
     lines = 0
-    process = subprocess.Popen(
+    with subprocess.Popen(
         command,
         cwd=cwd,
         env=env,
@@ -66,30 +66,34 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
+    ) as process:
 
-    def read() -> None:
-        nonlocal lines
-        for line in process.stdout or ():
-            tail.append(line.rstrip())
-            lines += 1
+        def read() -> None:
+            nonlocal lines
+            for line in process.stdout or ():
+                tail.append(line.rstrip())
+                lines += 1
 
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        while True:
-            try:
-                code = process.wait(timeout=0.2)
-                break
-            except subprocess.TimeoutExpired:
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        try:
+            while (code := _ended(process)) is None:
                 reporter.tick(detail(lines))
-    except BaseException:
-        process.terminate()
-        process.wait()
-        raise
-    reader.join()
+        except BaseException:
+            process.terminate()
+            raise
+        finally:
+            reader.join()
     reporter.done()
     return code, "\n".join(tail)
+
+
+def _ended(process: subprocess.Popen[str]) -> int | None:
+    """The exit code of a process, or None when it still runs after a moment."""
+    try:
+        return process.wait(timeout=0.2)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _duration(seconds: float) -> str:

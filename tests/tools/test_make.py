@@ -1,0 +1,99 @@
+"""What make and .ci/run use: the totals of a test run, cleaning up, finding Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import clean, totals
+from tools.local import LocalStack
+from tools.paths import ROOT
+
+REPORT = """<testsuites><testsuite tests="5">
+<testcase name="a"/><testcase name="b"><properties/></testcase>
+<testcase name="c"><failure/></testcase><testcase name="d"><error/></testcase>
+<testcase name="e"><skipped/></testcase></testsuite></testsuites>"""
+
+
+def test_totals_are_counted_by_outcome() -> None:
+    assert totals.totals(REPORT) == (2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("report", "line", "code"),
+    [
+        (REPORT, "2 passed, 2 failed, 1 skipped\n", 1),
+        ('<testsuite><testcase name="a"/></testsuite>', "1 passed, 0 failed, 0 skipped\n", 0),
+        ("<testsuite/>", "0 passed, 0 failed, 0 skipped\n", 1),
+    ],
+)
+def test_no_test_at_all_is_a_failure(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    report: str,
+    line: str,
+    code: int,
+) -> None:
+    file = tmp_path / "report.xml"
+    file.write_text(report)
+    monkeypatch.setattr("sys.argv", ["totals", str(file)])
+    assert totals.main() == code
+    assert capsys.readouterr().out == line
+
+
+def test_a_run_that_left_no_report_is_named(tmp_path: Path) -> None:
+    answer = subprocess.run(
+        [os.environ.get("PYTHON", "python3"), "-m", "tools.totals", tmp_path / "absent"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: pytest has left no report")
+    assert "Traceback" not in answer.stderr
+
+
+def test_what_still_runs_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: tiny\n")
+    stack = LocalStack(tmp_path)
+    assert clean.resources(stack) == 0
+    stack.checkpoint.parent.mkdir(parents=True)
+    resources = [{"type": "pulumi:pulumi:Stack"}, {"type": "delivery:local:Process"}]
+    stack.checkpoint.write_text(json.dumps({"checkpoint": {"latest": {"resources": resources}}}))
+    assert clean.resources(stack) == 1
+    stack.checkpoint.write_text(json.dumps({"checkpoint": {}}))
+    assert clean.resources(stack) == 0
+
+
+def test_a_machine_without_a_new_enough_python_gets_one_message(tmp_path: Path) -> None:
+    for name in ("dirname", "sh"):
+        (tmp_path / name).symlink_to(
+            Path("/usr/bin") / name if (Path("/usr/bin") / name).exists() else Path("/bin") / name
+        )
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    answer = subprocess.run(
+        ["/bin/sh", ROOT / "pulumiw", "up"],
+        env={"PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 1
+    assert answer.stderr.splitlines()[0].startswith("error: Python 3.11 or newer is needed")
+    assert len(answer.stderr.splitlines()) == 2
+
+
+def test_every_target_that_help_lists_exists() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    targets = [line.split()[1] for line in listed.splitlines()]
+    assert {"up", "down", "test", "test-fast", "check", "clean"} <= set(targets)
+    for target in targets:
+        subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=True)
