@@ -13,6 +13,7 @@ from serving.artifact import ArtifactError
 from serving.signature import Column, Signature
 
 FLAVOURS = ("onnx", "sklearn")
+REFERENCE = "reference.json"
 
 _TYPES = {
     "boolean": np.dtype(np.bool_),
@@ -28,9 +29,9 @@ _TYPES = {
 class Package:
     """An artifact as its MLmodel describes it.
 
-    ``signature`` is None when the model was logged without one. ``quantiles`` has, per feature, the edges of
-    the training data's histogram; like ``prediction_quantiles`` it comes from the ``metadata`` that MLflow
-    keeps in MLmodel when a model is logged with it.
+    ``signature`` is None when the model was logged without one, ``example`` when it has no input example.
+    ``quantiles`` has, per feature, the edges of the training data's histogram: from reference.json, which our
+    pipeline puts beside MLmodel.
     """
 
     folder: Path
@@ -77,22 +78,19 @@ def read(folder: Path) -> Package:
             f"the model in {folder} has the flavours {', '.join(sorted(flavours)) or 'none'}; "
             f"this server loads {' and '.join(FLAVOURS)}: log the model with mlflow.onnx or mlflow.sklearn"
         )
-    metadata = _mapping(document.get("metadata") or {}, "MLmodel: metadata")
     signature = document.get("signature")
-    names = _names(metadata)
-    quantiles = _mapping(metadata.get("training_quantiles") or {}, "MLmodel: metadata.training_quantiles")
+    reference = _reference(folder)
     return Package(
         folder=folder,
         flavour=flavour,
         options=_mapping(flavours[flavour], f"MLmodel: flavors.{flavour}"),
-        signature=_signature(_mapping(signature, "MLmodel: signature"), names) if signature else None,
+        signature=_signature(_mapping(signature, "MLmodel: signature")) if signature else None,
         example=_example(folder, document.get("saved_input_example_info")),
         quantiles={
-            name: _edges(edges, f"metadata.training_quantiles.{name}") for name, edges in quantiles.items()
+            name: _edges(feature, f"{REFERENCE}: features.{name}")
+            for name, feature in _mapping(reference.get("features") or {}, f"{REFERENCE}: features").items()
         },
-        prediction_quantiles=_edges(
-            metadata.get("prediction_quantiles") or [], "metadata.prediction_quantiles"
-        ),
+        prediction_quantiles=_edges(reference.get("predictions") or {}, f"{REFERENCE}: predictions"),
     )
 
 
@@ -102,23 +100,28 @@ def _mapping(value: object, where: str) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], value)
 
 
-def _names(metadata: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the names of a tensor's features, which MLflow's tensor signature has no room for."""
-    names: object = metadata.get("features") or []
-    if not isinstance(names, list):
-        raise ArtifactError("MLmodel: metadata.features is not a list of names")
-    return tuple(str(name) for name in cast(list[object], names))
+def _reference(folder: Path) -> Mapping[str, Any]:
+    """Return what the pipeline wrote about the training data; nothing when there is no such file."""
+    try:
+        content: object = json.loads((folder / REFERENCE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {folder / REFERENCE}: {error}") from None
+    return _mapping(content, REFERENCE)
 
 
 def _edges(value: object, where: str) -> tuple[float, ...]:
-    if isinstance(value, list):
-        edges = cast(list[object], value)
+    """Return the distinct quantiles of a feature in order; none when it has none."""
+    quantiles: object = _mapping(value, where).get("quantiles") or []
+    if isinstance(quantiles, list):
+        edges = cast(list[object], quantiles)
         if all(isinstance(edge, (int, float)) and np.isfinite(edge) for edge in edges):
             return tuple(sorted({float(cast(float, edge)) for edge in edges}))
-    raise ArtifactError(f"MLmodel: {where} is not a list of finite numbers")
+    raise ArtifactError(f"{where}.quantiles is not a list of finite numbers")
 
 
-def _signature(signature: Mapping[str, Any], names: tuple[str, ...]) -> Signature:
+def _signature(signature: Mapping[str, Any]) -> Signature:
     try:
         inputs: Any = json.loads(signature.get("inputs") or "null")
     except (TypeError, ValueError):
@@ -127,7 +130,7 @@ def _signature(signature: Mapping[str, Any], names: tuple[str, ...]) -> Signatur
         raise ArtifactError("MLmodel: signature.inputs is not a list of columns or one tensor")
     specs = [_mapping(spec, "MLmodel: signature.inputs") for spec in cast(list[object], inputs)]
     if any(spec.get("type") == "tensor" for spec in specs):
-        return _tensor(specs, names)
+        return _tensor(specs)
     return columns([_column(spec, index) for index, spec in enumerate(specs)])
 
 
@@ -144,7 +147,7 @@ def columns(named: list[Column]) -> Signature:
     return Signature(input="input", dtype=dtype, shape=(-1, len(named)), columns=tuple(named), names=names)
 
 
-def _tensor(specs: list[Mapping[str, Any]], names: tuple[str, ...]) -> Signature:
+def _tensor(specs: list[Mapping[str, Any]]) -> Signature:
     if len(specs) != 1:
         raise ArtifactError(
             "MLmodel: signature.inputs has several tensors; this server takes one, or columns"
@@ -160,10 +163,7 @@ def _tensor(specs: list[Mapping[str, Any]], names: tuple[str, ...]) -> Signature
             f"MLmodel: signature.inputs is a tensor of {dtype.name} with shape {list(shape)}; "
             "this server takes numbers with rows first, for instance float64 with shape [-1, 30]"
         )
-    fits = len(shape) == 2 and shape[1] == len(names)
-    return Signature(
-        input=str(specs[0].get("name") or "input"), dtype=dtype, shape=shape, names=names if fits else ()
-    )
+    return Signature(input=str(specs[0].get("name") or "input"), dtype=dtype, shape=shape)
 
 
 def _column(spec: Mapping[str, Any], index: int) -> Column:

@@ -131,7 +131,13 @@ def metadata(model: Model) -> dict[str, Any]:
         ]
     else:
         shape = list(signature.shape)
-        inputs = [{"name": signature.input, "datatype": datatype(signature.dtype), "shape": shape}]
+        inputs = [
+            {
+                "name": signature.input,
+                "datatype": datatype(signature.declared or signature.dtype),
+                "shape": shape,
+            }
+        ]
     return {
         "name": model.name,
         "versions": [model.version],

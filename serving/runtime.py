@@ -128,7 +128,8 @@ def _one_input(
                 f"the signature says {given.dtype.name}, but the ONNX input {item.name} is {dtype.name}"
             )
         # Requests are checked and converted once, straight to the type that the graph takes.
-        signature = Signature(item.name, dtype, given.shape, given.columns, given.names)
+        # The name stays the signature's: a caller does not notice that a version came in another flavour.
+        signature = Signature(given.input, dtype, given.shape, given.columns, given.names, given.dtype)
     name: str = item.name
 
     def predict(array: Array) -> Sequence[Array]:

@@ -44,7 +44,8 @@ class Signature:
 
     ``shape`` has -1 where any size goes; its first entry is the rows. ``dtype`` is the type of the array that
     the model gets. ``names`` label the features of a matrix (column names, or "0", "1", … for an unnamed
-    tensor).
+    tensor). ``declared`` is the type to tell callers where the model's own differs: a graph in 32 bits takes
+    doubles too.
     """
 
     input: str
@@ -52,6 +53,7 @@ class Signature:
     shape: tuple[int, ...]
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] = ()
+    declared: np.dtype[Any] | None = None
     _whole: Array = field(init=False, repr=False, compare=False)
     _simple: bool = field(init=False, repr=False, compare=False)
 
@@ -122,7 +124,7 @@ class Signature:
             kinds = sorted({column.type for column in self.columns})
             count = len(self.columns)
             return f"rows of {count} columns (shape [-1, {count}], type {' or '.join(kinds)})"
-        return f"shape {list(self.shape)} of type {self.dtype.name}"
+        return f"shape {list(self.shape)} of type {(self.declared or self.dtype).name}"
 
     def _fits(self, shape: Sequence[int]) -> bool:
         return all(want in (-1, got) for want, got in zip(self.shape[1:], shape[1:], strict=True))
@@ -194,8 +196,9 @@ class Signature:
         if not math.isfinite(value):
             raise InputError(f"{problem}, got {value}: only finite numbers are accepted")
         if dtype.kind == "f":
-            if abs(value) > float(np.finfo(dtype).max):
-                raise InputError(f"{problem}, got {value}: too large for {dtype.name}")
+            carrier = self.dtype if self.dtype.kind == "f" else dtype
+            if abs(value) > float(np.finfo(carrier).max):
+                raise InputError(f"{problem}, got {value}: too large for {carrier.name}")
             return value
         if value != int(value):
             raise InputError(f"{problem}, got {value}")
