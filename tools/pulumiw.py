@@ -127,7 +127,8 @@ def main() -> int:
         stack.prepare(tool.executable, env)
         for lock in locks.remove_stale(stack.state):
             _note(f"removed the lock of a Pulumi that was killed (process {lock.pid}, {lock.file.name})")
-        if call.command in ("up", "update"):
+        # Another command may be creating it at this very moment: then its lock is there, and we are refused.
+        if call.command in ("up", "update") and not list(locks.locks(stack.state)):
             for name in stack.forget_interrupted_creates():
                 _note(f"{name} was being created when Pulumi was killed; it is created again")
         extra = stack.config_arguments(call.command, arguments)

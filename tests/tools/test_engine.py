@@ -1,0 +1,220 @@
+"""The wrapper and the language host on the real engine."""
+
+from __future__ import annotations
+
+import json
+import signal
+import stat
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tools import programs
+from tests.tools.checkouts import PROJECT, Checkout, alive, descendants, eventually
+
+pytestmark = pytest.mark.real
+
+Make = Callable[..., Checkout]
+
+
+def test_a_program_is_planned_and_applied_from_anywhere_and_the_configuration_stays(
+    checkout: Make, tmp_path: Path
+) -> None:
+    config = "# mine\nconfig:\n  tiny:number: 21 # half\n"
+    made = checkout(programs.DOUBLE, config=config)
+    code, text = made.run("preview", cwd=Path("/"))
+    assert code == 0, text
+    assert "hello from the program" in text
+    assert "warning" not in text
+
+    code, text = made.run("up", "--yes", cwd=tmp_path)
+    assert code == 0, text
+    code, text = made.run("stack", "output", "--json")
+    assert code == 0, text
+    assert json.loads(text) == {"double": 42, "where": "organization/tiny/local"}
+
+    assert (made.root / "Pulumi.local.yaml").read_text() == config
+    assert made.checkpoint.exists()
+    assert stat.S_IMODE((made.root / ".delivery" / "passphrase").stat().st_mode) == 0o600
+    # The user's own login and selection of a stack were not touched.
+    assert not (made.home / "credentials.json").exists()
+    assert not (made.home / "workspaces").exists()
+
+    code, text = made.run("config", "set", "number", "4")
+    assert code == 0, text
+    assert (made.root / "Pulumi.local.yaml").read_text() == config.replace("21", '"4"')
+
+
+def test_a_secret_is_masked_and_never_in_the_clear_on_disk(checkout: Make) -> None:
+    made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
+    assert made.run("config", "set", "--secret", "token", "open-sesame")[0] == 0
+    code, text = made.run("up", "--yes")
+    assert code == 0, text
+    assert "[secret]" in text
+    assert "open-sesame" not in text
+    for file in [*made.root.glob("Pulumi*"), *(made.root / ".delivery/state").rglob("*.json")]:
+        assert "open-sesame" not in file.read_text()
+    assert "open-sesame" in made.run("stack", "output", "token", "--show-secrets")[1]
+
+
+def test_a_program_that_knows_what_is_wrong_shows_its_message_alone(checkout: Make) -> None:
+    code, text = checkout(programs.RUN_ERROR).run("up", "--yes")
+    assert code != 0
+    assert "error: models.churn.canary.weight is 120; 0 to 100 is accepted" in text
+    assert "Traceback" not in text
+
+
+def test_a_program_that_crashes_shows_its_own_part_of_the_traceback(checkout: Make) -> None:
+    code, text = checkout(programs.CRASH).run("preview")
+    assert code != 0
+    assert "Traceback (most recent call last)" in text
+    assert 'return release["wieght"]' in text
+    assert "KeyError: 'wieght'" in text
+    assert "runpy" not in text
+    assert "language_host" not in text
+
+
+def test_a_folder_without_a_program_is_one_message(checkout: Make) -> None:
+    made = checkout(programs.DOUBLE)
+    (made.root / "__main__.py").unlink()
+    code, text = made.run("preview")
+    assert code != 0
+    assert "it has no __main__.py" in text
+    assert "Traceback" not in text
+
+
+def _creating(made: Checkout) -> tuple[subprocess.Popen[str], set[int]]:
+    """An `up` in the middle of creating a resource, and the processes that it has started."""
+    process = made.start("up", "--yes", "--skip-preview")
+    try:
+        eventually("the creation to begin", lambda: "creating" in made.pending())
+    except AssertionError:
+        process.kill()
+        raise
+    return process, descendants(process.pid)
+
+
+def _gated(checkout: Make, tmp_path: Path) -> tuple[Checkout, Path]:
+    gate = tmp_path / "gate"
+    return checkout(programs.GATED, config=f"config:\n  tiny:gate: {gate}\n"), gate
+
+
+def test_a_killed_up_leaves_no_process_and_the_next_one_goes_on(checkout: Make, tmp_path: Path) -> None:
+    made, gate = _gated(checkout, tmp_path)
+    process, started = _creating(made)
+    assert len(started) >= 3  # language host, program, provider
+    [lock] = made.locks()
+
+    # While it runs, its lock holds: a second command is refused and changes nothing.
+    code, text = made.run("up", "--yes", "--skip-preview")
+    assert code != 0
+    assert "currently locked" in text
+    assert "removed the lock" not in text
+    assert made.locks() == [lock]
+
+    process.kill()
+    process.communicate()
+    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+    assert made.locks() == [lock]
+
+    gate.touch()
+    code, text = made.run("up", "--yes", "--skip-preview")
+    assert code == 0, text
+    assert f"removed the lock of a Pulumi that was killed (process {process.pid}, {lock.name})" in text
+    assert "slow was being created when Pulumi was killed; it is created again" in text
+    assert made.locks() == []
+    assert made.pending() == []
+    assert "2 unchanged" in made.run("preview")[1]
+
+
+def test_an_interrupted_up_finishes_what_it_is_doing_and_says_so(checkout: Make, tmp_path: Path) -> None:
+    made, gate = _gated(checkout, tmp_path)
+    process, started = _creating(made)
+    process.send_signal(signal.SIGINT)
+    gate.touch()
+    text, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "update canceled" in text
+    assert "Traceback" not in text
+    assert made.locks() == []
+    assert made.pending() == []
+    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+
+
+def _with_thing(checkout: Make, size: int) -> Checkout:
+    project = f"{PROJECT}plugins:\n  providers:\n    - {{name: thing, path: thing}}\n"
+    made = checkout(
+        programs.THING, project=project, config=f"config:\n  tiny:size: {size}\n  tiny:most: 10\n"
+    )
+    runtime = "runtime: {name: python, options: {toolchain: uv}}\n"
+    made.write("thing/PulumiPlugin.yaml", runtime)
+    made.write("thing/__main__.py", programs.THING_PLUGIN)
+    made.write("pack/PulumiPolicy.yaml", f"{runtime}version: 0.0.1\n")
+    made.write("pack/__main__.py", programs.SIZE_POLICY)
+    return made
+
+
+def test_a_provider_in_a_folder_and_a_policy_pack_run(checkout: Make) -> None:
+    made = _with_thing(checkout, size=3)
+    code, text = made.run("up", "--yes", "--skip-preview", "--policy-pack", "pack")
+    assert code == 0, text
+    assert "sizes@v0.0.1" in text
+    assert "made-by-the-plugin" in made.checkpoint.read_text()
+
+
+def test_a_mandatory_policy_stops_an_update_before_it_changes_anything(checkout: Make) -> None:
+    made = _with_thing(checkout, size=11)
+    code, text = made.run("up", "--yes", "--skip-preview", "--policy-pack", "pack")
+    assert code != 0
+    assert "[mandatory]  small" in text
+    assert "too large for the stack local" in text
+    assert "made-by-the-plugin" not in made.checkpoint.read_text()
+
+
+def test_another_stack_is_none_of_the_wrappers_business(checkout: Make, tmp_path: Path) -> None:
+    made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
+    theirs = tmp_path / "their state"
+    theirs.mkdir()
+    made.env.update(
+        PULUMI_BACKEND_URL=f"file://{theirs}".replace(" ", "%20"), PULUMI_CONFIG_PASSPHRASE="theirs"
+    )
+    assert made.run("stack", "init", "prod")[0] == 0
+    made.write(
+        "Pulumi.prod.yaml", (made.root / "Pulumi.prod.yaml").read_text() + "config:\n  tiny:number: 5\n"
+    )
+    code, text = made.run("up", "--yes", "-s", "prod")
+    assert code == 0, text
+    assert (theirs / ".pulumi/stacks/tiny/prod.json").exists()
+    assert sorted(entry.name for entry in (made.root / ".delivery").iterdir()) == ["toolchain"]
+
+
+def test_a_selected_stack_stays_selected(checkout: Make, tmp_path: Path) -> None:
+    made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
+    assert made.run("stack", "--show-name")[1].strip().endswith("local")
+    made.write(".delivery/stack", "prod")
+    made.env.update(PULUMI_BACKEND_URL=f"file://{tmp_path}", PULUMI_CONFIG_PASSPHRASE="theirs")
+    assert made.run("stack", "init", "prod")[0] == 0
+    assert made.run("stack", "select", "local")[0] != 0  # not in their backend: nothing is forgotten
+
+
+def test_what_pulumi_knows_of_the_program(checkout: Make) -> None:
+    made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
+    code, text = made.run("about", "--json")
+    assert code == 0, text
+    about = json.loads(text[text.index("{") :])
+    assert about["runtime"]["executable"].endswith("/.venv/bin/python")
+    assert {"name": "pulumi", "version": "3.259.0"}.items() <= next(
+        d for d in about["dependencies"] if d["name"] == "pulumi"
+    ).items()
+
+
+def test_a_broken_lock_file_of_the_environment_is_one_message(checkout: Make) -> None:
+    made = checkout(programs.DOUBLE)
+    (made.root / ".venv").unlink()
+    made.write("uv.lock", "nonsense")
+    code, text = made.run("preview")
+    assert code == 1
+    assert "`uv sync --locked` failed" in text
+    assert "Traceback" not in text
