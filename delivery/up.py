@@ -33,7 +33,7 @@ def main() -> int:
     if code := _run([sys.executable, "-m", "pipeline", "train"]):
         return code
     _step(2, "apply Pulumi.local.yaml: MLflow, model servers, Envoy, Prometheus")
-    if code := _run(["./pulumiw", "up", "--stack", "local", "--yes", "--skip-preview"]):
+    if code := _run(["./pulumiw", "up", "--stack", "local", "--yes"]):
         return code
     outputs = _outputs()
     if outputs is None:
