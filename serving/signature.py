@@ -54,14 +54,25 @@ class Signature:
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] = ()
     declared: np.dtype[Any] | None = None
-    _whole: Array = field(init=False, repr=False, compare=False)
+    _whole: Array | None = field(init=False, repr=False, compare=False)
+    _low: Array = field(init=False, repr=False, compare=False)
+    _high: Array = field(init=False, repr=False, compare=False)
     _simple: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         whole = [index for index, column in enumerate(self.columns) if column.dtype.kind in "iu"]
-        object.__setattr__(self, "_whole", np.array(whole, dtype=np.intp))
-        kinds = {column.dtype.kind for column in self.columns} or {self.dtype.kind}
-        object.__setattr__(self, "_simple", kinds <= set("fiu"))
+        kinds = [self.columns[index].dtype for index in whole]
+        if not self.columns and self.dtype.kind in "iu":
+            kinds = [self.dtype]
+        object.__setattr__(self, "_whole", np.array(whole, dtype=np.intp) if kinds else None)
+        # The highest uint64 does not fit; numbers beyond int64 are left to the careful way.
+        most = np.iinfo(np.int64).max
+        object.__setattr__(self, "_low", np.array([np.iinfo(kind).min for kind in kinds], np.int64))
+        object.__setattr__(
+            self, "_high", np.array([min(np.iinfo(kind).max, most) for kind in kinds], np.int64)
+        )
+        letters = {column.dtype.kind for column in self.columns} or {self.dtype.kind}
+        object.__setattr__(self, "_simple", letters <= set("fiu"))
         if not self.names and len(self.shape) == 2 and self.shape[1] > 0:
             object.__setattr__(self, "names", tuple(map(str, range(self.shape[1]))))
 
@@ -82,15 +93,9 @@ class Signature:
             return None
         if shape[1:] != self.shape[1:] and not self._fits(shape):
             return None
-        whole = self.dtype.kind in "iu"
-        if raw.dtype.kind == "f":
-            if not np.isfinite(raw).all():
-                return None
-            if whole or self._whole.size:
-                part = raw if whole else raw[:, self._whole]
-                if (part != np.trunc(part)).any() or (np.abs(part) > _EXACT).any():
-                    return None
-        elif whole and raw.dtype != self.dtype and self._overflows(raw):
+        if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+            return None
+        if self._whole is not None and not self._are_whole(raw[:, self._whole] if self.columns else raw):
             return None
         if raw.dtype == self.dtype:
             return raw
@@ -129,9 +134,12 @@ class Signature:
     def _fits(self, shape: Sequence[int]) -> bool:
         return all(want in (-1, got) for want, got in zip(self.shape[1:], shape[1:], strict=True))
 
-    def _overflows(self, raw: Array) -> bool:
-        limits = np.iinfo(self.dtype)
-        return bool(raw.min() < limits.min or raw.max() > limits.max)
+    def _are_whole(self, part: Array) -> bool:
+        """Return whether the values of the whole-numbered columns are whole and in their range."""
+        if part.dtype.kind == "f" and ((part != np.trunc(part)).any() or (np.abs(part) > _EXACT).any()):
+            return False
+        # Of an unsigned type are only numbers beyond 63 bits.
+        return part.dtype.kind != "u" and not (part < self._low).any() and not (part > self._high).any()
 
     def _in_order(self, row: object, where: str) -> object:
         """Return a row given as an object with column names as a list in the order of the columns."""

@@ -1,4 +1,4 @@
-"""A started application in this process, and a client of it that tests can call without a loop of their own."""
+"""An application in this process, and a client of it that tests can call without a loop of their own."""
 
 import asyncio
 from collections.abc import Awaitable, Iterator

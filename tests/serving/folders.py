@@ -1,4 +1,4 @@
-"""Model folders as MLflow writes them, made here by hand: importing MLflow takes longer than all fast tests."""
+"""Model folders as MLflow writes them, made here by hand: importing MLflow takes longer than most tests."""
 
 import json
 from collections.abc import Sequence
