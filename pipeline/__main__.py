@@ -12,8 +12,8 @@ from typing import Any
 from pipeline import data as datasets
 from pipeline import quiet as quiet
 from pipeline import training
+from pipeline.access import RegistryError, default_tracking_uri
 from pipeline.card import card
-from pipeline.local_registry import RegistryError, default_tracking_uri
 from pipeline.provenance import Commit, commit, training_digest
 from pipeline.registering import Facts, Registered, Registry
 from serving.artifact import ArtifactError

@@ -1,16 +1,17 @@
 """A model folder becomes a version in the MLflow registry, with all that planning and serving must know."""
 
 import contextlib
-import shutil
 import tempfile
 import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from pipeline import local_registry, quiet
-from pipeline.local_registry import RegistryError
+from pipeline import access, quiet
+from pipeline.access import RegistryError
 from serving.artifact import ArtifactError, digest
 
 TRAINING_DIGEST = "training.digest"
@@ -73,10 +74,11 @@ class Registry:
     is finished if its artifact is whole, else removed.
     """
 
-    def __init__(self, client: Any, tracking_uri: str, artifacts: Path | None) -> None:
+    def __init__(self, client: Any, tracking_uri: str, artifacts: Path | None, *, alone: bool) -> None:
         self._client = client
         self._uri = tracking_uri
         self._artifacts = artifacts
+        self._alone = alone
 
     @classmethod
     @contextlib.contextmanager
@@ -86,17 +88,19 @@ class Registry:
         `artifacts` is the folder for the artifacts of experiments that don't exist yet; by default the folder
         `artifacts` beside a local database, and elsewhere whatever the server chooses. Raises RegistryError.
         """
-        database = local_registry.database(tracking_uri)
+        access.answers(tracking_uri)
+        database = access.database(tracking_uri)
         if database and artifacts is None:
             artifacts = database.parent / "artifacts"
         with contextlib.ExitStack() as stack:
             if database:
-                stack.enter_context(local_registry.locked(database))
+                stack.enter_context(access.locked(database))
             from mlflow import MlflowClient
 
             quiet.hush()  # MLflow sets its loggers up when it is imported
-            stack.enter_context(local_registry.chosen(tracking_uri))
-            yield cls(MlflowClient(tracking_uri, registry_uri=tracking_uri), tracking_uri, artifacts)
+            stack.enter_context(access.chosen(tracking_uri))
+            client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
+            yield cls(client, tracking_uri, artifacts, alone=database is not None)
 
     def find(self, name: str, training_digest: str) -> Registered | None:
         """Find the version that a training has given before; finish it if it was interrupted.
@@ -110,10 +114,12 @@ class Registry:
                 return whole
         known = {version.run_id for version in versions}
         for run in self._runs(name, training_digest):
-            if run.info.run_id not in known:
-                if finished := self._finish(run, name):
-                    return finished
-                self._client.delete_run(run.info.run_id)
+            # On a server that others use too, a run that goes on may be somebody's who is at work.
+            if run.info.run_id in known or (run.info.status == "RUNNING" and not self._alone):
+                continue
+            if finished := self._finish(run, name):
+                return finished
+            self._client.delete_run(run.info.run_id)
         return None
 
     def register(self, folder: Path, name: str, facts: Facts) -> Registered:
@@ -167,7 +173,7 @@ class Registry:
             location = self._client.get_model_version_download_uri(version.name, version.version)
             with self._downloaded(location) as stored:
                 actual = digest(stored)
-        except (ArtifactError, OSError):
+        except ArtifactError:
             return None
         if tags.get(ARTIFACT_DIGEST, actual) != actual:
             return None
@@ -193,7 +199,7 @@ class Registry:
         )
         for model in models:
             with (
-                contextlib.suppress(ArtifactError, OSError),
+                contextlib.suppress(ArtifactError),
                 self._downloaded(model.artifact_location) as stored,
             ):
                 if model.status == "READY" and digest(stored) == tags.get(ARTIFACT_DIGEST):
@@ -265,14 +271,20 @@ class Registry:
                 raise
 
     @contextlib.contextmanager
-    def _downloaded(self, artifact_uri: str) -> Generator[Path]:
-        """Give the folder of a stored artifact: the stored one itself where it is local, else a copy."""
-        import mlflow.artifacts
+    def _downloaded(self, location: str) -> Generator[Path]:
+        """Give the folder of a stored artifact: the stored one itself where it is local, else a copy of it.
 
-        copy = Path(tempfile.mkdtemp(prefix="model-"))
-        try:
-            yield Path(
-                mlflow.artifacts.download_artifacts(artifact_uri, dst_path=str(copy), tracking_uri=self._uri)
-            )
-        finally:
-            shutil.rmtree(copy, ignore_errors=True)
+        Raises ArtifactError if it can't be had.
+        """
+        import mlflow.artifacts
+        from mlflow.exceptions import MlflowException
+
+        if location.startswith("file:"):
+            yield Path(url2pathname(urlsplit(location).path))
+            return
+        with tempfile.TemporaryDirectory(prefix="model-") as copy:
+            try:
+                found = mlflow.artifacts.download_artifacts(location, dst_path=copy, tracking_uri=self._uri)
+            except (MlflowException, OSError) as error:
+                raise ArtifactError(f"the artifact at {location} can't be read: {error}") from None
+            yield Path(found)

@@ -154,6 +154,7 @@ def to_onnx(classifier: Any, width: int) -> Any:
 
     return convert_sklearn(
         classifier,
+        name="classifier",  # by default a random one, which would give every training another digest
         initial_types=[("features", FloatTensorType([None, width]))],
         final_types=[("predictions", Int64TensorType([None])), ("probabilities", FloatTensorType([None, 2]))],
         options={id(classifier): {"zipmap": False}},

@@ -1,13 +1,15 @@
-"""A registry that is a file on this machine: its folder, its lock, and the tracking URI that MLflow knows."""
+"""Reaching a registry: a database on this machine with its folder and lock, or a server that answers."""
 
 import contextlib
 import fcntl
 import os
+import socket
 import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 
 class RegistryError(Exception):
@@ -37,6 +39,20 @@ def database(tracking_uri: str) -> Path | None:
     if head and head != b"SQLite format 3\0":
         raise RegistryError(f"{file} isn't an SQLite database; move it away, or choose another tracking URI")
     return file
+
+
+def answers(tracking_uri: str) -> None:
+    """Raise RegistryError if a tracking URI names a server that takes no connections."""
+    parts = urlsplit(tracking_uri)
+    if parts.scheme not in ("http", "https"):
+        return
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), timeout=10).close()
+    except (OSError, ValueError) as error:
+        raise RegistryError(
+            f"nothing answers at {tracking_uri}: {error}; start that server, or choose another tracking URI"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -1,0 +1,60 @@
+"""Where a model comes from."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pipeline.provenance import Commit, commit, training_digest
+
+
+def git(folder: Path, *words: str) -> str:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(
+        ["git", "-C", folder, *identity, *words], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    git(tmp_path, "init", "-q")
+    (tmp_path / "a").write_text("1")
+    git(tmp_path, "add", "a")
+    git(tmp_path, "commit", "-qm", "first")
+    return tmp_path
+
+
+def test_a_clean_checkout(checkout: Path):
+    assert commit(checkout) == Commit(commit=git(checkout, "rev-parse", "HEAD"), dirty=False)
+
+
+@pytest.mark.parametrize("name", ["a", "new"])
+def test_a_changed_or_a_new_file_is_dirty(checkout: Path, name: str):
+    (checkout / name).write_text("2")
+    assert commit(checkout) == Commit(commit=git(checkout, "rev-parse", "HEAD"), dirty=True)
+
+
+def test_no_checkout(tmp_path: Path):
+    assert commit(tmp_path) == Commit(commit="unknown", dirty=True)
+
+
+def test_no_commit_yet(tmp_path: Path):
+    git(tmp_path, "init", "-q")
+    assert commit(tmp_path) == Commit(commit="unknown", dirty=True)
+
+
+def test_no_git(checkout: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert commit(checkout) == Commit(commit="unknown", dirty=True)
+
+
+def test_a_training_is_known_by_recipe_data_and_code(tmp_path: Path):
+    code = tmp_path / "code.py"
+    code.write_text("1")
+    first = training_digest("a", "sha256:1", [code])
+    assert first == training_digest("a", "sha256:1", [code])
+    others = {training_digest("b", "sha256:1", [code]), training_digest("a", "sha256:2", [code])}
+    code.write_text("2")
+    others.add(training_digest("a", "sha256:1", [code]))
+    assert len(others | {first}) == 4
