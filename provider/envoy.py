@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,7 +15,26 @@ from provider.resource import Properties
 
 ROUTE_TABLE = "models"
 _TYPE = "type.googleapis.com/envoy.config"
+_PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
 _ROUTE_TIMEOUT = "60s"
+_AT_ONCE = 4096
+# A body is kept whole for a retry or a shadow; the model servers take 4 MiB.
+_BUFFER = {"request_body_buffer_limit": 8 * 1024 * 1024}
+_OUTLIERS: Properties = {
+    # A refused connection ejects at once; an answer of 502, 503 or 504 may be a moment's overload.
+    "split_external_local_origin_errors": True,
+    "consecutive_local_origin_failure": 1,
+    "consecutive_gateway_failure": 3,
+    "enforcing_consecutive_gateway_failure": 100,
+    # A model that fails on an input is no broken replica.
+    "enforcing_consecutive_5xx": 0,
+    "enforcing_success_rate": 0,
+    "enforcing_local_origin_success_rate": 0,
+    "interval": "0.5s",
+    "base_ejection_time": "1s",
+    "max_ejection_time": "5s",
+    "max_ejection_percent": 100,
+}
 
 
 def cluster_name(model: str, version: int) -> str:
@@ -35,10 +53,11 @@ def clusters(routes: Iterable[Properties]) -> list[Properties]:
 
 
 def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) -> Properties:
-    """The route table: the gateway's own entries, then every model: ``/MODEL/…`` goes to the model's releases by weight, with the prefix taken off.
+    """The route table: the gateway's own entries, then every model: ``/MODEL/…`` goes to the model's releases by weight,
+    with the prefix taken off.
 
-    A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release whatever its weight, so
-    a release at weight 0 can be tried before anyone meets it.
+    A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release whatever its weight,
+    so a release at weight 0 can be tried before anyone meets it.
     """
     entries = list(own)
     for route in sorted(routes, key=lambda r: str(r["model"])):
@@ -76,28 +95,24 @@ def _cluster(name: str, addresses: list[str]) -> Properties:
                 "timeout": "1s",
                 "interval": "1s",
                 "no_traffic_interval": "1s",
+                # A replica that comes back is used again at once: a passed check also ends its ejection.
+                "unhealthy_interval": "0.25s",
                 "unhealthy_threshold": 1,
                 "healthy_threshold": 1,
                 "http_health_check": {"path": "/v2/health/ready"},
             }
         ],
-        "outlier_detection": {
-            "consecutive_gateway_failure": 1,
-            "enforcing_consecutive_gateway_failure": 100,
-            "split_external_local_origin_errors": True,
-            "consecutive_local_origin_failure": 1,
-            "interval": "1s",
-            "base_ejection_time": "1s",
-            "max_ejection_percent": 100,
-        },
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0.0 if len(addresses) > 1 else 50.0}},
+        "outlier_detection": _OUTLIERS,
+        # As long as one replica is well, only such get requests. When none is, all do: one may be back before a check says so.
+        "common_lb_config": {"healthy_panic_threshold": {"value": 1.0}},
         "circuit_breakers": {
             "thresholds": [
                 {
-                    "max_connections": 4096,
-                    "max_pending_requests": 4096,
-                    "max_requests": 4096,
-                    "max_retries": 64,
+                    "max_connections": _AT_ONCE,
+                    "max_pending_requests": _AT_ONCE,
+                    "max_requests": _AT_ONCE,
+                    # All requests of a replica that dies are retried at the same time.
+                    "max_retries": _AT_ONCE,
                 }
             ]
         },
@@ -105,11 +120,14 @@ def _cluster(name: str, addresses: list[str]) -> Properties:
 
 
 def _weighted(model: str, backends: list[Properties]) -> Properties:
-    shares = [
-        {"name": cluster_name(model, b["version"]), "weight": b["weight"]}
-        for b in backends
-        if not b["shadow"]
-    ]
+    action = _action("/")
+    action["weighted_clusters"] = {
+        "clusters": [
+            {"name": cluster_name(model, b["version"]), "weight": b["weight"]}
+            for b in backends
+            if not b["shadow"]
+        ]
+    }
     mirrors = [
         {
             "cluster": cluster_name(model, b["version"]),
@@ -118,23 +136,21 @@ def _weighted(model: str, backends: list[Properties]) -> Properties:
         for b in backends
         if b["shadow"]
     ]
-    action = _action(f"/{model}/")
-    action["weighted_clusters"] = {"clusters": shares}
     if mirrors:
         action["request_mirror_policies"] = mirrors
-    return {"match": {"prefix": f"/{model}/"}, "route": action}
+    return {"match": {"prefix": f"/{model}/"}, "route": action, **_BUFFER}
 
 
 def _pinned(model: str, backend: Properties) -> Properties:
-    path = f"/{model}/v2/models/{model}/versions/{backend['version']}"
-    action = _action(f"/{model}/")
+    path = f"/v2/models/{model}/versions/{backend['version']}"
+    action = _action(path)
     action["cluster"] = cluster_name(model, backend["version"])
-    return {"match": {"safe_regex": {"regex": f"{re.escape(path)}(/.*)?"}}, "route": action}
+    return {"match": {"path_separated_prefix": f"/{model}{path}"}, "route": action, **_BUFFER}
 
 
-def _action(prefix: str) -> dict[str, Any]:
+def _action(path: str) -> dict[str, Any]:
     return {
-        "regex_rewrite": {"pattern": {"regex": f"^{re.escape(prefix)}"}, "substitution": "/"},
+        "prefix_rewrite": path,
         "timeout": _ROUTE_TIMEOUT,
         # A prediction changes nothing, so a replica that dies or drains under a request may be asked again elsewhere.
         "retry_policy": {
@@ -143,9 +159,7 @@ def _action(prefix: str) -> dict[str, Any]:
             "retry_host_predicate": [
                 {
                     "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {
-                        "@type": "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-                    },
+                    "typed_config": {"@type": _PREVIOUS_HOSTS},
                 }
             ],
             "host_selection_retry_max_attempts": 5,

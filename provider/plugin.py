@@ -6,22 +6,26 @@ Protocol: proto/pulumi/provider.proto of pulumi/pulumi. Requests are served on t
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
 import traceback
 from collections.abc import Generator, Mapping
 from concurrent import futures
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import grpc
-from google.protobuf import empty_pb2, struct_pb2
-from pulumi.runtime import rpc
+from google.protobuf import empty_pb2
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from provider.resource import UNKNOWN, Context, Diff, Properties, ProviderError, Resource
+from provider.resource import Context, ProviderError, Resource
+from provider.values import diff_response, from_struct, to_struct
+from provider.waiting import cancel
 
 _MESSAGE_LIMIT = 400 * 1024 * 1024
 _PARENT_POLL_SECONDS = 0.5
+_GRACE_SECONDS = 10.0
 
 
 class Plugin(provider_pb2_grpc.ResourceProviderServicer):
@@ -56,14 +60,15 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Cancel(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
+        cancel()
         return empty_pb2.Empty()
 
     def Check(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            old = _properties(request.olds) if request.HasField("olds") and len(request.olds) else None
-            checked = kind.check(about, old, _properties(request.news))
+            old = from_struct(request.olds) if request.HasField("olds") and len(request.olds) else None
+            checked = kind.check(about, old, from_struct(request.news))
             return provider_pb2.CheckResponse(
-                inputs=_struct(checked.inputs),
+                inputs=to_struct(checked.inputs),
                 failures=[
                     provider_pb2.CheckFailure(property=f.property, reason=f.reason) for f in checked.failures
                 ],
@@ -71,33 +76,34 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            diff = kind.diff(about, request.id, _properties(request.olds), _properties(request.news))
+            olds, news = from_struct(request.olds), from_struct(request.news)
+            diff = kind.diff(about, request.id, olds, news)
             if diff.remark:
                 about.info(diff.remark)
-            return _diff_response(diff)
+            return diff_response(diff, olds, news)
 
     def Create(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            id, outputs = kind.create(about, _properties(request.properties))
-            return provider_pb2.CreateResponse(id=id, properties=_struct(outputs))
+            id, outputs = kind.create(about, from_struct(request.properties))
+            return provider_pb2.CreateResponse(id=id, properties=to_struct(outputs))
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            outputs = kind.read(about, request.id, _properties(request.properties))
+            outputs = kind.read(about, request.id, from_struct(request.properties))
             if outputs is None:
                 return provider_pb2.ReadResponse(id="")
             return provider_pb2.ReadResponse(
-                id=request.id, properties=_struct(outputs), inputs=request.inputs
+                id=request.id, properties=to_struct(outputs), inputs=request.inputs
             )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            outputs = kind.update(about, request.id, _properties(request.olds), _properties(request.news))
-            return provider_pb2.UpdateResponse(properties=_struct(outputs))
+            outputs = kind.update(about, request.id, from_struct(request.olds), from_struct(request.news))
+            return provider_pb2.UpdateResponse(properties=to_struct(outputs))
 
     def Delete(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            kind.delete(about, request.id, _properties(request.properties))
+            kind.delete(about, request.id, from_struct(request.properties))
             return empty_pb2.Empty()
 
     @contextmanager
@@ -111,7 +117,9 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
         def log(severity: int, message: str) -> None:
             if self._engine is not None:
-                self._engine.Log(engine_pb2.LogRequest(severity=severity, message=message, urn=request.urn))  # type: ignore[arg-type]
+                self._engine.Log(
+                    engine_pb2.LogRequest(severity=cast(Any, severity), message=message, urn=request.urn)
+                )
 
         about = Context(
             name=name,
@@ -132,7 +140,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> None:
-    """Serve until the engine is gone. Prints the chosen loopback port on standard output first, as the engine expects."""
+    """Serve until the engine is gone. Prints the chosen loopback port on standard output, as the engine expects."""
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),
@@ -140,10 +148,17 @@ def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> No
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=options)
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Plugin(kinds, version, engine), server)
     port = server.add_insecure_port("127.0.0.1:0")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda number, frame: ended.set())
     server.start()
-    print(port, flush=True)
+    sys.stdout.write(f"{port}\n")
+    sys.stdout.flush()
     _exit_with_parent(os.getppid())
-    server.wait_for_termination()
+    ended.wait()
+    # What is under way gets the time to put things back in order.
+    cancel()
+    server.stop(_GRACE_SECONDS).wait()
 
 
 def _exit_with_parent(parent: int) -> None:
@@ -166,55 +181,3 @@ def _engine_stub(address: str | None) -> Any:
 def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
     context.abort(grpc.StatusCode.UNKNOWN, message)
     raise AssertionError("abort raises")
-
-
-def _diff_response(diff: Diff) -> Any:
-    kinds = provider_pb2.PropertyDiff
-    return provider_pb2.DiffResponse(
-        changes=provider_pb2.DiffResponse.DIFF_SOME if diff.changes else provider_pb2.DiffResponse.DIFF_NONE,
-        replaces=[path for path, replaces in diff.changes.items() if replaces],
-        diffs=sorted({path.split(".")[0].split("[")[0] for path in diff.changes}),
-        detailedDiff={
-            path: kinds(kind=kinds.UPDATE_REPLACE if replaces else kinds.UPDATE, inputDiff=True)
-            for path, replaces in diff.changes.items()
-        },
-        hasDetailedDiff=True,
-        deleteBeforeReplace=diff.delete_before_replace,
-    )
-
-
-def _properties(struct: struct_pb2.Struct) -> Properties:
-    return {key: _value(value) for key, value in struct.fields.items() if not key.startswith("__")}
-
-
-def _value(value: struct_pb2.Value) -> Any:
-    match value.WhichOneof("kind"):
-        case "struct_value":
-            return _properties(value.struct_value)
-        case "list_value":
-            return [_value(v) for v in value.list_value.values]
-        case "number_value":
-            number = value.number_value
-            return int(number) if number.is_integer() else number
-        case "string_value":
-            return UNKNOWN if value.string_value == rpc.UNKNOWN else value.string_value
-        case "bool_value":
-            return value.bool_value
-        case _:
-            return None
-
-
-def _struct(properties: Properties) -> struct_pb2.Struct:
-    struct = struct_pb2.Struct()
-    struct.update({key: _plain(value) for key, value in properties.items()})
-    return struct
-
-
-def _plain(value: Any) -> Any:
-    if value is UNKNOWN:
-        return rpc.UNKNOWN
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType]
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]  # pyright: ignore[reportUnknownVariableType]
-    return value

@@ -4,7 +4,8 @@ Inputs
     folder        the run folder (absolute)
     command       words; ``{port}`` stands for the port and ``{folder}`` for the process' own folder
     environment   variables by name, added to a minimal environment
-    port          a fixed loopback port, or 0: a free one is chosen once and kept
+    port          a fixed loopback port, or 0: a free one is chosen and kept, unless another program takes it
+                  while the process is down
     ready         the path that answers 2xx when the process can take work
     files         text by file name, written to the process' own folder before it starts
     seeds         the same, but only where the file is missing: others own it afterwards
@@ -13,7 +14,8 @@ Inputs
     stopSeconds   how long it may take to end by itself after SIGTERM
     readySeconds  how long it may take to become ready
 
-Outputs: the inputs, ``port`` as taken, ``address`` (``127.0.0.1:PORT``), ``program`` (supervisord's name of it).
+Outputs: the inputs, ``port`` as taken, ``chosen`` (whether it was), ``address`` (``127.0.0.1:PORT``), ``program``
+(supervisord's name of it), ``running``.
 
 A process on a fixed port restarts in place when it changes. One on a chosen port is replaced: the new process is ready
 before the old one is stopped, so a changed server never leaves its endpoint empty.
@@ -22,13 +24,15 @@ before the old one is stopped, so a changed server never leaves its endpoint emp
 from __future__ import annotations
 
 import hashlib
-import http.client
 import json
+import re
 import shutil
-import socket
+import threading
 from pathlib import Path
 
-from provider.daemon import Daemon, make_folder, tail, wait_until, write_file
+from provider import ports
+from provider.orphans import marked
+from provider.program import Program
 from provider.resource import (
     UNKNOWN,
     Checked,
@@ -36,8 +40,8 @@ from provider.resource import (
     Diff,
     Failure,
     Properties,
-    ProviderError,
     changed_paths,
+    top,
 )
 
 _DEFAULTS: Properties = {
@@ -52,249 +56,154 @@ _DEFAULTS: Properties = {
     "readySeconds": 60,
 }
 _NO_RESTART = ("scrape", "stopSeconds", "readySeconds", "seeds")
-_UP = ("RUNNING", "STARTING")
-_CHOSEN_PORTS = range(20000, 32000)
 
 
 class Process:
     """See the module's text for inputs and outputs."""
 
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        # By run folder and resource name: programs that this engine has in its state. Others of that name are strays.
+        self._known: dict[tuple[str, str], set[str]] = {}
+
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
         inputs = {**_DEFAULTS, **{k: v for k, v in new.items() if v is not None}}
-        inputs["sourceDigest"] = _source_digest(inputs["source"])
         failures: list[Failure] = []
-        port = inputs["port"]
-        taken = old is None or old.get("port") != port
-        if (
-            taken
-            and isinstance(port, int)
-            and port
-            and not _own_program(inputs, context.name)
-            and not _free(port)
-        ):
-            failures.append(
-                Failure(
-                    "port",
-                    f"port {port} on 127.0.0.1 is in use by another program; stop it, or choose another port for {context.name}",
-                )
-            )
+        try:
+            inputs["sourceDigest"] = source_digest(inputs["source"])
+        except OSError as error:
+            failures.append(Failure("source", f"{error.filename} can't be read: {error.strerror}"))
+        failures += _port_failures(context.name, inputs)
         program: object = inputs["command"][0]
         if isinstance(program, str) and not shutil.which(program):
             failures.append(Failure("", f"{program} is missing or not executable; run 'make tools'"))
+        bad = [n for n in inputs["environment"] if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", n)]
+        failures += [Failure("environment", f"{n!r} is no name of a variable") for n in bad]
         return Checked(inputs, tuple(failures))
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        fixed = bool(new["port"])
-        paths = [p for key in _DEFAULTS.keys() | new.keys() for p in _changed(key, state, new)]
-        changes = {p: not fixed and _top(p) not in _NO_RESTART for p in sorted(paths)}
-        if "folder" in changes:
-            changes["folder"] = True
-        if changes:
-            return Diff(changes)
-        if (trouble := _trouble(state, id)) is None:
+        self._know(new["folder"], context.name, id)
+        if changes := input_changes(state, new):
+            return Diff(changes, delete_before_replace="folder" in changes and bool(new["port"]))
+        program = Program(id, state)
+        by_hand = changed_paths(program.files(), state["files"], "files")
+        if by_hand:
+            names = ", ".join(
+                name for name in state["files"] if state["files"][name] != program.files().get(name)
+            )
+            return Diff(
+                dict.fromkeys(by_hand, False),
+                remark=f"{context.name}: {names} changed by hand; what was declared will be written again",
+            )
+        trouble = program.trouble()
+        if not trouble and state.get("running", True):
             return Diff()
-        return Diff({"program": False}, remark=f"{context.name} {trouble}; it will be repaired")
+        if not trouble:
+            return Diff({"running": False}, remark=f"{context.name} is running again")
+        changes, remark = {"running": False}, f"{context.name} {trouble}; it will be repaired"
+        if state["chosen"] and program.must_move():
+            changes |= {"port": False, "address": False}
+            remark += f", on another port since {state['port']} was taken meanwhile"
+        return Diff(changes, remark=remark)
 
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
+        fixed = inputs["port"]
         if context.preview:
-            port = inputs["port"] or UNKNOWN
-            return "", _outputs(inputs, UNKNOWN if not inputs["port"] else context.name, port)
-        program = _program(context.name, inputs)
-        port = inputs["port"] or _choose_port(program)
-        self._start(program, port, inputs)
-        return program, _outputs(inputs, program, port)
+            return (context.name if fixed else ""), outputs(
+                inputs, context.name if fixed else UNKNOWN, fixed or UNKNOWN
+            )
+        name = program_name(context.name, inputs)
+        with self._lock:
+            first = (inputs["folder"], context.name) not in self._known
+        if first:
+            self._remove_strays(context.name, inputs, keep={name})
+        port = Program(name, inputs).start()
+        self._know(inputs["folder"], context.name, name)
+        return name, outputs(inputs, name, port)
 
     def read(self, context: Context, id: str, state: Properties) -> Properties | None:
-        if _status(state, id) == "ABSENT":
+        program = Program(id, state)
+        if not program.exists:
             return None
-        own = _own_folder(state, id)
-        files = {name: (own / name).read_text() if (own / name).exists() else "" for name in state["files"]}
-        return {**state, "files": files}
+        return {**state, "files": program.files(), "running": program.running()}
 
     def update(self, context: Context, id: str, state: Properties, new: Properties) -> Properties:
+        program = Program(id, new)
+        if context.preview:
+            moves = not new["port"] and program.must_move()
+            return outputs(new, id, UNKNOWN if moves else new["port"] or state["port"])
         port = new["port"] or state["port"]
-        restart = any(_top(p) not in _NO_RESTART for key in new for p in _changed(key, state, new))
-        if not context.preview:
-            if restart or _status(state, id) not in _UP:
-                self._start(id, port, new)
-            else:
-                self._await_ready(id, port, new)
-        return _outputs(new, id, port)
+        changed = any(top(path) not in _NO_RESTART for path in input_changes(state, new))
+        if changed or program.files() != new["files"] or not program.running() or program.hangs():
+            port = program.start()
+        else:
+            program.await_ready(port)
+        return outputs(new, id, port)
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
-        folder = Path(state["folder"])
-        _scrape_file(folder, id).unlink(missing_ok=True)
-        Daemon(folder).remove(id)
-        shutil.rmtree(_own_folder(state, id), ignore_errors=True)
+        Program(id, state).remove()
+        with self._lock:
+            known = self._known.get((state["folder"], context.name), set())
+            known.discard(id)
+        # In the engine's own order this comes last, so what a killed engine started and never noted has no traffic now.
+        if known:
+            self._remove_strays(context.name, state, keep=known)
 
-    def _start(self, program: str, port: int, inputs: Properties) -> None:
-        folder = Path(inputs["folder"])
-        own = _own_folder(inputs, program)
-        make_folder(own)
-        for name, text in inputs["files"].items():
-            write_file(own / name, text)
-        for name, text in inputs["seeds"].items():
-            if not (own / name).exists():
-                write_file(own / name, text)
-        daemon = Daemon(folder)
-        if not daemon.alive():
-            raise ProviderError(
-                f"supervisord of {folder} is not running; run the same command again to start it"
-            )
-        daemon.launch(program, _section(program, port, inputs))
-        try:
-            self._await_ready(program, port, inputs)
-        except ProviderError:
-            daemon.remove(program)
-            raise
+    def _know(self, folder: str, name: str, program: str) -> None:
+        with self._lock:
+            self._known.setdefault((folder, name), set()).add(program)
 
-    def _await_ready(self, program: str, port: int, inputs: Properties) -> None:
-        daemon = Daemon(Path(inputs["folder"]))
-        log = daemon.logs / f"{program}.log"
-
-        def ready() -> bool:
-            if (state := daemon.state(program)) in ("FATAL", "ABSENT"):
-                raise ProviderError(
-                    f"{program} ends right after its start (supervisord says {state}). "
-                    f"Its log {log} ends with:\n{tail(log)}"
-                )
-            return _answers(port, inputs["ready"])
-
-        if not wait_until(ready, inputs["readySeconds"]):
-            raise ProviderError(
-                f"{program} was not ready on port {port} within {inputs['readySeconds']} s. "
-                f"Its log {log} ends with:\n{tail(log)}"
-            )
-        _write_scrape(inputs, program, port)
+    def _remove_strays(self, name: str, inputs: Properties, keep: set[str]) -> None:
+        for program in ports.Claims(Path(inputs["folder"])).programs(name):
+            if program not in keep:
+                Program(program, inputs).remove()
 
 
-def _outputs(inputs: Properties, program: object, port: object) -> Properties:
-    address = f"127.0.0.1:{port}" if port is not UNKNOWN else UNKNOWN
-    return {**inputs, "chosen": not inputs["port"], "port": port, "program": program, "address": address}
+def input_changes(state: Properties, new: Properties) -> dict[str, bool]:
+    """Input paths that differ from the last apply, to whether that needs a new process beside the old one."""
+    if state["chosen"] != (not new["port"]):
+        return {"port": True}
+    replaces = not new["port"]
+    paths: list[str] = []
+    for key in sorted(_DEFAULTS.keys() | new.keys()):
+        if key != "port" or new["port"]:
+            paths += changed_paths(state.get(key), new.get(key), key)
+    return {p: p == "folder" or (replaces and top(p) not in _NO_RESTART) for p in paths}
 
 
-def _changed(key: str, state: Properties, new: Properties) -> list[str]:
-    if key == "port" and not new["port"] and state.get("chosen"):
-        return []
-    return changed_paths(state.get(key), new.get(key), key)
+def outputs(inputs: Properties, program: object, port: object) -> Properties:
+    """What is known of a process with these inputs."""
+    address = UNKNOWN if port is UNKNOWN else f"127.0.0.1:{port}"
+    taken: Properties = {"chosen": not inputs["port"], "port": port, "address": address}
+    return {**inputs, **taken, "program": program, "running": True}
 
 
-def _top(path: str) -> str:
-    return path.split(".")[0].split("[")[0]
-
-
-def _program(name: str, inputs: Properties) -> str:
-    # A replacement runs beside its predecessor for a while, so its name says what it runs; a fixed port never doubles.
+def program_name(name: str, inputs: Properties) -> str:
+    """supervisord's name for it. On a chosen port a replacement runs beside its predecessor for a while, so the name
+    says by six hex digits what it runs; a fixed port never doubles."""
     if inputs["port"]:
         return name
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
     return f"{name}.{digest[:6]}"
 
 
-def _source_digest(folder: str | None) -> str | None:
+def source_digest(folder: str | None) -> str | None:
     """A digest over the folder's Python files: a new server is a change of the process, although its command is the same."""
     if folder is None:
         return None
     total = hashlib.sha256()
     for path in sorted(Path(folder).rglob("*.py")):
-        total.update(f"{path.relative_to(folder)}\0{path.read_text()}\0".encode())
+        name, content = str(path.relative_to(folder)).encode(), path.read_bytes()
+        total.update(b"%d %d " % (len(name), len(content)) + name + content)
     return total.hexdigest()[:16]
 
 
-def _own_program(inputs: Properties, name: str) -> bool:
-    folder = inputs.get("folder")
-    return isinstance(folder, str) and Daemon(Path(folder)).has(name)
-
-
-def _own_folder(properties: Properties, program: str) -> Path:
-    return Path(properties["folder"]) / "processes" / program
-
-
-def _status(state: Properties, program: str) -> str:
-    return Daemon(Path(state["folder"])).state(program)
-
-
-def _trouble(state: Properties, program: str) -> str | None:
-    found = _status(state, program)
-    if found not in _UP:
-        return f"is not running (supervisord says {found})"
-    return None if _answers(state["port"], state["ready"]) else "does not answer"
-
-
-def _section(program: str, port: int, inputs: Properties) -> str:
-    own = _own_folder(inputs, program)
-    words = [str(w).replace("{port}", str(port)).replace("{folder}", str(own)) for w in inputs["command"]]
-    environment = ",".join(f"{key}={_quoted(value)}" for key, value in sorted(inputs["environment"].items()))
-    return "\n".join(
-        [
-            f"[program:{program}]",
-            f"command = {' '.join(_quoted(w) for w in words)}",
-            f"directory = {_escaped(str(own))}",
-            f"environment = {environment}",
-            "autorestart = true",
-            # Three quick failures in a row are a broken program; a killed one comes back at once.
-            "startsecs = 1",
-            "startretries = 3",
-            f"stopwaitsecs = {inputs['stopSeconds']}",
-            "stopasgroup = true",
-            "killasgroup = true",
-            "redirect_stderr = true",
-            f"stdout_logfile = {_escaped(str(Path(inputs['folder']) / 'logs' / f'{program}.log'))}",
-            "stdout_logfile_maxbytes = 10MB",
-            "stdout_logfile_backups = 1",
-            "",
-        ]
-    )
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%%")
-
-
-def _quoted(text: str) -> str:
-    return '"' + _escaped(text).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _scrape_file(folder: Path, program: str) -> Path:
-    return folder / "targets" / f"{program}.json"
-
-
-def _write_scrape(inputs: Properties, program: str, port: int) -> None:
-    path = _scrape_file(Path(inputs["folder"]), program)
-    if inputs["scrape"] is None:
-        path.unlink(missing_ok=True)
-        return
-    make_folder(path.parent)
-    write_file(path, json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": inputs["scrape"]}]))
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
-
-
-def _choose_port(program: str) -> int:
-    # Below the range that the kernel hands to clients, and from a start of the program's own, so that processes which are
-    # created side by side don't all ask for the same port.
-    start = int.from_bytes(hashlib.sha256(program.encode()).digest()[:4]) % len(_CHOSEN_PORTS)
-    for offset in range(len(_CHOSEN_PORTS)):
-        port = _CHOSEN_PORTS[(start + offset) % len(_CHOSEN_PORTS)]
-        if _free(port):
-            return port
-    raise ProviderError(f"no port is free between {_CHOSEN_PORTS[0]} and {_CHOSEN_PORTS[-1]} on 127.0.0.1")
-
-
-def _answers(port: int, path: str) -> bool:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
-    try:
-        connection.request("GET", path)
-        return 200 <= connection.getresponse().status < 300
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def _port_failures(name: str, inputs: Properties) -> list[Failure]:
+    port = inputs["port"]
+    if not isinstance(port, int) or not port or ports.free(port):
+        return []
+    folder = Path(inputs["folder"])
+    pid = ports.holder(port)
+    # Its own program, or what a killed supervisord left of it: that one ends when supervisord is started again.
+    own = ports.Claims(folder).of(name) == port and pid is not None and marked(pid, folder)
+    return [] if own else [Failure("port", ports.in_use(port, name))]

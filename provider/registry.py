@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import math
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +14,18 @@ from urllib.request import url2pathname
 
 import yaml
 
+from provider.artifacts import fetched
+from provider.masking import masked, reason
 from provider.resource import Properties, ProviderError
 from serving.artifact import ArtifactError, digest
 
 _ONE_AT_A_TIME = threading.Lock()
+"""MLflow sets itself up in process-wide variables."""
+_FLAVORS = ("onnx", "sklearn")
 
 
-class Unreachable(Exception):
-    """The registry did not answer; nothing is known about the version. The text says where and why."""
+class UnreachableError(Exception):
+    """The registry did not answer; nothing is known about the version. The text says why, without secrets."""
 
 
 @dataclass(frozen=True)
@@ -35,59 +42,61 @@ class Registered:
     commit: str
 
 
-def resolve(uri: str, model: str, version: int) -> Registered:
+def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
     """Look a version up. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
-    The digest is computed from the artifact, and compared with the one that was registered where there is one.
+    The digest is computed from the artifact, and compared with the one that was registered where there is one. An
+    artifact that isn't on this machine is fetched once into ``store``.
 
-    Raises Unreachable when the registry does not answer, ProviderError when the version or its artifact can't be served.
+    Raises UnreachableError when the registry does not answer, ProviderError when the version or its artifact can't be
+    served.
     """
     with _ONE_AT_A_TIME:
         client = _client(uri)
         found = _version(client, uri, model, version)
-        tags: dict[str, str] = dict(found.tags or {})
-        artifact = _artifact(client, model, version)
-        actual = _digest(artifact, model, version)
-        registered = tags.get("artifact.digest", actual)
-        if actual != registered:
-            raise ProviderError(
-                f"the artifact of {model} version {version} in {artifact} is not what was registered: its digest is {actual}, "
-                f"registered was {registered}. Restore the artifact, or register what is there as a new version"
-            )
-        content = _mlmodel(artifact, model, version)
-        flavors = _map(content.get("flavors"))
-        return Registered(
-            digest=actual,
-            artifact=str(artifact),
-            flavor=next((f for f in ("onnx", "sklearn") if f in flavors), ", ".join(sorted(flavors))),
-            signature={k: v for k, v in _map(content.get("signature")).items() if v},
-            metrics=_metrics(client, found.run_id),
-            run=found.run_id or "",
-            data=tags.get("data.digest", ""),
-            commit=tags.get("git.commit", ""),
+        source = _source(client, uri, model, version)
+        metrics = _metrics(client, found.run_id)
+    tags: dict[str, str] = dict(found.tags or {})
+    registered = tags.get("artifact.digest", "")
+    what = f"{model} version {version}"
+    artifact = _local(source) or _fetch(uri, source, registered, store, what)
+    # Outside the lock: this takes a second a gigabyte, and releases can be read side by side.
+    actual = _digest(artifact, what)
+    if registered and actual != registered:
+        raise ProviderError(
+            f"the artifact of {what} in {artifact} is not what was registered: its digest is {actual}, "
+            f"registered was {registered}. Restore the artifact, or register what is there as a new version"
         )
+    content = _mlmodel(artifact, what)
+    flavors = _map(content.get("flavors"))
+    return Registered(
+        digest=actual,
+        artifact=str(artifact),
+        flavor=next((f for f in _FLAVORS if f in flavors), ", ".join(sorted(flavors))),
+        signature={k: v for k, v in _map(content.get("signature")).items() if v},
+        metrics=metrics,
+        run=found.run_id or "",
+        data=tags.get("data.digest", ""),
+        commit=tags.get("git.commit", ""),
+    )
 
 
 def _client(uri: str) -> Any:
-    parts = urlsplit(uri)
-    if parts.scheme == "sqlite":
+    if urlsplit(uri).scheme == "sqlite":
         # MLflow would make an empty database where there is none, and the user would look for the model in vain.
         path = Path(uri.removeprefix("sqlite:///"))
         if not path.is_file():
-            raise Unreachable(f"there is no registry at {path}")
-    import logging
-    import os
-
+            raise UnreachableError(f"there is no file {path}")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-    logging.getLogger("mlflow").setLevel(logging.ERROR)
-    logging.getLogger("alembic").setLevel(logging.ERROR)
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     from mlflow import MlflowClient
 
     try:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     except Exception as error:
-        raise Unreachable(_reason(error)) from None
+        raise UnreachableError(reason(error, uri)) from None
 
 
 def _version(client: Any, uri: str, model: str, version: int) -> Any:
@@ -97,53 +106,74 @@ def _version(client: Any, uri: str, model: str, version: int) -> Any:
         return client.get_model_version(model, str(version))
     except MlflowException as error:
         if error.error_code != "RESOURCE_DOES_NOT_EXIST":
-            raise Unreachable(_reason(error)) from None
+            raise UnreachableError(reason(error, uri)) from None
     except Exception as error:
-        raise Unreachable(_reason(error)) from None
-    raise ProviderError(_unknown(client, uri, model, version))
+        raise UnreachableError(reason(error, uri)) from None
+    try:
+        text = _unknown(client, uri, model, version)
+    except Exception as error:
+        raise UnreachableError(reason(error, uri)) from None
+    raise ProviderError(text)
 
 
 def _unknown(client: Any, uri: str, model: str, version: int) -> str:
     versions = sorted(int(v.version) for v in client.search_model_versions(f"name = '{model}'"))
+    registry = masked(uri)
     if versions:
-        return f"{model} has no version {version} in the registry {uri}; registered are {', '.join(map(str, versions))}"
+        known = ", ".join(map(str, versions))
+        return f"{model} has no version {version} in the registry {registry}; registered are {known}"
     models = sorted(m.name for m in client.search_registered_models())
     known = f"registered are {', '.join(models)}" if models else "nothing is registered there yet"
-    return f"the registry {uri} has no model {model!r}; {known}"
+    return f"the registry {registry} has no model {model!r}; {known}"
 
 
-def _artifact(client: Any, model: str, version: int) -> Path:
-    source = str(client.get_model_version_download_uri(model, str(version)))
+def _source(client: Any, uri: str, model: str, version: int) -> str:
+    try:
+        return str(client.get_model_version_download_uri(model, str(version)))
+    except Exception as error:
+        raise UnreachableError(reason(error, uri)) from None
+
+
+def _local(source: str) -> Path | None:
     parts = urlsplit(source)
     if parts.scheme == "file":
         return Path(url2pathname(parts.path))
-    if parts.scheme == "" or (not parts.netloc and Path(source).exists()):
-        return Path(source)
-    import mlflow.artifacts
+    return Path(source) if parts.scheme == "" else None
+
+
+def _fetch(uri: str, source: str, registered: str, store: Path, what: str) -> Path:
+    def download(folder: Path) -> None:
+        with _ONE_AT_A_TIME:
+            import mlflow.artifacts
+
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
+            )
 
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=source))
+        return fetched(store, registered, download)
+    except ArtifactError as error:
+        raise ProviderError(f"{what} can't be served: {error}") from None
+    except ProviderError:
+        raise
     except Exception as error:
-        raise Unreachable(
-            f"the artifact {source} of {model} version {version} can't be fetched: {_reason(error)}"
+        raise UnreachableError(
+            f"the artifact of {what} can't be fetched from {masked(source)}: {reason(error, uri)}"
         ) from None
 
 
-def _digest(artifact: Path, model: str, version: int) -> str:
+def _digest(artifact: Path, what: str) -> str:
     try:
         return digest(artifact)
     except ArtifactError as error:
-        raise ProviderError(f"{model} version {version} can't be served: {error}") from None
+        raise ProviderError(f"{what} can't be served: {error}") from None
 
 
-def _mlmodel(artifact: Path, model: str, version: int) -> Properties:
+def _mlmodel(artifact: Path, what: str) -> Properties:
     try:
-        content = yaml.safe_load((artifact / "MLmodel").read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ProviderError(
-            f"{model} version {version} has no readable MLmodel file in {artifact}: {error}"
-        ) from None
-    return _map(content)
+        return _map(yaml.safe_load((artifact / "MLmodel").read_text()))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ProviderError(f"{what} has no readable MLmodel file in {artifact}: {error}") from None
 
 
 def _map(value: object) -> Properties:
@@ -151,14 +181,11 @@ def _map(value: object) -> Properties:
 
 
 def _metrics(client: Any, run: str | None) -> dict[str, float]:
+    """The run's finite metrics, or none: the run may have been deleted, the version is still what it was."""
     if not run:
         return {}
     try:
-        return {k: float(v) for k, v in client.get_run(run).data.metrics.items()}
+        found = client.get_run(run).data.metrics
     except Exception:
-        # The run may have been deleted since; the version is still what it was.
         return {}
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+    return {name: float(value) for name, value in found.items() if math.isfinite(value)}

@@ -1,51 +1,75 @@
 """``delivery:registry:Release``: a model version, pinned to the digest that it had when it was first declared.
 
-Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI). The check adds, already in a preview, what the registry
-says: ``digest``, ``artifact`` (its folder), ``flavor``, ``signature``, ``metrics``, ``run``, ``data`` (digest of the training
-data), ``commit``. Outputs are the same.
+Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and password). The
+check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its folder), ``flavor``,
+``signature``, ``metrics``, ``run``, ``data`` (digest of the training data), ``commit``. Outputs are the same.
 
-The digest stays for as long as the release is declared: a version that was changed under it is an error. When the registry does
-not answer, a release that is already pinned goes on with what is pinned; a new one can't be declared.
+The digest stays for as long as the release is declared: a version that was changed under it is an error. When the
+registry does not answer, a release that is already pinned goes on with what is pinned; a new one can't be declared.
+
+An artifact that isn't on this machine is fetched into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import os
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
 
-from provider.registry import Unreachable, resolve
-from provider.resource import Checked, Context, Diff, Failure, Properties, ProviderError, changed_paths
+from provider.masking import masked
+from provider.registry import Registered, UnreachableError, resolve
+from provider.resource import (
+    UNKNOWN,
+    Checked,
+    Context,
+    Diff,
+    Failure,
+    Properties,
+    ProviderError,
+    changed_paths,
+)
 
 _ASKED = ("model", "version", "registry")
+Resolve = Callable[[str, str, int, Path], Registered]
 
 
 class Release:
-    """See the module's text for inputs and outputs."""
+    """See the module's text for inputs and outputs. ``lookup`` asks the registry."""
+
+    def __init__(self, lookup: Resolve = resolve) -> None:
+        self._lookup = lookup
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
         asked = {key: new[key] for key in _ASKED}
-        pinned = (
-            old
-            if old and old.get("digest") and (old["model"], old["version"]) == (new["model"], new["version"])
-            else None
-        )
+        if UNKNOWN in asked.values():
+            return Checked({**asked, **{field.name: UNKNOWN for field in fields(Registered)}})
+        uri, model, version = str(new["registry"]), str(new["model"]), int(new["version"])
+        asked["registry"] = registry = masked(uri)
+        pinned = _pinned(old, new)
         try:
-            found = asdict(resolve(new["registry"], new["model"], int(new["version"])))
-        except Unreachable as error:
+            found = asdict(self._lookup(uri, model, version, _store()))
+        except UnreachableError as error:
             if pinned is None:
-                reason = f"the registry {new['registry']} is unreachable, so {context.name} can't be resolved: {error}. Start it, or register the model first"
-                return Checked(new, (Failure("", reason),))
+                return _failed(
+                    asked,
+                    f"{context.name} can't be resolved: the registry {registry} does not answer ({error}). "
+                    "Start it, or register the model first",
+                )
             context.warn(
-                f"the registry {new['registry']} is unreachable ({error}); {context.name} stays at its pinned {pinned['digest']}"
+                f"the registry {registry} does not answer ({error}); "
+                f"{context.name} stays as it is pinned, {pinned['digest']}"
             )
             return Checked({**pinned, **asked})
         except ProviderError as error:
-            return Checked(new, (Failure("", str(error)),))
+            return _failed(asked, str(error))
         if pinned is not None and pinned["digest"] != found["digest"]:
-            reason = (
-                f"version {new['version']} of {new['model']} was changed after it was deployed: it is pinned to {pinned['digest']}, "
-                f"the registry now has {found['digest']}. Register the new artifact as a new version, or restore the old one"
+            return _failed(
+                asked,
+                f"version {version} of {model} was changed after it was deployed: it is pinned to {pinned['digest']}, "
+                f"the registry now has {found['digest']}. Register the new artifact as a new version, or restore the "
+                "old one",
             )
-            return Checked(new, (Failure("", reason),))
         return Checked({**asked, **found})
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
@@ -63,3 +87,18 @@ class Release:
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
         """Nothing to do: the registry keeps its versions."""
+
+
+def _pinned(old: Properties | None, new: Properties) -> Properties | None:
+    """The inputs of the last apply where they are of the same version."""
+    if not old or not isinstance(old.get("digest"), str) or not old["digest"]:
+        return None
+    return old if (old["model"], old["version"]) == (new["model"], new["version"]) else None
+
+
+def _failed(inputs: Properties, reason: str) -> Checked:
+    return Checked(inputs, (Failure("", reason),))
+
+
+def _store() -> Path:
+    return Path(os.environ.get("MODEL_DELIVERY_HOME") or ".delivery").resolve() / "artifacts"

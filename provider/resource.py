@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from typing import Any, Protocol, TypeAlias, cast
 
 Properties: TypeAlias = dict[str, Any]
-"""Property values by name, camelCase, as the program declared them. A value that a preview can't know yet is UNKNOWN."""
+"""Property values by name, camelCase, as the program declared them. What a preview can't know yet is UNKNOWN."""
 
 
 class Unknown:
@@ -92,12 +93,37 @@ class Resource(Protocol):
 
 
 def changed_paths(old: object, new: object, at: str = "") -> list[str]:
-    """Property paths at which two values differ, in Pulumi's notation (``backends[1].weight``)."""
+    """Property paths at which two values differ, in Pulumi's notation (``backends[1].weight``, ``files["a.yml"]``)."""
     if isinstance(old, dict) and isinstance(new, dict):
         left, right = cast(Properties, old), cast(Properties, new)
         keys = sorted(left.keys() | right.keys())
-        return [p for k in keys for p in changed_paths(left.get(k), right.get(k), f"{at}.{k}" if at else k)]
+        return [p for k in keys for p in changed_paths(left.get(k), right.get(k), _under(at, k))]
     if isinstance(old, list) and isinstance(new, list):
         pairs = zip_longest(cast("list[object]", old), cast("list[object]", new))
         return [p for i, (a, b) in enumerate(pairs) for p in changed_paths(a, b, f"{at}[{i}]")]
-    return [] if old == new else [at]
+    return [] if old == new and isinstance(old, bool) == isinstance(new, bool) else [at]
+
+
+def top(path: str) -> str:
+    """The property that a path lies in."""
+    return re.split(r"[.\[]", path, maxsplit=1)[0]
+
+
+def value_at(properties: Properties, path: str) -> object:
+    """The value at a path of changed_paths, or None where there is none."""
+    value: object = properties
+    for key, quoted, index in re.findall(r'\.?([A-Za-z_$][\w$]*)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+)\]', path):
+        if index:
+            items = cast("list[object]", value) if isinstance(value, list) else []
+            value = items[int(index)] if int(index) < len(items) else None
+        else:
+            name = key or re.sub(r"\\(.)", r"\1", quoted)
+            value = cast(Properties, value).get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _under(at: str, key: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_$][\w$]*", key):
+        escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+        return f'{at}["{escaped}"]'
+    return f"{at}.{key}" if at else key

@@ -1,0 +1,194 @@
+"""The routes of the local gateway: the files that Envoy watches, and Envoy's word on what is in force.
+
+The gateway's folder has ``own.json`` (its own routes), ``routes/MODEL.json`` (a model's route), and what Envoy watches, made
+from all routes: ``clusters.json`` and ``routes.json``. Envoy's administration interface is ``admin.sock`` in it.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+
+from provider import envoy
+from provider.files import locked, make_folder, read_file, tail, write_file
+from provider.resource import Properties, ProviderError
+from provider.unix_http import UnixConnection
+from provider.waiting import wait_until
+
+_IN_FORCE_SECONDS = 20.0
+_POLL_SECONDS = 0.002
+_CLUSTERS = "cluster_manager.cds"
+_TABLE = f"http.gateway.rds.{envoy.ROUTE_TABLE}"
+_WARMING = "cluster_manager.warming_clusters"
+_STATS = quote(
+    rf"^(({_CLUSTERS}|{_TABLE})\.(version_text|update_rejected)|{_WARMING})$".replace(
+        "_manager.", r"_manager\."
+    ),
+    safe="",
+)
+
+
+class Gateway:
+    """The gateway of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._cluster_file = folder / "clusters.json"
+        self._table_file = folder / "routes.json"
+        self._log = folder.parent.parent / "logs" / f"{folder.name}.log"
+
+    def put(self, route: Properties) -> None:
+        """Bring a route into force. Where that fails the former route is put back before the ProviderError."""
+        record = {"model": route["model"], "backends": route["backends"]}
+        file = self._route_file(route["model"])
+        make_folder(file.parent)
+        with locked(self._folder / ".lock"):
+            before = read_file(file)
+            try:
+                write_file(file, json.dumps(record, indent=1))
+                self._apply(self._routes())
+            except ProviderError:
+                self._back_to(file, before)
+                raise
+
+    def drop(self, model: str) -> None:
+        """Take a route out of force. A gateway that isn't running needs no word of it."""
+        if not self._folder.exists():
+            return
+        with locked(self._folder / ".lock"):
+            self._route_file(model).unlink(missing_ok=True)
+            if self._admin("/ready"):
+                self._apply(self._routes())
+            else:
+                self._write(self._routes())
+
+    def recorded(self, model: str) -> Properties | None:
+        """A model's route as its file says, or None where there is none that can be read."""
+        return _read(self._route_file(model))
+
+    def trouble(self, route: Properties) -> str:
+        """What is wrong with a route that should be in force, or nothing. A gateway that doesn't run isn't asked."""
+        try:
+            routes = self._routes()
+        except ProviderError:
+            return "a file of the gateway can't be read"
+        clusters, table = _clusters(routes), self._table(routes)
+        recorded = self.recorded(route["model"]) == {"model": route["model"], "backends": route["backends"]}
+        if not recorded or (read_file(self._cluster_file), read_file(self._table_file)) != (
+            clusters[0],
+            table[0],
+        ):
+            return "the gateway's files were changed by hand"
+        stats = self._stats()
+        known = (stats.get(f"{_CLUSTERS}.version_text"), stats.get(f"{_TABLE}.version_text"))
+        return (
+            "" if not stats or known == (clusters[1], table[1]) else "the gateway does not follow its files"
+        )
+
+    def _apply(self, routes: list[Properties]) -> None:
+        clusters, table = _clusters(routes), self._table(routes)
+        known = self._known_clusters()
+        if any(known.get(c["name"]) != c for c in envoy.clusters(routes)):
+            # What is routed to now stays until the new table is in force.
+            self._bring(self._cluster_file, _clusters(routes, keep=known), _CLUSTERS)
+        self._bring(self._table_file, table, _TABLE)
+        if read_file(self._cluster_file) != clusters[0]:
+            self._bring(self._cluster_file, clusters, _CLUSTERS)
+
+    def _bring(self, file: Path, content: tuple[str, str], scope: str) -> None:
+        """Write a file and return when Envoy goes by it."""
+        rejected = int(self._stats().get(f"{scope}.update_rejected", 0))
+        text, version = content
+        write_file(file, text)
+
+        def in_force() -> bool:
+            stats = self._stats()
+            if int(stats.get(f"{scope}.update_rejected", 0)) > rejected:
+                raise ProviderError(f"the gateway refuses {file}; its log ends with:\n{tail(self._log, 5)}")
+            # A cluster is warm after its first health check, so a table that names it finds it ready.
+            warm = scope != _CLUSTERS or stats.get(_WARMING) == "0"
+            return warm and stats.get(f"{scope}.version_text") == version
+
+        if not wait_until(in_force, _IN_FORCE_SECONDS, _POLL_SECONDS):
+            why = "does not follow" if self._admin("/ready") else "does not answer, so it can't follow"
+            raise ProviderError(
+                f"the gateway {why} {file} (waited {_IN_FORCE_SECONDS:g} s); its log ends with:\n{tail(self._log, 5)}"
+            )
+
+    def _back_to(self, file: Path, before: str | None) -> None:
+        # The first error is the one to tell; a disk that is full now may well refuse this too.
+        with suppress(ProviderError, OSError):
+            if before is None:
+                file.unlink(missing_ok=True)
+            elif read_file(file) != before:
+                write_file(file, before)
+            self._write(self._routes())
+
+    def _write(self, routes: list[Properties]) -> None:
+        for file, (text, _) in (
+            (self._cluster_file, _clusters(routes)),
+            (self._table_file, self._table(routes)),
+        ):
+            if read_file(file) != text:
+                write_file(file, text)
+
+    def _routes(self) -> list[Properties]:
+        files = sorted((self._folder / "routes").glob("*.json"))
+        found = [_read(file) for file in files]
+        for file, route in zip(files, found, strict=True):
+            if route is None:
+                # Without it the table would drop the model, and with it its traffic.
+                raise ProviderError(
+                    f"{file} is no route any more; run the same command again to write it again"
+                )
+        return [route for route in found if route is not None]
+
+    def _table(self, routes: list[Properties]) -> tuple[str, str]:
+        own = _object(read_file(self._folder / "own.json")) or {}
+        return envoy.discovery_response([envoy.route_table(routes, own.get("routes", []))])
+
+    def _known_clusters(self) -> dict[str, Properties]:
+        content = _object(read_file(self._cluster_file)) or {}
+        return {c["name"]: c for c in content.get("resources", [])}
+
+    def _route_file(self, model: str) -> Path:
+        return self._folder / "routes" / f"{model}.json"
+
+    def _stats(self) -> dict[str, str]:
+        """What counts here of Envoy's statistics, by one request; empty where Envoy doesn't answer."""
+        lines = (line.partition(": ") for line in self._admin(f"/stats?filter={_STATS}").splitlines())
+        return {name: value.strip().strip('"') for name, _, value in lines}
+
+    def _admin(self, path: str) -> str:
+        connection = UnixConnection(self._folder, "admin.sock", timeout=5)
+        try:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            text = response.read().decode()
+            return text if response.status == 200 else ""
+        except (OSError, http.client.HTTPException):
+            return ""
+        finally:
+            connection.close()
+
+
+def _clusters(routes: list[Properties], keep: dict[str, Properties] | None = None) -> tuple[str, str]:
+    wanted = {**(keep or {}), **{c["name"]: c for c in envoy.clusters(routes)}}
+    return envoy.discovery_response([wanted[name] for name in sorted(wanted)])
+
+
+def _read(file: Path) -> Properties | None:
+    route = _object(read_file(file))
+    return route if route is not None and route.keys() == {"model", "backends"} else None
+
+
+def _object(text: str | None) -> Properties | None:
+    try:
+        content: Any = json.loads(text or "")
+    except ValueError:
+        return None
+    return cast(Properties, content) if isinstance(content, dict) else None

@@ -1,0 +1,198 @@
+"""One program of a run folder: what is written for it, its start, and its end.
+
+``processes/NAME/`` is its own folder, with the files that were declared and ``start``, the script that supervisord runs;
+``programs/NAME.conf`` is its section, ``logs/NAME.log`` its output, ``targets/NAME.json`` what Prometheus is told of it.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+from provider import ports
+from provider.daemon import Daemon
+from provider.files import make_folder, read_file, tail, write_file
+from provider.resource import Properties, ProviderError
+from provider.waiting import wait_until
+
+_PORT_SECONDS = 2.0
+_SECTION = """\
+[program:{name}]
+command = /bin/sh start
+directory = %(here)s/../processes/{name}
+autorestart = true
+; Three quick failures in a row are a broken program; a killed one comes back at once.
+startsecs = 1
+startretries = 3
+stopwaitsecs = {stop}
+stopasgroup = true
+killasgroup = true
+redirect_stderr = true
+stdout_logfile = %(here)s/../logs/{name}.log
+stdout_logfile_maxbytes = 10MB
+stdout_logfile_backups = 1
+"""
+
+
+class Program:
+    """A program by its name, as the inputs of a Process describe it."""
+
+    def __init__(self, name: str, inputs: Properties) -> None:
+        self.name = name
+        self._inputs = inputs
+        self._folder = Path(inputs["folder"])
+        self._own = self._folder / "processes" / name
+        self._daemon = Daemon(self._folder)
+        self._claims = ports.Claims(self._folder)
+        self._section = self._daemon.programs / f"{name}.conf"
+        self._target = self._folder / "targets" / f"{name}.json"
+
+    @property
+    def exists(self) -> bool:
+        """Whether the run folder names it, running or not."""
+        return self._section.exists()
+
+    def running(self) -> bool:
+        """Whether it runs, which says nothing about whether it answers."""
+        return self._daemon.settled(self.name) == "RUNNING"
+
+    def trouble(self) -> str:
+        """What is wrong with it now, or nothing."""
+        state = self._daemon.settled(self.name)
+        if state != "RUNNING":
+            return f"is not running (supervisord says {state})"
+        return "" if self._ready() else "does not answer"
+
+    def hangs(self) -> bool:
+        """Whether it has run for longer than a start may take, and does not answer."""
+        return self._daemon.uptime(self.name) > self._inputs["readySeconds"] and not self._ready()
+
+    def files(self) -> dict[str, str]:
+        """The declared files as they are on disk; a missing one is missing here."""
+        found = {name: read_file(self._own / name) for name in self._inputs["files"]}
+        return {name: text for name, text in found.items() if text is not None}
+
+    def must_move(self) -> bool:
+        """Whether its chosen port went to another program while it was down."""
+        port = self._claims.of(self.name)
+        return port is not None and not ports.free(port) and not self.running()
+
+    def start(self) -> int:
+        """Write its files, start it, anew where it runs, and return its port when it is ready.
+
+        On a ProviderError it is as it was: the former one runs again, or nothing where there was none.
+        """
+        before = self._snapshot()
+        ran = before[self._section] is not None and self.running()
+        stopped = False
+        try:
+            self._check_port()
+            self._write()
+            stopped = True
+            port = self._launch()
+            self.await_ready(port)
+        except ProviderError as error:
+            self._back_to(before, stopped)
+            if stopped and ran:
+                raise ProviderError(f"{error}\nWhat ran before runs again") from None
+            raise
+        return port
+
+    def await_ready(self, port: int) -> None:
+        """Wait until it can take work, then tell Prometheus of it. ProviderError with its log's end when it can't."""
+        log = self._daemon.logs / f"{self.name}.log"
+
+        def ready() -> bool:
+            if (state := self._daemon.state(self.name)) in ("FATAL", "ABSENT"):
+                raise ProviderError(
+                    f"{self.name} ends right after its start (supervisord says {state}). "
+                    f"Its log {log} ends with:\n{tail(log)}"
+                )
+            return ports.answers(port, self._inputs["ready"])
+
+        if not wait_until(ready, self._inputs["readySeconds"]):
+            raise ProviderError(
+                f"{self.name} was not ready on port {port} within {self._inputs['readySeconds']} s. "
+                f"Its log {log} ends with:\n{tail(log)}"
+            )
+        self._write_target(port)
+
+    def remove(self) -> None:
+        """Stop it and remove what was written for it. Its log stays."""
+        for path in (self._target, self._section):
+            path.unlink(missing_ok=True)
+        if self._daemon.alive():
+            self._daemon.halt(self.name, self._inputs["stopSeconds"])
+            self._daemon.forget()
+        shutil.rmtree(self._own, ignore_errors=True)
+        self._claims.release(self.name)
+
+    def _ready(self) -> bool:
+        port = self._claims.of(self.name)
+        return port is not None and ports.answers(port, self._inputs["ready"])
+
+    def _check_port(self) -> None:
+        # Before anything is stopped: a fixed port that can't be had must not cost what runs on another.
+        port = self._inputs["port"]
+        if port and self._claims.of(self.name) != port and not ports.free(port):
+            raise ProviderError(ports.in_use(port, self.name))
+
+    def _launch(self) -> int:
+        self._daemon.halt(self.name, self._inputs["stopSeconds"])
+        port = self._inputs["port"]
+        if not port:
+            port = self._claims.choose(self.name)
+        elif not wait_until(lambda: ports.free(port), _PORT_SECONDS):
+            raise ProviderError(ports.in_use(port, self.name))
+        else:
+            self._claims.hold(self.name, port)
+        write_file(self._own / "start", script(self._inputs, port, self._own))
+        write_file(self._section, _SECTION.format(name=self.name, stop=self._inputs["stopSeconds"]))
+        self._daemon.begin(self.name)
+        return port
+
+    def _write(self) -> None:
+        make_folder(self._own)
+        make_folder(self._target.parent)
+        for name, text in self._inputs["files"].items():
+            write_file(self._own / name, text)
+        for name, text in self._inputs["seeds"].items():
+            if not (self._own / name).exists():
+                write_file(self._own / name, text)
+
+    def _write_target(self, port: int) -> None:
+        if self._inputs["scrape"] is None:
+            self._target.unlink(missing_ok=True)
+            return
+        target = {"targets": [f"127.0.0.1:{port}"], "labels": self._inputs["scrape"]}
+        write_file(self._target, json.dumps([target]))
+
+    def _snapshot(self) -> dict[Path, str | None]:
+        names = (*self._inputs["files"], "start")
+        paths = [self._section, self._target, *(self._own / name for name in names)]
+        return {path: read_file(path) for path in paths}
+
+    def _back_to(self, before: dict[Path, str | None], stopped: bool) -> None:
+        # The first error is the one to tell; a disk that is full now may well refuse this too.
+        with suppress(ProviderError):
+            if before[self._section] is None:
+                self.remove()
+                return
+            for path, text in before.items():
+                if text is not None:
+                    write_file(path, text)
+            if stopped:
+                self._daemon.halt(self.name, self._inputs["stopSeconds"])
+                self._daemon.begin(self.name)
+
+
+def script(inputs: Properties, port: int, own: Path) -> str:
+    """The shell script that becomes the program: quoted for the shell, since supervisord's own syntax can't say all."""
+    words = [str(w).replace("{port}", str(port)).replace("{folder}", str(own)) for w in inputs["command"]]
+    exports = [
+        f"export {name}={shlex.quote(str(text))}" for name, text in sorted(inputs["environment"].items())
+    ]
+    return "\n".join(["#!/bin/sh", *exports, f"exec {shlex.join(words)}", ""])

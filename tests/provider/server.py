@@ -1,0 +1,57 @@
+"""A model server in small: ``python server.py PORT VERSION [--slow SECONDS] [--fail]``.
+
+It says its version in ``x-model-version`` and in the body, with the path that it was asked for. With ``--fail`` it ends at
+once; with ``--slow`` it is not ready before so many seconds. ``/fail`` answers 500.
+"""
+
+import json
+import sys
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+PORT, VERSION = int(sys.argv[1]), sys.argv[2]
+SLOW = float(sys.argv[sys.argv.index("--slow") + 1]) if "--slow" in sys.argv else 0.0
+START = time.monotonic()
+seen = 0
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1
+
+    def do_GET(self):
+        ready = time.monotonic() - START >= SLOW
+        if self.path == "/v2/health/ready":
+            self.answer(200 if ready else 503, {})
+        elif self.path == "/seen":
+            self.answer(200, {"seen": seen})
+        else:
+            self.answer(200, {"version": VERSION, "path": self.path})
+
+    def do_POST(self):
+        global seen
+        seen += 1
+        size = len(self.rfile.read(int(self.headers.get("content-length", 0))))
+        status = 500 if self.path == "/fail" else 200
+        self.answer(status, {"version": VERSION, "path": self.path, "size": size})
+
+    def answer(self, status, content):
+        body = json.dumps(content).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.send_header("x-model-version", VERSION)
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_message(self, *_):
+        pass
+
+
+if "--fail" in sys.argv:
+    sys.exit("this server can't start")
+Handler.disable_nagle_algorithm = True
+server = ThreadingHTTPServer(("127.0.0.1", PORT), Handler)
+server.daemon_threads = True
+server.serve_forever()

@@ -1,0 +1,257 @@
+"""Traffic through a real Envoy, as the route resource sets it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from provider.resource import ProviderError
+from tests.provider.conftest import Gate, Run, get, until
+
+pytestmark = pytest.mark.real
+
+
+def test_weights_are_in_force_when_the_update_returns(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    gate.put("churn", (1, 100, [one]), (2, 0, [two]))
+    assert gate.versions("churn") == {"1": 40}
+    gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+    assert gate.versions("churn") == {"2": 40}
+    gate.put("churn", (1, 50, [one]), (2, 50, [two]))
+    found = gate.versions("churn", 400)
+    assert found.keys() == {"1", "2"}
+    assert 130 < found["1"] < 270
+
+
+def test_paths_lose_the_models_prefix_and_a_named_version_wins_over_weights(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v12-0", 12)
+    gate.put("churn", (1, 100, [one]), (12, 0, [two]))
+    assert get(gate.port, "/churn/predict?a=1")[1] == {"version": "1", "path": "/predict?a=1"}
+    assert get(gate.port, "/churn/v2/health/ready") == (200, {})
+    assert get(gate.port, "/churn/v2/models/churn")[1]["version"] == "1"
+    for tail in ("", "/infer", "/ready?x=%20y"):
+        path = f"/v2/models/churn/versions/12{tail}"
+        assert get(gate.port, f"/churn{path}")[1] == {"version": "12", "path": path}
+    # Version 1 is not a prefix of version 12, and an unknown version is the model server's to refuse.
+    assert get(gate.port, "/churn/v2/models/churn/versions/1/infer")[1]["version"] == "1"
+    assert get(gate.port, "/churn/v2/models/churn/versions/120/infer")[1]["version"] == "1"
+
+
+def test_what_is_no_model_is_404(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0")
+    state = gate.put("churn", (1, 100, [server]))
+    for path in ("/", "/churn", "/churners/predict", "/fraud/predict", "/-/stats", "/-/quitquitquit"):
+        assert get(gate.port, path)[0] == 404, path
+    run.route.delete(run.context("churn"), "churn", state)
+    assert get(gate.port, "/churn/predict")[0] == 404
+    assert get(gate.port, "/-/ready")[0] == 200
+    assert json.loads((gate.folder / "clusters.json").read_text())["resources"] == []
+
+
+def test_a_shadow_gets_a_copy_and_its_trouble_hurts_nobody(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    gate.put("churn", (1, 100, [one]), (2, 0, [two]), shadow=2)
+    assert gate.versions("churn") == {"1": 40}
+    until(lambda: get(two.port, "/seen")[1]["seen"] == 40)
+    big = b"x" * 3_000_000
+    assert get(gate.port, "/churn/predict", "POST", big)[1]["size"] == len(big)
+    until(lambda: get(two.port, "/seen")[1]["seen"] == 41)
+    two.delete()
+    assert gate.versions("churn") == {"1": 40}
+
+
+def test_models_put_side_by_side_are_all_in_force(run: Run, gate: Gate) -> None:
+    server = run.serve("shared-v1-0")
+    names = [f"model-{n}" for n in range(8)]
+    failures: list[Exception] = []
+
+    def put(name: str) -> None:
+        try:
+            gate.put(name, (1, 100, [server]))
+        except Exception as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=put, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert [get(gate.port, f"/{name}/predict")[0] for name in names] == [200] * 8
+
+
+def test_a_refused_configuration_names_the_file_and_leaves_traffic_as_it_was(run: Run, gate: Gate) -> None:
+    one = run.serve("churn-v1-0", 1)
+    state = gate.put("churn", (1, 100, [one]))
+    bad = gate.inputs("churn", (1, 100, [one]))
+    # Envoy takes no host names in a static cluster.
+    bad["backends"][0]["addresses"] = ["no-address:1"]
+    with pytest.raises(ProviderError, match=r"gateway refuses .*clusters\.json"):
+        run.route.update(run.context("churn"), "churn", state, bad)
+    assert gate.versions("churn") == {"1": 40}
+    assert not run.route.diff(run.context("churn"), "churn", state, gate.inputs("churn", (1, 100, [one]))).changes
+    gate.put("fraud", (1, 100, [one]))
+    assert get(gate.port, "/fraud/predict")[0] == 200
+
+
+def test_files_changed_by_hand_are_noticed_and_written_again(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    state = gate.put("churn", (1, 90, [one]), (2, 10, [two]))
+    inputs = gate.inputs("churn", (1, 90, [one]), (2, 10, [two]))
+    context = run.context("churn")
+    assert run.route.read(context, "churn", state) == state
+    for name in ("routes.json", "clusters.json", "routes/churn.json"):
+        file = gate.folder / name
+        file.write_text(file.read_text().replace("90", "80").replace("churn-v1", "churn-v7"))
+        diff = run.route.diff(context, "churn", state, inputs)
+        assert diff.changes == {"inForce": False}
+        assert "changed by hand" in diff.remark
+        found = run.route.read(context, "churn", state)
+        assert found is not None and found["inForce"] is False
+        state = run.route.update(context, "churn", state, inputs)
+        assert not run.route.diff(context, "churn", state, inputs).changes
+        assert gate.versions("churn", 5).keys() <= {"1", "2"}
+    (gate.folder / "routes/churn.json").unlink()
+    assert run.route.read(context, "churn", state) is None
+    assert run.route.diff(context, "churn", state, inputs).changes
+
+
+def test_a_damaged_route_of_another_model_keeps_that_models_traffic(run: Run, gate: Gate) -> None:
+    one = run.serve("churn-v1-0", 1)
+    gate.put("churn", (1, 100, [one]))
+    (gate.folder / "routes/churn.json").write_text("{")
+    with pytest.raises(ProviderError, match=r"routes/churn\.json is no route any more"):
+        gate.put("fraud", (1, 100, [one]))
+    assert gate.versions("churn") == {"1": 40}
+    assert get(gate.port, "/fraud/predict")[0] == 404
+    assert not (gate.folder / "routes/fraud.json").exists()
+
+
+def test_a_gateway_that_comes_back_during_the_wait_takes_the_route(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    gate.put("churn", (1, 100, [one]))
+    os.kill(run.pid("gateway-envoy"), signal.SIGKILL)
+    gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+    until(lambda: get(gate.port, "/-/ready")[0] == 200)
+    assert gate.versions("churn") == {"2": 40}
+
+
+def test_a_dead_gateway_is_told_and_the_former_route_is_back(
+    run: Run, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    state = gate.put("churn", (1, 100, [one]))
+    monkeypatch.setattr("provider.gateway._IN_FORCE_SECONDS", 0.5)
+    from provider.daemon import Daemon
+
+    Daemon(run.folder).halt("gateway-envoy", 5)
+    with pytest.raises(ProviderError, match="the gateway does not answer"):
+        gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+    assert json.loads((gate.folder / "routes/churn.json").read_text())["backends"] == state["backends"]
+    # What is removed meanwhile is gone when it comes back.
+    run.route.delete(run.context("churn"), "churn", state)
+    assert gate.process.diff().changes
+    gate.process.update()
+    assert get(gate.port, "/churn/predict")[0] == 404
+
+
+class Load:
+    """Requests, one after another on each of some connections, until it is left."""
+
+    def __init__(self, port: int, path: str, connections: int = 8) -> None:
+        self.answers: list[tuple[float, int]] = []
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._ask, args=(port, path)) for _ in range(connections)
+        ]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self, port: int, path: str) -> None:
+        while not self._stop.is_set():
+            try:
+                status = get(port, path, "POST", b"{}")[0]
+            except OSError:
+                status = 0
+            self.answers.append((time.monotonic(), status))
+
+    def failed(self) -> list[tuple[float, int]]:
+        return [(at, status) for at, status in self.answers if status != 200]
+
+
+def test_a_killed_replica_of_two_loses_nothing(run: Run, gate: Gate) -> None:
+    replicas = [run.serve(f"churn-v1-{n}", 1, "--slow", "0.5") for n in range(2)]
+    gate.put("churn", (1, 100, replicas))
+    with Load(gate.port, "/churn/predict") as load:
+        for replica in (*replicas, *replicas):
+            count = len(load.answers)
+            until(lambda count=count: len(load.answers) > count + 100)
+            pid = run.pid(replica.id)
+            os.kill(pid, signal.SIGKILL)
+            until(lambda replica=replica, pid=pid: run.pid(replica.id) not in (0, pid))
+            until(lambda replica=replica: not replica.diff().changes)
+            # Back in the rotation before the other one goes.
+            seen = _seen(replica.port)
+            until(lambda replica=replica, seen=seen: _seen(replica.port) > seen)
+    assert len(load.answers) > 400
+    assert load.failed() == []
+
+
+def test_a_killed_sole_server_answers_again_once_it_is_ready(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0", 1, "--slow", "0.5")
+    gate.put("churn", (1, 100, [server]))
+    with Load(gate.port, "/churn/predict", 4) as load:
+        until(lambda: len(load.answers) > 50)
+        os.kill(run.pid(server.id), signal.SIGKILL)
+        until(lambda: bool(load.failed()))
+        until(lambda: _ready(server.port))
+        back = time.monotonic()
+        until(lambda: any(at > back + 1 for at, _ in load.answers))
+    late = [at - back for at, _ in load.failed() if at > back]
+    assert not late or max(late) < 1, "requests failed although the server was ready for a second"
+
+
+def test_a_failing_model_is_not_taken_for_a_broken_server(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0", 1)
+    other = run.serve("churn-v1-1", 1)
+    gate.put("churn", (1, 100, [server, other]))
+    assert {get(gate.port, "/churn/fail", "POST", b"{}")[0] for _ in range(30)} == {500}
+    before = _seen(server.port), _seen(other.port)
+    gate.versions("churn")
+    assert _seen(server.port) > before[0] and _seen(other.port) > before[1]
+
+
+def _seen(port: int) -> int:
+    try:
+        return get(port, "/seen")[1]["seen"]
+    except OSError:
+        return 0
+
+
+def _ready(port: int) -> bool:
+    try:
+        return get(port, "/v2/health/ready")[0] == 200
+    except OSError:
+        return False
+
+
+def test_nothing_is_written_to_a_folder_that_is_full(run: Run, gate: Gate, small_disk: Path) -> None:
+    one = run.serve("churn-v1-0", 1)
+    state = gate.put("churn", (1, 100, [one]))
+    with pytest.raises(ProviderError, match="no space left on device"):
+        run.route.create(run.context("churn"), {**state, "folder": str(small_disk)})
+    assert not list(small_disk.rglob("churn.json"))
