@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -28,6 +29,8 @@ def explain(error: OSError, doing: str) -> ToolError:
 def run(main: Callable[[], int]) -> int:
     """Runs a command's main function; prints a ToolError or an interruption as one message. Returns the exit
     code."""
+    # A terminated command must end what it has started, as an interrupted one does.
+    previous = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return main()
     except ToolError as error:
@@ -39,3 +42,5 @@ def run(main: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted; run the same command again to go on from here\n")
         return 130
+    finally:
+        signal.signal(signal.SIGTERM, previous)

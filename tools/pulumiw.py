@@ -10,6 +10,7 @@ wherever it was called from. With any stack but `local` it leaves login, state a
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,8 +118,6 @@ def main() -> int:
     environment.ensure()
     tool = toolchain.pulumi()
     env = child_environment(tool, dict(os.environ))
-    if call.command == "stack" and call.subcommand == "select" and call.stack:
-        _remember(selection, call.stack)
     extra: list[str] = []
     if local:
         stack = LocalStack(ROOT)
@@ -132,10 +131,19 @@ def main() -> int:
             for name in stack.forget_interrupted_creates():
                 _note(f"{name} was being created when Pulumi was killed; it is created again")
         extra = stack.config_arguments(call.command, arguments)
+        if call.command == "stack" and call.subcommand == "rm" and "--preserve-config" not in arguments:
+            # The file is under git, and the next `up` starts from it.
+            extra = ["--preserve-config"]
     if call.cwd is None:
         os.chdir(ROOT)
     sys.stderr.flush()
-    return os.execve(tool.executable, ["pulumi", *_with(arguments, extra)], env)  # noqa: S606
+    command = ["pulumi", *_with(arguments, extra)]
+    if call.command == "stack" and call.subcommand in ("select", "init") and call.stack:
+        code = subprocess.run(command, executable=tool.executable, env=env, check=False).returncode
+        if code == 0 and "--no-select" not in arguments:
+            _remember(selection, call.stack)
+        return code
+    return os.execve(tool.executable, command, env)  # noqa: S606
 
 
 def _with(arguments: Sequence[str], extra: Sequence[str]) -> list[str]:

@@ -109,20 +109,13 @@ def prometheus() -> Tool:
 
 
 def find(recipe: Recipe) -> Tool:
-    """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`. Raises ToolError when neither
-    works."""
+    """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`.
+
+    Raises ToolError when neither is possible.
+    """
     allowed = _allowed_sources()
-    tool = installed(recipe) if "installed" in allowed else None
-    if tool is None:
-        kept = TOOLCHAIN / f"{recipe.name}-{versions.show(recipe.version)}"
-        tool = Tool(recipe.name, recipe.version, kept, own=True)
-        if not tool.executable.exists():
-            try:
-                with alone(TOOLCHAIN):
-                    if not tool.executable.exists():
-                        _make(recipe, kept, allowed)
-            except OSError as error:
-                raise errors.explain(error, f"Getting {recipe.name} into {TOOLCHAIN}") from error
+    found = installed(recipe) if "installed" in allowed else ""
+    tool = found if isinstance(found, Tool) else _own(recipe, allowed, passed_over=found)
     try:
         _link(tool, [recipe.name, *recipe.companions])
     except OSError as error:
@@ -130,20 +123,41 @@ def find(recipe: Recipe) -> Tool:
     return tool
 
 
-def installed(recipe: Recipe) -> Tool | None:
-    """The tool as it is installed on PATH, when it is complete and of an accepted version."""
+def installed(recipe: Recipe) -> Tool | str:
+    """The tool as it is installed on PATH; or why that one won't do, an empty text when there is none."""
     found = shutil.which(recipe.name)
     if found is None:
-        return None
+        return ""
     executable = Path(found).resolve()
     if executable.is_relative_to(TOOLCHAIN.resolve()):
-        return None
-    if any(not (executable.parent / companion).exists() for companion in recipe.companions):
-        return None
+        return ""
+    missing = [name for name in recipe.companions if not (executable.parent / name).exists()]
+    if missing:
+        return f"{executable} has no {missing[0]} beside it"
     version = _version_of(executable)
-    if version is None or not versions.accepts(recipe.version, version):
-        return None
+    if version is None:
+        return f"{executable} doesn't say its version"
+    if not versions.accepts(recipe.version, version):
+        wanted = f"{versions.show(recipe.version)} or newer, below {recipe.version[0] + 1}, is needed"
+        return f"{executable} is version {versions.show(version)}; {wanted}"
     return Tool(recipe.name, version, executable.parent, own=False)
+
+
+def _own(recipe: Recipe, allowed: Sequence[str], passed_over: str) -> Tool:
+    """The tool that the checkout keeps, made now if it isn't there yet."""
+    kept = TOOLCHAIN / f"{recipe.name}-{versions.show(recipe.version)}"
+    tool = Tool(recipe.name, recipe.version, kept, own=True)
+    if tool.executable.exists():
+        return tool
+    if passed_over:
+        sys.stderr.write(f"The installed {recipe.name} isn't used: {passed_over}\n")
+    try:
+        with alone(TOOLCHAIN):
+            if not tool.executable.exists():
+                _make(recipe, kept, allowed)
+    except OSError as error:
+        raise errors.explain(error, f"Getting {recipe.name} into {TOOLCHAIN}") from error
+    return tool
 
 
 def _version_of(executable: Path) -> Version | None:
@@ -195,18 +209,16 @@ def _download(recipe: Recipe, archive: download.Archive, new: Path) -> bool:
     unpacked = download.fetch(archive, new)
     if unpacked is None:
         return False
-    # Archives have one folder at their top.
-    executable = next(unpacked.rglob(recipe.name + "*/" + recipe.name), None) or next(
-        unpacked.rglob(recipe.name), None
-    )
-    if executable is None or not executable.is_file():
+    executable = next((file for file in sorted(unpacked.rglob(recipe.name)) if file.is_file()), None)
+    if executable is None:
         raise ToolError(f"{archive.url} has no {recipe.name} in it.")
-    if executable.parent != new:
-        for entry in list(executable.parent.iterdir()):
-            entry.rename(new / f".moving-{entry.name}")
-        shutil.rmtree(new / executable.relative_to(new).parts[0])
-        for entry in list(new.glob(".moving-*")):
-            entry.rename(new / entry.name.removeprefix(".moving-"))
+    # Archives have a folder or two at their top: what lies beside the program is what counts.
+    beside = executable.parent
+    if beside != new:
+        content = new.with_name(f"{new.name}-content")
+        beside.rename(content)
+        shutil.rmtree(new)
+        content.rename(new)
     return True
 
 

@@ -190,13 +190,35 @@ def test_another_stack_is_none_of_the_wrappers_business(checkout: Make, tmp_path
     assert sorted(entry.name for entry in (made.root / ".delivery").iterdir()) == ["toolchain"]
 
 
-def test_a_selected_stack_stays_selected(checkout: Make, tmp_path: Path) -> None:
+def test_a_selected_stack_stays_selected_until_local_is(checkout: Make, tmp_path: Path) -> None:
     made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
-    assert made.run("stack", "--show-name")[1].strip().endswith("local")
-    made.write(".delivery/stack", "prod")
-    made.env.update(PULUMI_BACKEND_URL=f"file://{tmp_path}", PULUMI_CONFIG_PASSPHRASE="theirs")
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    made.env.update(PULUMI_CONFIG_PASSPHRASE="theirs")
+    assert made.run("login", f"file://{theirs}")[0] == 0
     assert made.run("stack", "init", "prod")[0] == 0
-    assert made.run("stack", "select", "local")[0] != 0  # not in their backend: nothing is forgotten
+    code, text = made.run("stack", "--show-name")
+    assert (code, text.strip()) == (0, "prod")
+    assert made.run("stack", "select", "prood")[0] != 0
+    assert made.run("stack", "--show-name")[1].strip() == "prod"
+    assert not made.checkpoint.exists()
+
+    code, text = made.run("stack", "select", "local")
+    assert code == 0, text
+    assert made.run("stack", "--show-name")[1].strip() == "local"
+    assert made.checkpoint.exists()
+    assert not (theirs / ".pulumi/stacks/tiny/local.json").exists()
+
+
+def test_removing_the_stack_keeps_the_file_that_people_edit(checkout: Make) -> None:
+    config = "config:\n  tiny:number: 1\n"
+    made = checkout(programs.DOUBLE, config=config)
+    assert made.run("up", "--yes", "--skip-preview")[0] == 0
+    assert made.run("destroy", "--yes", "--skip-preview")[0] == 0
+    code, text = made.run("stack", "rm", "local", "--yes")
+    assert code == 0, text
+    assert not made.checkpoint.exists()
+    assert (made.root / "Pulumi.local.yaml").read_text() == config
 
 
 def test_what_pulumi_knows_of_the_program(checkout: Make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -89,6 +90,31 @@ def test_a_machine_without_a_new_enough_python_gets_one_message(tmp_path: Path) 
     assert answer.returncode == 1
     assert answer.stderr.splitlines()[0].startswith("error: Python 3.11 or newer is needed")
     assert len(answer.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("tests", "status", "line"),
+    [
+        ('<testcase name="a"/>', 0, "1 passed, 0 failed, 0 skipped"),
+        ('<testcase name="a"><failure/></testcase>', 1, "0 passed, 1 failed, 0 skipped"),
+        ("", 5, "0 passed, 0 failed, 0 skipped"),  # as pytest ends when it finds no test
+        ("", 0, "0 passed, 0 failed, 0 skipped"),
+        ("<", 3, "error: pytest has left no report"),
+    ],
+)
+def test_ci_fails_unless_tests_ran_and_passed(tmp_path: Path, tests: str, status: int, line: str) -> None:
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__", "go"))
+    (tmp_path / ".ci").mkdir()
+    shutil.copy2(ROOT / ".ci/run", tmp_path / ".ci/run")
+    (tmp_path / ".venv").symlink_to(ROOT / ".venv")
+    report = f"<testsuite>{tests}</testsuite>"
+    (tmp_path / "report.xml").write_text(report)
+    recipe = f"\t@cp report.xml $(subst --junitxml=,,$(TESTS)); echo ran; exit {status}\n"
+    (tmp_path / "Makefile").write_text(f"test:\n{recipe}")
+    answer = subprocess.run([tmp_path / ".ci/run"], cwd="/", capture_output=True, text=True, check=False)
+    assert (answer.returncode == 0) == (line == "1 passed, 0 failed, 0 skipped")
+    assert answer.stdout.splitlines()[0] == "ran"
+    assert any(said.startswith(line) for said in [*answer.stdout.splitlines(), *answer.stderr.splitlines()])
 
 
 def test_every_target_that_help_lists_exists() -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.tools.checkouts import alive, eventually
 from tools import download, errors, gobuild, toolchain
 from tools.download import Archive
 from tools.errors import ToolError
+from tools.paths import ROOT
 from tools.toolchain import Recipe
 
 FIND = toolchain.find
@@ -187,6 +193,58 @@ def test_an_old_go_that_may_not_update_itself_is_named(
     _script(tmp_path / "installed" / "go", 'printf "go1.19.8\\nlocal\\n"')
     with pytest.raises(ToolError, match=r"go1\.19\.8 and may not fetch a newer one"):
         gobuild.build(toolchain.GO_MODULES / "pulumi", ["x/pulumi"], tmp_path, usual="long")
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_go_build_stops_and_leaves_nothing(tmp_path: Path, how: signal.Signals) -> None:
+    root = tmp_path / "clone"
+    shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    pid = tmp_path / "pid"
+    go = f'[ "$1" = env ] && printf "go9.9.9\\nauto\\n" && exit; echo $$ > {pid}; exec sleep 60'
+    _script(tmp_path / "bin" / "go", go)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tools.toolchain", "pulumi"],
+        cwd=root,
+        env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "DELIVERY_TOOLCHAIN": "build"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    eventually("the build to begin", lambda: pid.exists() and pid.read_text().strip(), timeout=20)
+    process.send_signal(how)
+    _, text = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "run the same command again to go on" in text
+    assert "Traceback" not in text
+    assert not alive({int(pid.read_text())})
+    assert [entry.name for entry in (root / ".delivery/toolchain").iterdir()] == [".lock"]
+
+
+def test_two_commands_at_once_build_once(tmp_path: Path) -> None:
+    root = tmp_path / "clone"
+    shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
+    builds = tmp_path / "builds"
+    go = f"""[ "$1" = env ] && printf "go9.9.9\\nauto\\n" && exit
+echo built >> {builds}; sleep 0.5
+while [ $# -gt 1 ]; do [ "$1" = -o ] && out=$2; shift; done
+printf "#!/bin/sh\\n" > $out/pulumi; chmod +x $out/pulumi
+"""
+    _script(tmp_path / "bin" / "go", go)
+    commands = [
+        subprocess.Popen(
+            [sys.executable, "-m", "tools.toolchain", "pulumi"],
+            cwd=root,
+            env={"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "DELIVERY_TOOLCHAIN": "build"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for _ in range(3)
+    ]
+    texts = [command.communicate(timeout=60)[0] for command in commands]
+    assert [command.returncode for command in commands] == [0, 0, 0], texts
+    assert builds.read_text() == "built\n"
+    assert os.access(root / ".delivery/toolchain/bin/pulumi", os.X_OK)
+    assert (root / ".delivery/toolchain/bin/pulumi-language-python").exists()
 
 
 def test_an_error_is_one_message_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
