@@ -78,16 +78,17 @@ def test_an_installed_tool_wins(tmp_path: Path, folders: Path, version: str) -> 
 
 
 @pytest.mark.parametrize(
-    "script", ["echo v3.9.9", "echo v4.0.0", "echo no version", "exit 1", "echo v3.10.0 && rm -f %s"]
+    "script", ["echo v3.9.9", "echo v4.0.0", "echo no version", "exit 1", "echo v3.10.0 # without %s"]
 )
 def test_an_installed_tool_that_is_old_broken_or_incomplete_is_passed_over(
-    tmp_path: Path, script: str
+    tmp_path: Path, script: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     helper = tmp_path / "installed" / "gadget-helper"
     _script(tmp_path / "installed" / "gadget", script.replace("%s", str(helper)))
     if "%s" not in script:
         _script(helper, "")
     assert FIND(_recipe(_builds([]))).own
+    assert f"The installed gadget isn't used: {tmp_path / 'installed' / 'gadget'} " in capsys.readouterr().err
 
 
 def test_a_newer_installation_is_noticed(tmp_path: Path) -> None:
@@ -98,16 +99,18 @@ def test_a_newer_installation_is_noticed(tmp_path: Path) -> None:
     assert not FIND(_recipe(_unwanted)).own
 
 
-def test_a_download_comes_before_a_build(monkeypatch: pytest.MonkeyPatch, folders: Path) -> None:
+@pytest.mark.parametrize("layout", ["gadget-3.10.0.linux", "gadget", "gadget/bin", "."])
+def test_a_download_comes_before_a_build(monkeypatch: pytest.MonkeyPatch, folders: Path, layout: str) -> None:
     def fetch(archive: Archive, folder: Path) -> Path:
-        _script(folder / "gadget-3.10.0.linux" / "gadget", "echo downloaded")
-        _script(folder / "gadget-3.10.0.linux" / "gadget-helper", "")
+        _script(folder / layout / "gadget", "echo downloaded")
+        _script(folder / layout / "gadget-helper", "")
         return folder
 
     monkeypatch.setattr(download, "fetch", fetch)
     tool = FIND(_recipe(_unwanted, Archive("https://x/gadget.tar.gz", "https://x/sums")))
     assert tool.own
     assert sorted(entry.name for entry in tool.folder.iterdir()) == ["gadget", "gadget-helper"]
+    assert not list(folders.glob(".new-*"))
 
 
 def test_a_build_comes_when_nothing_can_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
