@@ -1,1 +1,1 @@
-"""The project's own Pulumi provider: releases pinned from the registry, local processes, and gateway routes."""
+"""The project's own Pulumi provider: pinned releases, local processes, gateway routes."""

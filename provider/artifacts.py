@@ -1,4 +1,4 @@
-"""The store of artifacts that were fetched from elsewhere: one folder a digest, so that a plan fetches an artifact once."""
+"""The store of artifacts fetched from elsewhere: a folder for each digest, so each is fetched once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from serving.artifact import ArtifactError, digest
 
 
 def fetched(store: Path, expected: str, download: Callable[[Path], None]) -> Path:
-    """The folder of an artifact, fetched by ``download`` (into the folder it gets) unless it is there already.
+    """The folder of an artifact, fetched by ``download``, into the folder it gets, unless it is there.
 
-    ``expected`` is the digest that was registered. Without one it has to be fetched to know what it is; its folder is the
-    same for as long as its bytes are. Raises ArtifactError, ProviderError where the disk refuses, and what ``download``
-    raises.
+    ``expected`` is the digest that was registered. Without one it has to be fetched to know what it is; its
+    folder is the same for as long as its bytes are. Raises ArtifactError, ProviderError where the disk
+    refuses, and what ``download`` raises.
     """
     if expected and (kept := _whole(store / _name(expected), expected)):
         return kept

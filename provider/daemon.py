@@ -1,4 +1,4 @@
-"""supervisord of one run folder: started once, driven by XML-RPC over a unix socket that only this user can open."""
+"""supervisord of one run folder: started once, driven by XML-RPC over a socket that only this user can open."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _started: list[subprocess.Popen[bytes]] = []
 
 
 class Daemon:
-    """The supervisord of one run folder: its configuration, its socket, and ``programs/NAME.conf`` a program."""
+    """The supervisord of one run folder: configuration, socket, and a ``programs/NAME.conf`` for each."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -61,7 +61,7 @@ class Daemon:
             return False
 
     def start(self) -> None:
-        """Start supervisord unless it answers, with every program that its folder names. Returns when it answers."""
+        """Start supervisord, with every program that its folder names, and wait until it answers."""
         if self.alive():
             return
         for folder in (self.folder, self.programs, self.logs):
@@ -121,7 +121,7 @@ class Daemon:
         self._ask("supervisor.addProcessGroup", program, accept=("ALREADY_ADDED",))
 
     def halt(self, program: str, seconds: float) -> None:
-        """Stop a program and forget it: SIGTERM, and SIGKILL after its stopwaitsecs, which are ``seconds``."""
+        """Stop a program and forget it: SIGTERM, and SIGKILL after its stopwaitsecs, ``seconds``."""
         patience = seconds + _CALL_SECONDS
         for method in ("supervisor.stopProcessGroup", "supervisor.removeProcessGroup"):
             self._ask(method, program, accept=("BAD_NAME",), seconds=patience)
@@ -135,7 +135,7 @@ class Daemon:
         return str(self._info(program).get("statename", "ABSENT"))
 
     def settled(self, program: str) -> str:
-        """The state once it is another than STARTING, which says nothing: a program that can't run is in it too."""
+        """The state once it isn't STARTING, which says nothing: a program that can't run is in it too."""
         wait_until(lambda: self.state(program) != "STARTING", _SETTLE_SECONDS)
         return self.state(program)
 
@@ -160,7 +160,8 @@ class Daemon:
                 raise ProviderError(f"supervisord of {self.folder} refuses: {fault.faultString}") from None
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
             raise ProviderError(
-                f"supervisord of {self.folder} does not answer ({error}); run the same command again to start it"
+                f"supervisord of {self.folder} does not answer ({error}); "
+                "run the same command again to start it"
             ) from None
 
     def _call(self, method: str, *arguments: object, seconds: float = _CALL_SECONDS) -> object:

@@ -1,4 +1,4 @@
-"""Files and folders that others read while they are written, with errors that name the path and what to do."""
+"""Files that others read while they are written; errors name the path and what to do."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from provider.resource import ProviderError
 
 
 def make_folder(path: Path, private: bool = False) -> None:
-    """Create a folder with its parents; ``private`` closes it to everybody else, also where it is there already.
+    """Create a folder with its parents; ``private`` closes it to other users, also an existing one.
 
     Raises ProviderError where the disk refuses.
     """
@@ -72,5 +72,6 @@ def refused(path: Path, error: OSError) -> ProviderError:
     """What to tell the user about a path that can't be written."""
     reason = (error.strerror or str(error)).lower()
     return ProviderError(
-        f"{path} can't be written: {reason}. Free space or give write permission, then run the same command again"
+        f"{path} can't be written: {reason}. "
+        "Free space or give write permission, then run the same command again"
     )

@@ -1,7 +1,8 @@
 """The routes of the local gateway: the files that Envoy watches, and Envoy's word on what is in force.
 
-The gateway's folder has ``own.json`` (its own routes), ``routes/MODEL.json`` (a model's route), and what Envoy watches, made
-from all routes: ``clusters.json`` and ``routes.json``. Envoy's administration interface is ``admin.sock`` in it.
+The gateway's folder has ``own.json`` (its own routes), ``routes/MODEL.json`` (a model's route), and what
+Envoy watches, made from all routes: ``clusters.json`` and ``routes.json``. Envoy's administration interface
+is ``admin.sock`` in it.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Gateway:
         self._log = folder.parent.parent / "logs" / f"{folder.name}.log"
 
     def put(self, route: Properties) -> None:
-        """Bring a route into force. Where that fails the former route is put back before the ProviderError."""
+        """Bring a route into force. Where that fails, ProviderError, and the former route is back."""
         record = {"model": route["model"], "backends": route["backends"]}
         file = self._route_file(route["model"])
         make_folder(file.parent)
@@ -71,7 +72,7 @@ class Gateway:
         return _read(self._route_file(model))
 
     def trouble(self, route: Properties) -> str:
-        """What is wrong with a route that should be in force, or nothing. A gateway that doesn't run isn't asked."""
+        """What is wrong with a route that should be in force, or nothing. Envoy is asked if it runs."""
         try:
             routes = self._routes()
         except ProviderError:
@@ -116,7 +117,8 @@ class Gateway:
         if not wait_until(in_force, _IN_FORCE_SECONDS, _POLL_SECONDS):
             why = "does not follow" if self._admin("/ready") else "does not answer, so it can't follow"
             raise ProviderError(
-                f"the gateway {why} {file} (waited {_IN_FORCE_SECONDS:g} s); its log ends with:\n{tail(self._log, 5)}"
+                f"the gateway {why} {file} (waited {_IN_FORCE_SECONDS:g} s); "
+                f"its log ends with:\n{tail(self._log, 5)}"
             )
 
     def _back_to(self, file: Path, before: str | None) -> None:

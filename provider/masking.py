@@ -16,7 +16,7 @@ def masked(uri: str) -> str:
 
 
 def reason(error: BaseException, uri: str) -> str:
-    """Why something at an address failed: the first line of the innermost cause, short, without the address' secrets."""
+    """Why something at an address failed: the innermost cause in one line, without secrets."""
     innermost = error
     while (cause := _cause(innermost)) is not None:
         innermost = cause
@@ -29,7 +29,7 @@ def reason(error: BaseException, uri: str) -> str:
 
 
 def _cause(error: BaseException) -> BaseException | None:
-    """What an exception came from: named as its cause, as its context, or carried as urllib3 and requests do."""
+    """What an exception came from: its cause, its context, or what urllib3 carries in it."""
     carried = getattr(error, "reason", None)
     if isinstance(carried, BaseException):
         return carried

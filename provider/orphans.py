@@ -1,4 +1,4 @@
-"""The mark by which everything that was started for a run folder is known, and the end of what a killed supervisord left.
+"""The mark of everything that was started for a run folder, and the end of what a killed supervisord left.
 
 The mark is a variable in the process' environment, which its children inherit.
 """
@@ -35,7 +35,7 @@ def end_orphans(folder: Path) -> None:
     """
     spared = _ancestors()
     pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
-    # A number may belong to another process by the time it is used; a pidfd stays with the process that was looked at.
+    # A number may be another process' by the time it is used; a pidfd stays with the one that was looked at.
     handles: dict[int, int] = {}
     try:
         for pid in pids:

@@ -1,6 +1,6 @@
 """Pulumi's provider protocol over gRPC, on the SDK's own stubs, for a table of Resource kinds.
 
-Protocol: proto/pulumi/provider.proto of pulumi/pulumi. Requests are served on threads, so resources may block.
+Protocol: proto/pulumi/provider.proto of pulumi/pulumi. Requests run on threads, so resources may block.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> None:
-    """Serve until the engine is gone. Prints the chosen loopback port on standard output, as the engine expects."""
+    """Serve until the engine is gone. Prints the port on standard output, as the engine expects."""
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),

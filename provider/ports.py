@@ -85,11 +85,11 @@ class Claims:
             self._write({**{p: n for p, n in self._read().items() if n != port}, program: port})
 
     def choose(self, program: str) -> int:
-        """Keep a free port for a program: its former one where that is free. ProviderError when there is none."""
+        """Keep a free port for a program, its former one if that is free. ProviderError: there is none."""
         with locked(self._lock):
             claims = self._read()
             former = claims.pop(program, None)
-            # From a start of the program's own, so that its port is likely the same wherever it is brought up.
+            # From a start of the program's own: its port is likely the same wherever it is brought up.
             start = int.from_bytes(hashlib.sha256(program.encode()).digest()[:4]) % len(CHOSEN)
             for port in (former, *CHOSEN[start:], *CHOSEN[:start]):
                 if port is not None and port not in claims.values() and free(port):
@@ -104,7 +104,7 @@ class Claims:
                 self._write({p: n for p, n in self._read().items() if p != program})
 
     def programs(self, name: str) -> list[str]:
-        """Programs that were started for the resource ``name`` on chosen ports (``NAME.`` and six hex digits)."""
+        """Programs of the resource ``name`` on chosen ports (``NAME.`` and six hex digits)."""
         return [p for p in self._read() if re.fullmatch(re.escape(name) + r"\.[0-9a-f]{6}", p)]
 
     def _read(self) -> dict[str, int]:

@@ -14,11 +14,11 @@ Inputs
     stopSeconds   how long it may take to end by itself after SIGTERM
     readySeconds  how long it may take to become ready
 
-Outputs: the inputs, ``port`` as taken, ``chosen`` (whether it was), ``address`` (``127.0.0.1:PORT``), ``program``
-(supervisord's name of it), ``running``.
+Outputs: the inputs, ``port`` as taken, ``chosen`` (whether it was), ``address`` (``127.0.0.1:PORT``),
+``program`` (supervisord's name of it), ``running``.
 
-A process on a fixed port restarts in place when it changes. One on a chosen port is replaced: the new process is ready
-before the old one is stopped, so a changed server never leaves its endpoint empty.
+A process on a fixed port restarts in place when it changes. One on a chosen port is replaced: the new
+process is ready before the old one is stopped, so a changed server never leaves its endpoint empty.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Process:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        # By run folder and resource name: programs that this engine has in its state. Others of that name are strays.
+        # By run folder and resource name: the programs in this engine's state. Others are strays.
         self._known: dict[tuple[str, str], set[str]] = {}
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
@@ -145,7 +145,7 @@ class Process:
         with self._lock:
             known = self._known.get((state["folder"], context.name), set())
             known.discard(id)
-        # In the engine's own order this comes last, so what a killed engine started and never noted has no traffic now.
+        # The engine deletes last, so what a killed engine started and never noted has no traffic now.
         if known:
             self._remove_strays(context.name, state, keep=known)
 
@@ -179,8 +179,8 @@ def outputs(inputs: Properties, program: object, port: object) -> Properties:
 
 
 def program_name(name: str, inputs: Properties) -> str:
-    """supervisord's name for it. On a chosen port a replacement runs beside its predecessor for a while, so the name
-    says by six hex digits what it runs; a fixed port never doubles."""
+    """supervisord's name for it. On a chosen port a replacement runs beside its predecessor for a while, so
+    the name says by six hex digits what it runs; a fixed port never doubles."""
     if inputs["port"]:
         return name
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
@@ -188,7 +188,7 @@ def program_name(name: str, inputs: Properties) -> str:
 
 
 def source_digest(folder: str | None) -> str | None:
-    """A digest over the folder's Python files: a new server is a change of the process, although its command is the same."""
+    """A digest over the folder's Python files: new code is a change, although the command is the same."""
     if folder is None:
         return None
     total = hashlib.sha256()
@@ -204,6 +204,6 @@ def _port_failures(name: str, inputs: Properties) -> list[Failure]:
         return []
     folder = Path(inputs["folder"])
     pid = ports.holder(port)
-    # Its own program, or what a killed supervisord left of it: that one ends when supervisord is started again.
+    # Its own program, or what a killed supervisord left of it, which ends when the next one starts.
     own = ports.Claims(folder).of(name) == port and pid is not None and marked(pid, folder)
     return [] if own else [Failure("port", ports.in_use(port, name))]

@@ -1,7 +1,8 @@
 """One program of a run folder: what is written for it, its start, and its end.
 
-``processes/NAME/`` is its own folder, with the files that were declared and ``start``, the script that supervisord runs;
-``programs/NAME.conf`` is its section, ``logs/NAME.log`` its output, ``targets/NAME.json`` what Prometheus is told of it.
+``processes/NAME/`` is its own folder, with the files that were declared and ``start``, the script that
+supervisord runs; ``programs/NAME.conf`` is its section, ``logs/NAME.log`` its output, ``targets/NAME.json``
+what Prometheus is told of it.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ class Program:
         return port
 
     def await_ready(self, port: int) -> None:
-        """Wait until it can take work, then tell Prometheus of it. ProviderError with its log's end when it can't."""
+        """Wait until it can take work, then tell Prometheus. ProviderError has the end of its log."""
         log = self._daemon.logs / f"{self.name}.log"
 
         def ready() -> bool:
@@ -190,7 +191,7 @@ class Program:
 
 
 def script(inputs: Properties, port: int, own: Path) -> str:
-    """The shell script that becomes the program: quoted for the shell, since supervisord's own syntax can't say all."""
+    """The script that becomes the program: supervisord's own syntax can't quote everything."""
     words = [str(w).replace("{port}", str(port)).replace("{folder}", str(own)) for w in inputs["command"]]
     exports = [
         f"export {name}={shlex.quote(str(text))}" for name, text in sorted(inputs["environment"].items())

@@ -45,11 +45,11 @@ class Registered:
 def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
     """Look a version up. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
-    The digest is computed from the artifact, and compared with the one that was registered where there is one. An
-    artifact that isn't on this machine is fetched once into ``store``.
+    The digest is computed from the artifact, and compared with the one that was registered where there is
+    one. An artifact that isn't on this machine is fetched once into ``store``.
 
-    Raises UnreachableError when the registry does not answer, ProviderError when the version or its artifact can't be
-    served.
+    Raises UnreachableError when the registry does not answer, ProviderError when the version or its
+    artifact can't be served.
     """
     with _ONE_AT_A_TIME:
         client = _client(uri)
@@ -83,7 +83,7 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
 
 def _client(uri: str) -> Any:
     if urlsplit(uri).scheme == "sqlite":
-        # MLflow would make an empty database where there is none, and the user would look for the model in vain.
+        # MLflow would make an empty database where there is none.
         path = Path(uri.removeprefix("sqlite:///"))
         if not path.is_file():
             raise UnreachableError(f"there is no file {path}")

@@ -1,11 +1,13 @@
-"""``delivery:registry:Release``: a model version, pinned to the digest that it had when it was first declared.
+"""``delivery:registry:Release``: a model version, pinned to the digest it had when it was first declared.
 
-Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and password). The
-check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its folder), ``flavor``,
-``signature``, ``metrics``, ``run``, ``data`` (digest of the training data), ``commit``. Outputs are the same.
+Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and
+password). The check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its
+folder), ``flavor``, ``signature``, ``metrics``, ``run``, ``data`` (digest of the training data),
+``commit``. Outputs are the same.
 
-The digest stays for as long as the release is declared: a version that was changed under it is an error. When the
-registry does not answer, a release that is already pinned goes on with what is pinned; a new one can't be declared.
+The digest stays for as long as the release is declared: a version that was changed under it is an error.
+When the registry does not answer, a release that is already pinned goes on with what is pinned; a new one
+can't be declared.
 
 An artifact that isn't on this machine is fetched into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
 """
@@ -66,9 +68,9 @@ class Release:
         if pinned is not None and pinned["digest"] != found["digest"]:
             return _failed(
                 asked,
-                f"version {version} of {model} was changed after it was deployed: it is pinned to {pinned['digest']}, "
-                f"the registry now has {found['digest']}. Register the new artifact as a new version, or restore the "
-                "old one",
+                f"version {version} of {model} was changed after it was deployed: it is pinned to "
+                f"{pinned['digest']}, the registry now has {found['digest']}. "
+                "Register the new artifact as a new version, or restore the old one",
             )
         return Checked({**asked, **found})
 

@@ -9,7 +9,7 @@ from itertools import zip_longest
 from typing import Any, Protocol, TypeAlias, cast
 
 Properties: TypeAlias = dict[str, Any]
-"""Property values by name, camelCase, as the program declared them. What a preview can't know yet is UNKNOWN."""
+"""Property values by name, as the program declared them. What a preview can't know yet is UNKNOWN."""
 
 
 class Unknown:
@@ -93,7 +93,8 @@ class Resource(Protocol):
 
 
 def changed_paths(old: object, new: object, at: str = "") -> list[str]:
-    """Property paths at which two values differ, in Pulumi's notation (``backends[1].weight``, ``files["a.yml"]``)."""
+    """Property paths at which two values differ, in Pulumi's notation (``backends[1].weight``,
+    ``files["a.yml"]``)."""
     if isinstance(old, dict) and isinstance(new, dict):
         left, right = cast(Properties, old), cast(Properties, new)
         keys = sorted(left.keys() | right.keys())

@@ -3,12 +3,12 @@
 Inputs
     folder    the gateway's folder (absolute), see provider.gateway
     model     the first segment of the path
-    backends  a list of ``{version, weight, shadow, addresses}``; weights of those that aren't shadows sum to 100
+    backends  a list of ``{version, weight, shadow, addresses}``; weights without shadows sum to 100
 
 Outputs: the inputs, and ``inForce``.
 
-Creation and update return when Envoy answers by the new table. Clusters come before the routes that name them and go
-after.
+Creation and update return when Envoy answers by the new table. Clusters come before the routes that name
+them and go after.
 """
 
 from __future__ import annotations

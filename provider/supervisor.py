@@ -1,7 +1,7 @@
 """``delivery:local:Supervisor``: the supervisord that keeps this stack's processes running.
 
-Input ``folder``: the run folder (absolute). Outputs: the same, and ``running``. Deleting it stops every process that
-still runs in the folder.
+Input ``folder``: the run folder (absolute). Outputs: the same, and ``running``. Deleting it stops every
+process that still runs in the folder.
 """
 
 from __future__ import annotations

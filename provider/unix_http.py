@@ -1,6 +1,6 @@
 """HTTP over a unix socket.
 
-The socket is reached through /proc/self so that a long checkout path never meets the 108 bytes of a socket address.
+The socket is reached through /proc/self, since a socket's address has room for 108 bytes of path only.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """A connection to the socket ``name`` in a folder, however long the folder's path is. ``timeout`` in seconds."""
+    """A connection to the socket ``name`` in a folder, however long its path. ``timeout`` in seconds."""
 
     def __init__(self, folder: Path, name: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)

@@ -18,7 +18,7 @@ def cancel() -> None:
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, poll: float = _POLL_SECONDS) -> bool:
-    """Ask for a condition, at first every ``poll`` seconds, until it holds; False when it doesn't within ``seconds``.
+    """Ask for a condition every ``poll`` seconds (later less often) until it holds; False after ``seconds``.
 
     Raises ProviderError when the wait is cancelled, and whatever the condition raises.
     """

@@ -1,4 +1,4 @@
-"""Run folders with a real supervisord, a real Envoy and small real servers, driven through the provider's own kinds."""
+"""Run folders with a real supervisord, a real Envoy and small real servers, driven through the provider."""
 
 from __future__ import annotations
 

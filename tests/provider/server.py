@@ -1,7 +1,7 @@
 """A model server in small: ``python server.py PORT VERSION [--slow SECONDS] [--fail]``.
 
-It says its version in ``x-model-version`` and in the body, with the path that it was asked for. With ``--fail`` it ends at
-once; with ``--slow`` it is not ready before so many seconds. ``/fail`` answers 500.
+It says its version in ``x-model-version`` and in the body, with the path that it was asked for. With
+``--fail`` it ends at once; with ``--slow`` it is not ready before so many seconds. ``/fail`` answers 500.
 """
 
 import json

@@ -95,7 +95,9 @@ def test_a_refused_configuration_names_the_file_and_leaves_traffic_as_it_was(run
     with pytest.raises(ProviderError, match=r"gateway refuses .*clusters\.json"):
         run.route.update(run.context("churn"), "churn", state, bad)
     assert gate.versions("churn") == {"1": 40}
-    assert not run.route.diff(run.context("churn"), "churn", state, gate.inputs("churn", (1, 100, [one]))).changes
+    assert not run.route.diff(
+        run.context("churn"), "churn", state, gate.inputs("churn", (1, 100, [one]))
+    ).changes
     gate.put("fraud", (1, 100, [one]))
     assert get(gate.port, "/fraud/predict")[0] == 200
 
@@ -167,9 +169,7 @@ class Load:
     def __init__(self, port: int, path: str, connections: int = 8) -> None:
         self.answers: list[tuple[float, int]] = []
         self._stop = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._ask, args=(port, path)) for _ in range(connections)
-        ]
+        self._threads = [threading.Thread(target=self._ask, args=(port, path)) for _ in range(connections)]
 
     def __enter__(self) -> Load:
         for thread in self._threads:
