@@ -1,0 +1,67 @@
+"""Imports go one way, so that a floor can be read, tested and taken out without the others."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MAY_IMPORT = {
+    "components.environment": set[str](),
+    "components.traffic": {"components.environment"},
+    "components.release": set[str](),
+    "components.platform": {"components.environment", "components.local"},
+    "components.local": {"components.environment", "components.release", "components.traffic"},
+    # The digest of an artifact is one rule, the server's.
+    "provider": {"serving.artifact"},
+    "pipeline": {"serving.artifact"},
+    "serving": set[str](),
+    "delivery": {"components.environment"},
+    "tools": set[str](),
+}
+OURS = {name.split(".")[0] for name in MAY_IMPORT} | {"tests", "benchmarks"}
+
+
+def imports(file: Path) -> set[str]:
+    """The project's own modules that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are written out in full"
+            module = node.module or ""
+            found |= {module} if "." in module else {f"{module}.{alias.name}" for alias in node.names}
+    return {name for name in found if name.split(".")[0] in OURS}
+
+
+def files(room: str) -> list[Path]:
+    path = ROOT.joinpath(*room.split("."))
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+def within(module: str, room: str) -> bool:
+    return module == room or module.startswith(f"{room}.")
+
+
+@pytest.mark.parametrize("room", sorted(MAY_IMPORT))
+def test_a_room_imports_only_what_it_may(room: str) -> None:
+    allowed = MAY_IMPORT[room] | {room}
+    wrong = {
+        f"{file.relative_to(ROOT)} imports {module}"
+        for file in files(room)
+        for module in imports(file)
+        if not any(within(module, name) for name in allowed)
+    }
+    assert files(room) and wrong == set()
+
+
+def test_every_room_has_a_rule() -> None:
+    rooms = {
+        ".".join(file.relative_to(ROOT).with_suffix("").parts[:2])
+        for file in (ROOT / "components").rglob("*.py")
+        if file.parent != ROOT / "components" or file.stem != "__init__"
+    }
+    assert rooms <= MAY_IMPORT.keys()
