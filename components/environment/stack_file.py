@@ -56,9 +56,15 @@ def load(path: Path, project: str) -> StackFile:
     found = _child(node, "config")
     if not isinstance(config, dict):
         raise failed("config must be a map", found.start_mark.line + 1 if found else None)
-    # Where a key stands with and without the namespace, the one with it counts.
-    ordered = sorted(cast(dict[str, object], config).items(), key=lambda item: ":" in item[0])
-    values = {own: value for key, value in ordered if (own := _own(key, project))}
+    values: dict[str, object] = {}
+    for key, value in cast(dict[str, object], config).items():
+        own = _own(key, project)
+        if own in values:
+            # Pulumi takes either of the two, not always the same.
+            line = next((line for keys, line in _lines(found) if keys == (key,)), None) if found else None
+            raise failed(f"the key {own} stands twice, with and without {project}:", line)
+        if own:
+            values[own] = value
     lines = {dotted(_own_path(keys_, project)): line for keys_, line in _lines(found)} if found else {}
     return StackFile(config=values, lines=lines)
 

@@ -46,9 +46,12 @@ def test_the_namespace_may_be_left_out(file: Path):
     assert environment(file, "config:\n  platform: {kind: local}\n  models: {}\n").models == ()
 
 
-def test_a_key_with_its_namespace_counts_more_than_one_without(file: Path):
-    text = f"config:\n{PLATFORM}  platform: {{kind: aws}}\n  model-delivery:models: {{}}\n"
-    assert environment(file, text).models == ()
+def test_a_key_with_and_without_its_namespace(file: Path):
+    """Pulumi takes one of the two at random."""
+    text = f"config:\n{PLATFORM}  model-delivery:models: {{}}\n  platform: {{kind: aws}}\n"
+    assert mistakes(file, text) == [
+        "Pulumi.local.yaml:4: the key platform stands twice, with and without model-delivery:."
+    ]
 
 
 def test_another_project(file: Path):

@@ -102,7 +102,7 @@ def test_the_file_says_the_same(tmp_path: Path, environment: Environment):
 def test_junk_is_the_same_mistake_in_a_file_and_in_json(tmp_path: Path, platform: object, models: object):
     file = tmp_path / "Pulumi.local.yaml"
     written = {"model-delivery:platform": platform, "model-delivery:models": models}
-    file.write_text(json.dumps({"config": written}), encoding="utf-8")  # JSON is YAML
+    file.write_text(yaml.safe_dump({"config": written}, allow_unicode=True), encoding="utf-8")
     texts = [value if isinstance(value, str) else json.dumps(value) for value in (platform, models)]
     texts = [None if text == "null" else text for text in texts]
 
