@@ -61,7 +61,7 @@ def _runs_pulumi(pid: int) -> bool:
     # The number may have been given to another program since. Anything unclear counts as Pulumi.
     try:
         answer = subprocess.run(
-            ["ps", "-o", "stat=,comm=", "-p", str(pid)],
+            ["ps", "-o", "stat=", "-o", "comm=", "-p", str(pid)],
             capture_output=True,
             text=True,
             timeout=5,

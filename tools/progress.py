@@ -81,6 +81,7 @@ def run(
                 reporter.tick(detail(lines))
         except BaseException:
             process.terminate()
+            process.wait()
             raise
         finally:
             reader.join()

@@ -107,7 +107,9 @@ def eventually(what: str, probe: Callable[[], T], timeout: float = 60) -> T:
 
 def descendants(pid: int) -> set[int]:
     """The processes below a process."""
-    table = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    table = subprocess.run(
+        ["ps", "-A", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True
+    ).stdout
     parents = {int(child): int(parent) for child, parent in (line.split() for line in table.splitlines())}
     found: set[int] = set()
     while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:

@@ -53,14 +53,18 @@ import pulumi
 
 
 class Thing(pulumi.CustomResource):
-    def __init__(self, name, size):
-        super().__init__("thing:index:Thing", name, {"size": size})
+    def __init__(self, name, size, gate):
+        super().__init__("thing:index:Thing", name, {"size": size, "gate": gate})
 
 
-Thing("t", pulumi.Config().require_int("size"))
+config = pulumi.Config()
+Thing("t", config.require_int("size"), config.get("gate"))
 """
+"""One resource of a plugin, of a configured size; with `gate`, being created until that file exists."""
 
 THING_PLUGIN = """
+import pathlib
+import time
 from concurrent import futures
 
 import grpc
@@ -91,6 +95,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse()
 
     def Create(self, request, context):
+        while "gate" in request.properties.fields and not pathlib.Path(request.properties["gate"]).exists():
+            time.sleep(0.05)
         return provider_pb2.CreateResponse(id="made-by-the-plugin", properties=request.properties)
 
     def Delete(self, request, context):

@@ -143,11 +143,13 @@ def test_an_interrupted_up_finishes_what_it_is_doing_and_says_so(checkout: Make,
     eventually("everything that it started to end", lambda: not alive(started), timeout=20)
 
 
-def _with_thing(checkout: Make, size: int) -> Checkout:
+def _with_thing(checkout: Make, size: int, gate: Path | None = None) -> Checkout:
     project = f"{PROJECT}plugins:\n  providers:\n    - {{name: thing, path: thing}}\n"
     made = checkout(
         programs.THING, project=project, config=f"config:\n  tiny:size: {size}\n  tiny:most: 10\n"
     )
+    if gate is not None:
+        made.write("Pulumi.local.yaml", f"config:\n  tiny:size: {size}\n  tiny:gate: {gate}\n")
     runtime = "runtime: {name: python, options: {toolchain: uv}}\n"
     made.write("thing/PulumiPlugin.yaml", runtime)
     made.write("thing/__main__.py", programs.THING_PLUGIN)
@@ -171,6 +173,37 @@ def test_a_mandatory_policy_stops_an_update_before_it_changes_anything(checkout:
     assert "[mandatory]  small" in text
     assert "too large for the stack local" in text
     assert "made-by-the-plugin" not in made.checkpoint.read_text()
+
+
+def test_a_provider_finishes_what_it_is_doing_when_the_update_is_interrupted(
+    checkout: Make, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    made = _with_thing(checkout, size=3, gate=gate)
+    process, started = _creating(made)
+    process.send_signal(signal.SIGINT)
+    lines: list[str] = []
+    while "received; cancelling" not in "".join(lines):
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, "".join(lines)
+        lines.append(line)
+    gate.touch()
+    text = "".join(lines) + process.communicate(timeout=60)[0]
+    assert process.returncode != 0
+    assert "update canceled" in text
+    assert made.pending() == []
+    assert "made-by-the-plugin" in made.checkpoint.read_text()
+    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+
+
+def test_a_killed_up_leaves_no_plugin(checkout: Make, tmp_path: Path) -> None:
+    made = _with_thing(checkout, size=3, gate=tmp_path / "gate")
+    process, started = _creating(made)
+    assert len(started) >= 3  # language host, program, plugin
+    process.kill()
+    process.communicate()
+    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
 
 
 def test_another_stack_is_none_of_the_wrappers_business(checkout: Make, tmp_path: Path) -> None:

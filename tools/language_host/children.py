@@ -25,13 +25,21 @@ class Children:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[subprocess.Popen[bytes]] = set()
+        self._programs: set[subprocess.Popen[bytes]] = set()
         self._stopping = False
         self._lifeline, self._held = os.pipe()
 
     def start(
-        self, command: Sequence[str], *, cwd: Path | str, env: Mapping[str, str], capture: bool = False
+        self,
+        command: Sequence[str],
+        *,
+        cwd: Path | str,
+        env: Mapping[str, str],
+        capture: bool = False,
+        program: bool = False,
     ) -> subprocess.Popen[bytes]:
-        """Starts a command; its output is the host's own, or two pipes when captured.
+        """Starts a command; its output is the host's own, or two pipes when captured. `program`: a Pulumi
+        program, which a cancelled update ends at once. A provider then finishes what it is doing.
 
         Raises OSError when the command can't be started, and RuntimeError once the host is stopping.
         """
@@ -48,6 +56,8 @@ class Children:
                 pass_fds=(self._lifeline,),
             )
             self._running.add(process)
+            if program:
+                self._programs.add(process)
             return process
 
     def wait(self, process: subprocess.Popen[bytes]) -> int:
@@ -57,6 +67,7 @@ class Children:
         finally:
             with self._lock:
                 self._running.discard(process)
+                self._programs.discard(process)
 
     def stop(self, process: subprocess.Popen[bytes], *, how: int | None = signal.SIGTERM) -> None:
         """Asks one child to end, unless it has been asked, and kills it when it hasn't within the grace
@@ -69,21 +80,22 @@ class Children:
             except subprocess.TimeoutExpired:
                 process.kill()
 
-    def interrupt_all(self) -> None:
-        """Interrupts every child, as Ctrl-C would; kills those that go on past the grace time."""
-        self._stop_all(signal.SIGINT)
+    def interrupt_programs(self) -> None:
+        """Interrupts the programs, as Ctrl-C would; kills those that go on past the grace time."""
+        with self._lock:
+            programs = list(self._programs)
+        self._stop(programs, signal.SIGINT)
 
     def stop_all(self, *, told: bool) -> None:
         """Ends every child, and accepts no new one. `told`: they have had a signal to end already."""
         with self._lock:
             self._stopping = True
-        self._stop_all(None if told else signal.SIGTERM)
-
-    def _stop_all(self, how: int | None) -> None:
-        with self._lock:
             running = list(self._running)
+        self._stop(running, None if told else signal.SIGTERM)
+
+    def _stop(self, processes: Sequence[subprocess.Popen[bytes]], how: int | None) -> None:
         stoppers = [
-            threading.Thread(target=self.stop, args=(process,), kwargs={"how": how}) for process in running
+            threading.Thread(target=self.stop, args=(process,), kwargs={"how": how}) for process in processes
         ]
         for stopper in stoppers:
             stopper.start()

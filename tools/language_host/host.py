@@ -115,6 +115,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             [str(python.executable), "-u", str(EXECUTOR), *running.arguments(request, self._engine)],
             cwd=request.pwd,
             env=env,
+            program=True,
         )
         context.add_callback(lambda: self._children.stop(process))
         code = self._children.wait(process)
@@ -143,7 +144,7 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
             yield from running.plugin(self._children, request, python, env, context)
 
     def Cancel(self, request: empty_pb2.Empty, context: Context):  # noqa: N802
-        self._children.interrupt_all()
+        self._children.interrupt_programs()
         return empty_pb2.Empty()
 
     def _typecheck(self, python: Python, checker: object, folder: Path, env: Mapping[str, str]) -> str:
