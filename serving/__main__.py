@@ -5,4 +5,4 @@ import sys
 from serving import process, settings
 
 if __name__ == "__main__":
-    sys.exit(process.run(settings.parse(sys.argv[1:])))
+    process.end(process.run(settings.parse(sys.argv[1:])))

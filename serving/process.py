@@ -5,12 +5,14 @@ import contextlib
 import gc
 import logging
 import math
+import os
 import signal
 import socket
 import sys
 import threading
 import time
 from collections.abc import Generator
+from typing import NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -41,7 +43,7 @@ def run(settings: Settings) -> int:
         listener = socket.create_server((settings.host, settings.port), backlog=2048)
     except OSError as error:
         return _refuse(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            f"cannot listen on {settings.host}:{settings.port}: {_reason(error)}; "
             "choose another --port, or stop what uses it"
         )
     try:
@@ -55,7 +57,24 @@ def run(settings: Settings) -> int:
         server.run(sockets=[listener])
     finally:
         service.close()
+    if server.unanswered:
+        return _refuse(
+            f"the grace period of {settings.grace:g} s was over with {server.unanswered} requests left"
+        )
     return 1 if server.failed else 0
+
+
+def end(status: int) -> NoReturn:
+    """End the process with this status, even while a thread is still in a model's code."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if threading.active_count() > 1:
+        os._exit(status)  # sys.exit() would wait for the thread
+    sys.exit(status)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 def _refuse(message: str) -> int:
@@ -70,6 +89,7 @@ class _Server(uvicorn.Server):
         self._service = service
         self._draining: asyncio.Task[None] | None = None
         self.failed = False
+        self.unanswered = 0
         super().__init__(
             uvicorn.Config(
                 app,
@@ -77,6 +97,7 @@ class _Server(uvicorn.Server):
                 http=_protocol(service.settings.version),
                 ws="none",
                 lifespan="off",
+                proxy_headers=False,
                 access_log=False,
                 server_header=False,
                 log_config=None,
@@ -96,6 +117,13 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield  # startup() has handlers on the loop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        # What is still there has just been cancelled; each request is told so.
+        self.unanswered = self._service.metrics.in_flight
+        if self.server_state.tasks:
+            await asyncio.wait(self.server_state.tasks, timeout=0.5)
 
     def _load(self, loop: asyncio.AbstractEventLoop) -> None:
         try:

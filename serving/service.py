@@ -155,6 +155,9 @@ class Service:
             status, reason, message = refused.status, refused.reason, str(refused)
         except ModelError as error:
             status, reason, message = 500, "model_failed", str(error)
+        except asyncio.CancelledError:
+            # Only the end of the process cancels a request, and after this nothing more is awaited for it.
+            status, reason, message = 503, "ending", "the server is ending; try again"
         except Exception:
             logger.exception("request %s failed", request_id)
             status, reason, message = 500, "internal", "internal error; the server's log has the details"
