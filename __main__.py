@@ -1,4 +1,5 @@
-"""One environment: read what its file says, declare the platform and the models on it, export where they are."""
+"""One environment: read what its file says, declare the platform and the models on it, export where they
+are."""
 
 import pulumi
 

@@ -18,13 +18,15 @@ class Place(Protocol):
         ...
 
     def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
-        """Declare a model's endpoint. Returns its stack output: ``url`` and ``releases``, each with ``version``,
+        """Declare a model's endpoint. Returns its stack output: ``url`` and ``releases``, each with
+        ``version``,
         ``digest``, ``weight`` (percent) and ``shadow``."""
         ...
 
 
 def declare(platform: Platform) -> Place:
-    """Declare the platform of an environment. A floor, and the SDKs under it, is imported only when it is chosen."""
+    """Declare the platform of an environment. A floor, and the SDKs under it, is imported only when it is
+    chosen."""
     match platform:
         case LocalPlatform():
             from components.local.platform import LocalPlace

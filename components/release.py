@@ -8,7 +8,8 @@ import pulumi
 class Release(pulumi.CustomResource):
     """A model version as it was when it was first declared, resolved from the registry at plan time.
 
-    The digest stays pinned for as long as the release is declared; a version that changes under it stops the plan.
+    The digest stays pinned for as long as the release is declared; a version that changes under it stops
+    the plan.
     The registry is only asked: nothing is created in it, nothing is removed from it.
     """
 

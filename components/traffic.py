@@ -9,7 +9,8 @@ from components.environment import Model
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Share:
-    """One release's part in the traffic: ``weight`` percent of the requests, or a copy of every one as ``shadow``."""
+    """One release's part in the traffic: ``weight`` percent of the requests, or a copy of every one as
+    ``shadow``."""
 
     version: int
     weight: int
@@ -19,7 +20,8 @@ class Share:
 def shares(model: Model) -> tuple[Share, ...]:
     """A model's releases with their shares, the stable one first. Weights sum to 100; a shadow's is 0.
 
-    A canary of weight 0 or 100 keeps its partner running at the rest: that is what blue-green switches between.
+    A canary of weight 0 or 100 keeps its partner running at the rest: that is what blue-green switches
+    between.
     """
     canary = model.canary
     if canary is None:

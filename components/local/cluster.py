@@ -10,7 +10,8 @@ import pulumi
 
 
 class Supervisor(pulumi.CustomResource):
-    """The supervisord of a run folder. It restarts a process that dies; deleting it stops all that run in the folder."""
+    """The supervisord of a run folder. It restarts a process that dies; deleting it stops all that run in
+    the folder."""
 
     def __init__(self, name: str, folder: Path, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:local:Supervisor", name, {"folder": str(folder)}, opts)
@@ -44,7 +45,8 @@ class ProcessArgs:
 class Process(pulumi.CustomResource):
     """A supervised process, ready when its declaration is done.
 
-    On a fixed port a change restarts it in place; on a chosen port its replacement is ready before it is stopped.
+    On a fixed port a change restarts it in place; on a chosen port its replacement is ready before it is
+    stopped.
     """
 
     address: pulumi.Output[str]

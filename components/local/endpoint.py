@@ -1,4 +1,5 @@
-"""A model's endpoint on this machine: server processes for each release, and the route that splits traffic over them."""
+"""A model's endpoint on this machine: server processes for each release, and the route that splits traffic
+over them."""
 
 from __future__ import annotations
 
@@ -34,8 +35,10 @@ class EndpointArgs:
 class Endpoint(pulumi.ComponentResource):
     """One model behind the gateway.
 
-    A release's processes are named after its version, not after its role: a canary that becomes stable keeps running.
-    The route depends on every process, so a release is ready before it gets traffic and has lost it before it is stopped.
+    A release's processes are named after its version, not after its role: a canary that becomes stable
+    keeps running.
+    The route depends on every process, so a release is ready before it gets traffic and has lost it before
+    it is stopped.
     """
 
     outputs: pulumi.Output[dict[str, Any]]

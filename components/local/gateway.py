@@ -19,9 +19,11 @@ _NOTHING_YET = json.dumps({"version_info": "empty", "resources": []})
 
 
 def bootstrap(port: int) -> dict[str, Any]:
-    """Envoy's own configuration: one loopback listener whose clusters and routes come from the files beside it.
+    """Envoy's own configuration: one loopback listener whose clusters and routes come from the files beside
+    it.
 
-    The administration interface is a unix socket that only this user can open; ``/-/ready`` and ``/-/metrics`` are all
+    The administration interface is a unix socket that only this user can open; ``/-/ready`` and
+    ``/-/metrics`` are all
     of it that the listener shows. Field names are those of Envoy's v3 API.
     """
     watched = {"resource_api_version": "V3", "initial_fetch_timeout": "0s"}
@@ -141,7 +143,8 @@ class Route(pulumi.CustomResource):
         backends: Sequence[Mapping[str, Any]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """``backends`` are ``{version, weight, shadow, addresses}``; the weights of those that aren't shadows sum to 100."""
+        """``backends`` are ``{version, weight, shadow, addresses}``; the weights of those that aren't
+        shadows sum to 100."""
         properties = {
             "folder": str(gateway.folder),
             "model": model,

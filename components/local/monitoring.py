@@ -14,7 +14,8 @@ from components.local.cluster import Process, ProcessArgs
 
 
 class Monitoring(pulumi.ComponentResource):
-    """A Prometheus over everything in the run folder that offers metrics. Its data stay in the run folder for 15 days."""
+    """A Prometheus over everything in the run folder that offers metrics. Its data stay in the run folder
+    for 15 days."""
 
     url: str
     """Where people and analyses query it."""

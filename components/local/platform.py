@@ -1,4 +1,5 @@
-"""The local place: supervisord, MLflow, Envoy and Prometheus on this machine, with the models' endpoints beside them."""
+"""The local place: supervisord, MLflow, Envoy and Prometheus on this machine, with the models' endpoints
+beside them."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 
 
 def home() -> Path:
-    """The folder of everything that a local stack keeps: MODEL_DELIVERY_HOME, or ``.delivery`` in the checkout."""
+    """The folder of everything that a local stack keeps: MODEL_DELIVERY_HOME, or ``.delivery`` in the
+    checkout."""
     return Path(os.environ.get("MODEL_DELIVERY_HOME") or _ROOT / ".delivery").resolve()
 
 

@@ -13,7 +13,8 @@ from components.local.cluster import Process, ProcessArgs
 class Tracking(pulumi.ComponentResource):
     """An MLflow server over the registry folder.
 
-    The registry is data: it is there before the server, since training and planning use the database itself, and it
+    The registry is data: it is there before the server, since training and planning use the database
+    itself, and it
     stays when the server is removed.
     """
 

@@ -1,4 +1,5 @@
-"""One local stack for all tests of the engine, with four small versions of one model and one of another in its registry."""
+"""One local stack for all tests of the engine, with four small versions of one model and one of another in
+its registry."""
 
 from __future__ import annotations
 

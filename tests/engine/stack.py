@@ -1,4 +1,5 @@
-"""A local stack of its own for tests: the real program on the real engine, in a folder and on ports that nobody else uses."""
+"""A local stack of its own for tests: the real program on the real engine, in a folder and on ports that
+nobody else uses."""
 
 from __future__ import annotations
 

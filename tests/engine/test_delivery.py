@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -119,9 +123,6 @@ def test_a_shadow_gets_a_copy_and_answers_nobody(stack: Stack) -> None:
 
 def test_a_dead_shadow_hurts_nobody(stack: Stack) -> None:
     stack.up(churn(1, version=3, shadow=True))
-    import os
-    import signal
-
     with constant_load(stack) as failures:
         for _ in range(3):
             pid = stack.pids().get("churn-v3-0")
@@ -183,8 +184,6 @@ def test_everything_listens_on_loopback_only(stack: Stack) -> None:
 
 def served_by(stack: Stack, version: str) -> int:
     """How many predictions a release has made, by its own count."""
-    import json
-
     total = 0
     for file in (stack.run / "targets").glob(f"churn-v{version}-*.json"):
         (address,) = json.loads(file.read_text())[0]["targets"]
@@ -198,8 +197,6 @@ def served_by(stack: Stack, version: str) -> int:
 
 def family(pids: set[int]) -> set[int]:
     """Processes with all their descendants."""
-    from pathlib import Path
-
     parents: dict[int, int] = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -214,11 +211,8 @@ def family(pids: set[int]) -> set[int]:
 
 def listeners(pid: int) -> set[str]:
     """Addresses on which a process has listening TCP sockets."""
-    import os
-    from pathlib import Path
-
     try:
-        links = [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+        links = [str(fd.readlink()) for fd in Path(f"/proc/{pid}/fd").iterdir()]
     except OSError:
         return set()
     inodes = {link[8:-1] for link in links if link.startswith("socket:[")}

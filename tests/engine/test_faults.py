@@ -1,4 +1,5 @@
-"""What dies comes back by itself or by the next ``up``, and an interrupted ``up`` is finished by the next one."""
+"""What dies comes back by itself or by the next ``up``, and an interrupted ``up`` is finished by the next
+one."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import httpx
 import pytest
@@ -58,7 +60,7 @@ def test_the_next_up_starts_what_supervisord_left(stack: Stack) -> None:
     assert stack.split(20) == {"1": 20}
     assert set(stack.pids()) == set(servers)
     # The old servers held the ports; none of them may be left.
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in servers.values())
+    assert not any(Path(f"/proc/{pid}").exists() for pid in servers.values())
 
 
 def test_refresh_notices_a_stopped_process_and_up_starts_it(stack: Stack) -> None:

@@ -1,4 +1,5 @@
-"""The graph that a program declares, on Pulumi's mocks: every resource with its inputs, parent, dependencies and options."""
+"""The graph that a program declares, on Pulumi's mocks: every resource with its inputs, parent,
+dependencies and options."""
 
 from __future__ import annotations
 
@@ -44,7 +45,8 @@ class Graph:
         return found[0]
 
     def waits_for(self, type: str, name: str) -> set[str]:
-        """Names of all that is done before it and removed after it: a child waits for what its parent waits for."""
+        """Names of all that is done before it and removed after it: a child waits for what its parent waits
+        for."""
         by_urn = {r.urn: r for r in self.resources}
         seen: set[str] = set()
         pending = [self.one(type, name)]
@@ -66,7 +68,8 @@ Outputs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 
 
 def declare(program: Callable[[], object], outputs: Outputs, preview: bool = False) -> Graph:
-    """Run a program on mocks. ``outputs`` gives what a provider would add to a resource's inputs (type, name, inputs)."""
+    """Run a program on mocks. ``outputs`` gives what a provider would add to a resource's inputs (type,
+    name, inputs)."""
     graph = Graph()
 
     class Recorder(mocks.Mocks):
