@@ -74,7 +74,7 @@ def pulumi() -> Tool:
             GO_MODULES / "pulumi",
             ["github.com/pulumi/pulumi/pkg/v3/cmd/pulumi"],
             folder,
-            usual="4 to 5 minutes on 2 cores",
+            usual="5 minutes on 2 cores",
             stamp=f"github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v{versions.show(version)}",
         )
         # Beside the CLI, where it looks for what it came with. Both places are three folders below the
@@ -99,7 +99,7 @@ def prometheus() -> Tool:
             GO_MODULES / "prometheus",
             [f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")],
             folder,
-            usual="3 to 4 minutes on 2 cores",
+            usual="4 minutes on 2 cores",
             # Discovery of cloud machines is most of its size, and nothing here is found that way.
             flags=["-tags", "remove_all_sd"],
             stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",

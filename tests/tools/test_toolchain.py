@@ -215,8 +215,8 @@ def test_an_interrupted_go_build_stops_and_leaves_nothing(tmp_path: Path, how: s
     assert process.stderr is not None
     said = [process.stderr.readline(), process.stderr.readline()]
     assert said == [
-        "Building pulumi from Go source (usually 4 to 5 minutes on 2 cores)\n",
-        "  0 s of 4 to 5 minutes on 2 cores, 0 packages downloaded or compiled\n",
+        "Building pulumi from Go source (usually 5 minutes on 2 cores)\n",
+        "  0 s of 5 minutes on 2 cores, 0 packages downloaded or compiled\n",
     ]
     eventually("the build to begin", lambda: pid.exists() and pid.read_text().strip(), timeout=20)
     process.send_signal(how)
