@@ -1,4 +1,4 @@
-"""supervisord of one run folder: started once, driven by XML-RPC over a socket that only this user can open."""
+"""supervisord of one run folder: started once, driven by XML-RPC over a socket of its user alone."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ _CALL_SECONDS = 10.0
 _SETTLE_SECONDS = 3.0
 
 _CONFIGURATION = """\
-; Written by the provider; changes are overwritten.
+; Written by the provider; changes are overwritten. Paths are relative to this folder, where supervisord runs:
+; a percent sign in an absolute path would be taken for a format.
 [unix_http_server]
 file = /proc/self/cwd/supervisor.sock
 chmod = 0700
 
 [supervisord]
-logfile = %(here)s/supervisord.log
+logfile = supervisord.log
 logfile_maxbytes = 1MB
-pidfile = %(here)s/supervisord.pid
-childlogdir = %(here)s
+pidfile = supervisord.pid
+childlogdir = .
 nodaemon = true
 silent = true
 
@@ -138,6 +139,10 @@ class Daemon:
         """The state once it isn't STARTING, which says nothing: a program that can't run is in it too."""
         wait_until(lambda: self.state(program) != "STARTING", _SETTLE_SECONDS)
         return self.state(program)
+
+    def pid(self, program: str) -> int:
+        """The program's process, or 0 where it doesn't run."""
+        return int(self._info(program).get("pid", 0))
 
     def uptime(self, program: str) -> float:
         """Seconds since the program was last started."""

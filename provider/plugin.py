@@ -89,11 +89,14 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
     def Read(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         with self._serving(request, context) as (kind, about):
-            outputs = kind.read(about, request.id, from_struct(request.properties))
+            state, inputs = from_struct(request.properties), from_struct(request.inputs)
+            outputs = kind.read(about, request.id, state)
             if outputs is None:
                 return provider_pb2.ReadResponse(id="")
+            # What was changed by hand: a refresh shows it, and the next preview says what it goes back to.
+            found = {key: outputs[key] for key in inputs if key in outputs and outputs[key] != state.get(key)}
             return provider_pb2.ReadResponse(
-                id=request.id, properties=to_struct(outputs), inputs=request.inputs
+                id=request.id, properties=to_struct(outputs), inputs=to_struct({**inputs, **found})
             )
 
     def Update(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802

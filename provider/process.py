@@ -72,13 +72,13 @@ class Process:
         try:
             inputs["sourceDigest"] = source_digest(inputs["source"])
         except OSError as error:
-            failures.append(Failure("source", f"{error.filename} can't be read: {error.strerror}"))
+            failures.append(Failure("", f"{error.filename} can't be read: {error.strerror}"))
         failures += _port_failures(context.name, inputs)
         program: object = inputs["command"][0]
         if isinstance(program, str) and not shutil.which(program):
             failures.append(Failure("", f"{program} is missing or not executable; run 'make tools'"))
         bad = [n for n in inputs["environment"] if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", n)]
-        failures += [Failure("environment", f"{n!r} is no name of a variable") for n in bad]
+        failures += [Failure("", f"environment: {n!r} is no name of a variable") for n in bad]
         return Checked(inputs, tuple(failures))
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
@@ -206,4 +206,4 @@ def _port_failures(name: str, inputs: Properties) -> list[Failure]:
     pid = ports.holder(port)
     # Its own program, or what a killed supervisord left of it, which ends when the next one starts.
     own = ports.Claims(folder).of(name) == port and pid is not None and marked(pid, folder)
-    return [] if own else [Failure("port", ports.in_use(port, name))]
+    return [] if own else [Failure("", ports.in_use(port, name))]

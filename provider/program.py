@@ -23,7 +23,7 @@ _PORT_SECONDS = 2.0
 _SECTION = """\
 [program:{name}]
 command = /bin/sh start
-directory = %(here)s/../processes/{name}
+directory = processes/{name}
 autorestart = true
 ; Three quick failures in a row are a broken program; a killed one comes back at once.
 startsecs = 1
@@ -32,7 +32,7 @@ stopwaitsecs = {stop}
 stopasgroup = true
 killasgroup = true
 redirect_stderr = true
-stdout_logfile = %(here)s/../logs/{name}.log
+stdout_logfile = logs/{name}.log
 stdout_logfile_maxbytes = 10MB
 stdout_logfile_backups = 1
 """
@@ -94,7 +94,7 @@ class Program:
             self._write()
             stopped = True
             port = self._launch()
-            self.await_ready(port)
+            self.await_ready(port, restarts=0)
         except ProviderError as error:
             self._back_to(before, stopped)
             if stopped and ran:
@@ -102,15 +102,23 @@ class Program:
             raise
         return port
 
-    def await_ready(self, port: int) -> None:
+    def await_ready(self, port: int, restarts: int = 1) -> None:
         """Wait until it can take work, then tell Prometheus. ProviderError has the end of its log."""
         log = self._daemon.logs / f"{self.name}.log"
+        processes: set[int] = set()
 
         def ready() -> bool:
-            if (state := self._daemon.state(self.name)) in ("FATAL", "ABSENT"):
+            # Its restarts would go on for readySeconds, and say the same again each time.
+            processes.add(self._daemon.pid(self.name))
+            state = self._daemon.state(self.name)
+            if state in ("FATAL", "ABSENT") or len(processes - {0}) > 1 + restarts:
                 raise ProviderError(
-                    f"{self.name} ends right after its start (supervisord says {state}). "
+                    f"{self.name} ends before it is ready (supervisord says {state}). "
                     f"Its log {log} ends with:\n{tail(log)}"
+                )
+            if state == "BACKOFF" and not restarts:
+                raise ProviderError(
+                    f"{self.name} ends right after its start. Its log {log} ends with:\n{tail(log)}"
                 )
             return ports.answers(port, self._inputs["ready"])
 

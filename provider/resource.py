@@ -28,7 +28,11 @@ class ProviderError(Exception):
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that can't be accepted: the property's path and the reason."""
+    """One input that can't be accepted.
+
+    The engine prints the reason alone where ``property`` is empty; else ``property port value {8080} has a
+    problem`` comes first.
+    """
 
     property: str
     reason: str

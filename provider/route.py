@@ -29,19 +29,19 @@ class Route:
         failures: list[Failure] = []
         total = sum(b["weight"] for b in backends if not b["shadow"])
         if total != 100:
-            failures.append(Failure("backends", f"weights must sum to 100, not {total}"))
+            failures.append(Failure("", f"weights must sum to 100, not {total}"))
         failures += [
-            Failure(f"backends[{i}].weight", f"a weight is 0 to 100, not {b['weight']}")
+            Failure("", f"backends[{i}].weight: a weight is 0 to 100, not {b['weight']}")
             for i, b in enumerate(backends)
             if not 0 <= b["weight"] <= 100
         ]
         versions = [b["version"] for b in backends]
         failures += [
-            Failure("backends", f"version {version} is there twice")
+            Failure("", f"backends: version {version} is there twice")
             for version in sorted({v for v in versions if versions.count(v) > 1})
         ]
         failures += [
-            Failure(f"backends[{i}].addresses", "at least one address is needed")
+            Failure("", f"backends[{i}].addresses: at least one address is needed")
             for i, b in enumerate(backends)
             if b["addresses"] == []
         ]

@@ -13,7 +13,7 @@ from provider.resource import UNKNOWN, Diff, Properties, top, value_at
 
 
 def from_struct(struct: struct_pb2.Struct) -> Properties:
-    """Properties as plain values: whole numbers as int, unknown ones as UNKNOWN, the engine's keys left out."""
+    """Properties as plain values: whole numbers as int, unknown as UNKNOWN, the engine's keys left out."""
     return {key: _from_value(value) for key, value in struct.fields.items() if not key.startswith("__")}
 
 

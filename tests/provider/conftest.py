@@ -139,7 +139,7 @@ class Run:
     def pid(self, program: str) -> int:
         from provider.daemon import Daemon
 
-        return int(Daemon(self.folder)._info(program).get("pid", 0))
+        return Daemon(self.folder).pid(program)
 
     def stop(self) -> None:
         Supervisor().delete(self.context("supervisor"), "supervisord", {"folder": str(self.folder)})

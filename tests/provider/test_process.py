@@ -1,0 +1,306 @@
+"""What a process decides without starting one: names, changes, ports, scripts, checks."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provider import ports
+from provider.files import make_folder, tail, write_file
+from provider.process import Process, input_changes, outputs, program_name, source_digest
+from provider.program import script
+from provider.resource import UNKNOWN, ProviderError
+from tests.provider.conftest import Told, free_port
+
+
+def inputs(**more: Any) -> dict[str, Any]:
+    return {
+        "folder": "/run",
+        "command": [sys.executable, "-m", "serving", "--port", "{port}"],
+        "environment": {"A": "1"},
+        "port": 0,
+        "ready": "/ready",
+        "files": {"a.yml": "x"},
+        "seeds": {"s.json": "{}"},
+        "source": None,
+        "sourceDigest": None,
+        "scrape": {"job": "models"},
+        "stopSeconds": 30,
+        "readySeconds": 60,
+        **more,
+    }
+
+
+CHANGES: dict[str, Any] = {
+    "command": [sys.executable, "-m", "serving", "--port", "{port}", "--more"],
+    "environment": {"A": "2"},
+    "ready": "/other",
+    "files": {"a.yml": "y"},
+    "source": "/code",
+    "sourceDigest": "abc",
+    "folder": "/elsewhere",
+    "seeds": {"s.json": "[]"},
+    "scrape": None,
+    "stopSeconds": 31,
+    "readySeconds": 61,
+}
+PATHS = {
+    "command": "command[5]",
+    "environment": "environment.A",
+    "files": 'files["a.yml"]',
+    "seeds": 'seeds["s.json"]',
+}
+WITHOUT_RESTART = {"seeds", "scrape", "stopSeconds", "readySeconds"}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_on_a_chosen_port_a_change_is_a_new_process_beside_the_old_one(key: str) -> None:
+    state = outputs(inputs(), "p", 20001)
+    changed = input_changes(state, inputs(**{key: CHANGES[key]}))
+    assert changed == {PATHS.get(key, key): key not in WITHOUT_RESTART}
+
+
+@pytest.mark.parametrize("key", CHANGES)
+def test_on_a_fixed_port_a_change_is_made_in_place(key: str) -> None:
+    state = outputs(inputs(port=8080), "p", 8080)
+    changed = input_changes(state, inputs(port=8080, **{key: CHANGES[key]}))
+    assert changed == {PATHS.get(key, key): key == "folder"}
+
+
+def test_nothing_changes_by_itself() -> None:
+    assert input_changes(outputs(inputs(), "p", 20001), inputs()) == {}
+    assert input_changes(outputs(inputs(port=8080), "p", 8080), inputs(port=8080)) == {}
+
+
+def test_another_fixed_port_is_a_change_in_place_and_another_kind_of_port_is_not() -> None:
+    fixed, chosen = outputs(inputs(port=8080), "p", 8080), outputs(inputs(), "p.abcdef", 20001)
+    assert input_changes(fixed, inputs(port=8081)) == {"port": False}
+    assert input_changes(fixed, inputs()) == {"port": True}
+    assert input_changes(chosen, inputs(port=8080)) == {"port": True}
+
+
+def test_a_move_on_a_fixed_port_ends_the_old_one_first(tmp_path: Path, told: Told) -> None:
+    state = outputs(inputs(port=8080, folder=str(tmp_path / "a")), "p", 8080)
+    moved = inputs(port=8080, folder=str(tmp_path / "b"))
+    assert Process().diff(told.context("p"), "p", state, moved).delete_before_replace
+    chosen = outputs(inputs(folder=str(tmp_path / "a")), "p.abcdef", 20001)
+    moved = inputs(folder=str(tmp_path / "b"))
+    assert not Process().diff(told.context("p"), "p.abcdef", chosen, moved).delete_before_replace
+
+
+def test_a_preview_knows_what_can_be_known(told: Told) -> None:
+    process, context = Process(), told.context("churn-v1-0", preview=True)
+    id, fixed = process.create(context, inputs(port=8080))
+    assert (id, fixed["address"], fixed["port"], fixed["program"]) == (
+        "churn-v1-0",
+        "127.0.0.1:8080",
+        8080,
+        "churn-v1-0",
+    )
+    id, chosen = process.create(context, inputs())
+    assert (id, chosen["address"], chosen["port"], chosen["program"]) == ("", UNKNOWN, UNKNOWN, UNKNOWN)
+    assert (fixed["chosen"], chosen["chosen"]) == (False, True)
+
+
+def test_a_program_is_named_by_what_it_runs_unless_it_can_run_only_once() -> None:
+    assert program_name("gateway", inputs(port=8080)) == "gateway"
+    name = program_name("churn-v1-0", inputs())
+    assert name == program_name("churn-v1-0", dict(reversed(inputs().items())))
+    assert name != program_name("churn-v1-0", inputs(readySeconds=61))
+    head, _, digest = name.rpartition(".")
+    assert head == "churn-v1-0" and len(digest) == 6 and int(digest, 16) >= 0
+
+
+def test_new_code_is_a_change_and_what_is_no_code_is_not(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "a.py").write_text("1")
+    (tmp_path / "inner" / "b.py").write_bytes(b"\xff2")
+    first = source_digest(str(tmp_path))
+    (tmp_path / "notes.txt").write_text("x")
+    assert source_digest(str(tmp_path)) == first
+    (tmp_path / "inner" / "b.py").write_bytes(b"\xff3")
+    second = source_digest(str(tmp_path))
+    (tmp_path / "inner" / "b.py").rename(tmp_path / "inner" / "c.py")
+    assert len({first, second, source_digest(str(tmp_path))}) == 3
+    assert source_digest(None) is None
+
+
+WORDS = st.text(st.characters(exclude_characters="\0{}", exclude_categories=["Cs"]), min_size=1, max_size=12)
+PRINT = "import os, sys, json; print(json.dumps([sys.argv[1:], os.environ.get('A'), os.environ.get('B')]))"
+
+
+def test_any_word_and_variable_reaches_the_program_as_it_is() -> None:
+    words = ["a b", "#c", " ;d", '"', "'", "%(here)s", "$HOME", "`x`", "\\", "two\nlines", "é", "*"]
+    declared = inputs(
+        command=[sys.executable, "-I", "-c", PRINT, *words, "{port}", "--at={folder}/x"],
+        environment={"A": "x=1;# 'y' \"%s\"\nz", "B": "$A"},
+    )
+    text = script(declared, 8080, Path("/run/own folder"))
+    done = subprocess.run(["sh"], input=text, capture_output=True, text=True, check=True, encoding="utf-8")
+    assert json.loads(done.stdout) == [
+        [*words, "8080", "--at=/run/own folder/x"],
+        "x=1;# 'y' \"%s\"\nz",
+        "$A",
+    ]
+
+
+@given(st.lists(WORDS, min_size=1, max_size=4))
+def test_a_script_is_one_command(words: list[str]) -> None:
+    text = script(inputs(command=words, environment={}), 1, Path("/own"))
+    assert text.startswith("#!/bin/sh\nexec ")
+    assert shlex.split(text.removeprefix("#!/bin/sh\nexec ")) == words
+
+
+def check(told: Told, tmp_path: Path, **more: Any) -> tuple[dict[str, Any], list[str]]:
+    declared = {"folder": str(tmp_path), "command": [sys.executable], "ready": "/", **more}
+    checked = Process().check(told.context("gateway-envoy"), None, declared)
+    assert {f.property for f in checked.failures} <= {""}
+    return checked.inputs, [f.reason for f in checked.failures]
+
+
+def test_a_check_adds_defaults_and_leaves_the_rest(told: Told, tmp_path: Path) -> None:
+    found, failures = check(told, tmp_path, address=None, scrape=None, readySeconds=5)
+    assert failures == []
+    assert found == {
+        "folder": str(tmp_path),
+        "command": [sys.executable],
+        "ready": "/",
+        "environment": {},
+        "port": 0,
+        "files": {},
+        "seeds": {},
+        "source": None,
+        "sourceDigest": None,
+        "scrape": None,
+        "stopSeconds": 30,
+        "readySeconds": 5,
+    }
+
+
+def test_a_port_in_use_says_by_whom(told: Told, tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        _, (reason,) = check(told, tmp_path, port=port)
+        assert reason.startswith(f"port {port} on 127.0.0.1 is in use by ")
+        assert "process" in reason and reason.endswith("or choose another port for gateway-envoy")
+    assert check(told, tmp_path, port=port)[1] == []
+
+
+def test_every_mistake_is_told_at_once(told: Told, tmp_path: Path) -> None:
+    _, failures = check(told, tmp_path, command=["no-such-program"], environment={"a-b": "1", "OK_1": "2"})
+    assert failures == [
+        "no-such-program is missing or not executable; run 'make tools'",
+        "environment: 'a-b' is no name of a variable",
+    ]
+
+
+def test_a_command_that_is_not_known_yet_is_not_looked_for(told: Told, tmp_path: Path) -> None:
+    assert check(told, tmp_path, command=[UNKNOWN])[1] == []
+
+
+class TestClaims:
+    def test_a_program_keeps_its_port_and_none_is_given_twice(self, tmp_path: Path) -> None:
+        claims = ports.Claims(tmp_path)
+        chosen = {name: claims.choose(name) for name in ("a", "b", "c")}
+        assert len(set(chosen.values())) == 3
+        assert {name: claims.choose(name) for name in chosen} == chosen
+        assert {name: ports.Claims(tmp_path).of(name) for name in chosen} == chosen
+        assert all(port in ports.CHOSEN for port in chosen.values())
+
+    def test_a_port_that_another_program_took_is_given_up(self, tmp_path: Path) -> None:
+        claims = ports.Claims(tmp_path)
+        first = claims.choose("a")
+        with socket.socket() as other:
+            other.bind(("127.0.0.1", first))
+            other.listen()
+            second = claims.choose("a")
+        assert second != first and claims.of("a") == second
+
+    def test_a_port_kept_for_a_program_that_is_down_is_not_given_away(self, tmp_path: Path) -> None:
+        claims = ports.Claims(tmp_path)
+        first = claims.choose("a")
+        claims.release("a")
+        claims.hold("fixed", first)
+        assert claims.choose("a") != first
+        claims.hold("other", first)
+        assert claims.of("fixed") is None
+
+    def test_a_released_port_is_free_again(self, tmp_path: Path) -> None:
+        claims = ports.Claims(tmp_path)
+        first = claims.choose("a")
+        claims.release("a")
+        claims.release("never")
+        assert claims.of("a") is None
+        assert claims.choose("a") == first
+
+    def test_programs_of_a_resource_are_those_with_its_name_and_a_digest(self, tmp_path: Path) -> None:
+        claims = ports.Claims(tmp_path)
+        for name in (
+            "m-v1-0.abcdef",
+            "m-v1-0.012345",
+            "m-v1-01.abcdef",
+            "m-v1-0",
+            "m-v1-0.abcdefg",
+            "xm-v1-0.abcdef",
+        ):
+            claims.choose(name)
+        assert sorted(claims.programs("m-v1-0")) == ["m-v1-0.012345", "m-v1-0.abcdef"]
+        assert claims.programs("mxv1-0") == []
+
+    @pytest.mark.parametrize("text", ["", "{", "[1]", "null"])
+    def test_a_damaged_file_is_begun_anew(self, tmp_path: Path, text: str) -> None:
+        claims = ports.Claims(tmp_path)
+        first = claims.choose("a")
+        (tmp_path / "ports.json").write_text(text)
+        assert claims.of("a") is None
+        assert claims.choose("a") == first
+
+    def test_none_left_is_an_error(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ports, "CHOSEN", range(20000, 20002))
+        claims = ports.Claims(tmp_path)
+        claims.hold("a", 20000)
+        claims.hold("b", 20001)
+        with pytest.raises(ProviderError, match="no port is free between 20000 and 20001"):
+            claims.choose("c")
+
+
+def test_answers_means_2xx() -> None:
+    assert not ports.answers(free_port(), "/")
+
+
+def test_a_file_that_cannot_be_written_is_named_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(ProviderError, match=r"file/inner can't be written: not a directory"):
+        make_folder(tmp_path / "file" / "inner")
+    with pytest.raises(ProviderError, match=r"missing/a can't be written: no such file"):
+        write_file(tmp_path / "missing" / "a", "y")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ProviderError, match="folder can't be written"):
+        write_file(tmp_path / "folder", "y")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_a_log_ends_in_its_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert tail(log) == f"(no {log})"
+    log.write_text("")
+    assert tail(log) == "(empty)"
+    log.write_text("\n".join(map(str, range(20))))
+    assert tail(log, 2) == "18\n19"
+
+
+def test_a_private_folder_is_closed_also_where_it_is_there_already(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir(mode=0o755)
+    make_folder(tmp_path / "run", private=True)
+    assert (tmp_path / "run").stat().st_mode & 0o777 == 0o700
