@@ -176,7 +176,7 @@ def _canary(model: Section, stable: ReleaseRef | None) -> Canary | None:
     if section is None:
         return None
     version = _version(section)
-    weight = section.whole("weight", 0, 100)
+    weight = section.whole("weight", 0, 100, percentage=True)
     shadow = section.flag("shadow")
     if version is not None and stable is not None and version == stable.version:
         section.problem(

@@ -47,7 +47,6 @@ class ConfigError(ValueError):
 
     def __init__(self, problems: Iterable[Problem], source: str = "the configuration") -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.path, problem.message)))
-        self.source = source
         count = len(self.problems)
         title = f"{source} has {count} mistake{'s' if count > 1 else ''}:"
         super().__init__("\n".join([title, *(f"  {problem}" for problem in self.problems)]))
@@ -71,8 +70,6 @@ _LONGEST_SHOWN = 60
 
 def show(value: object) -> str:
     """Write a value in one short line the way it stands in YAML; a map or a list only by its size."""
-    if value is MISSING:
-        return "missing"
     if isinstance(value, str):
         short = value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 1] + "…"
         return json.dumps(short, ensure_ascii=not short.isprintable())
@@ -97,11 +94,6 @@ def nearest(word: object, names: Iterable[str]) -> str | None:
     """Find the name that was probably meant by a word; None if no name is near it."""
     if not isinstance(word, str):
         return None
-    plain = {_plain(name): name for name in names}
-    found = get_close_matches(_plain(word[:_LONGEST_SHOWN]), plain, n=1)
-    return plain[found[0]] if found else None
-
-
-def _plain(word: str) -> str:
-    """Take out what spellings of one name differ in: risk_class, risk-class, RiskClass."""
-    return re.sub(r"[-_\s]", "", word).casefold()
+    folded = {name.casefold(): name for name in names}
+    found = get_close_matches(word[:_LONGEST_SHOWN].casefold(), folded, n=1)
+    return folded[found[0]] if found else None

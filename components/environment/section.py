@@ -26,11 +26,11 @@ class Section:
         """Say whether the key is there, or was probably meant by one that is."""
         return key in self.values or key in self.excused
 
-    def problem(self, key: str | None, message: str, suggestion: str | None = None) -> None:
-        """Note a problem with a key of this map, or with the map itself."""
-        path = self.path if key is None else (*self.path, key)
-        value = self.values if key is None else self.values.get(key, MISSING)
-        self.problems.append(Problem(path=dotted(path), value=value, message=message, suggestion=suggestion))
+    def problem(self, key: str, message: str, suggestion: str | None = None) -> None:
+        """Note a problem with a key of this map."""
+        path = dotted((*self.path, key))
+        value = self.values.get(key, MISSING)
+        self.problems.append(Problem(path=path, value=value, message=message, suggestion=suggestion))
 
     def require(self, key: str, accepted: str) -> None:
         """Note a problem if a key is absent."""
@@ -62,7 +62,7 @@ class Section:
                 self.excused.add(near)
             self.problem(key, f"unknown key; accepted: {names}", f"Did you mean {near}?" if near else None)
 
-    def whole(self, key: str, low: int, high: int) -> int | None:
+    def whole(self, key: str, low: int, high: int, *, percentage: bool = False) -> int | None:
         """Take a whole number within low..high. 10.0 is one: Pulumi hands it to a program as 10."""
         if key not in self.values:
             return None
@@ -74,7 +74,7 @@ class Section:
             and value == int(value)
         ):
             return int(value)
-        self.problem(key, f"must be a whole number from {low} to {high}", _number_hint(value))
+        self.problem(key, f"must be a whole number from {low} to {high}", _number_hint(value, percentage))
         return None
 
     def flag(self, key: str) -> bool | None:
@@ -131,13 +131,11 @@ def open_section(
     return Section(path=path, values=values, problems=problems)
 
 
-def _number_hint(value: object) -> str | None:
+def _number_hint(value: object, percentage: bool) -> str | None:
     """Say how to write what a value probably means as a number."""
-    if isinstance(value, float) and 0 < value < 1:
+    if percentage and isinstance(value, float) and 0 < value < 1:
         return "It is a percentage, not a fraction."
-    if not isinstance(value, str):
-        return None
-    digits = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", value)
+    digits = re.fullmatch(r"\s*([0-9]{1,9})\s*(%?)\s*", value) if isinstance(value, str) else None
     if digits:
         return f"Write it without {'%' if digits[2] else 'quotes'}: {int(digits[1])}."
     return None

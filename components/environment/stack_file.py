@@ -20,7 +20,7 @@ class StackFile:
 
     config: Mapping[str, object]
     lines: Mapping[str, int]
-    """The line of each value, by its dotted path. Values that come through `<<` have none."""
+    """The line of each value, by its dotted path; of one that comes through `<<`, the line where it is written."""
 
 
 def load(path: Path, project: str) -> StackFile:
@@ -55,17 +55,17 @@ def load(path: Path, project: str) -> StackFile:
         return StackFile(config={}, lines={})
     found = _child(node, "config")
     if not isinstance(config, dict):
-        raise failed("config must be a map", found.start_mark.line + 1 if found else None)
+        raise failed("config must be a map", found.start_mark.line + 1)
     values: dict[str, object] = {}
     for key, value in cast(dict[str, object], config).items():
         own = _own(key, project)
         if own in values:
             # Pulumi takes either of the two, not always the same.
-            line = next((line for keys, line in _lines(found) if keys == (key,)), None) if found else None
+            line = next(line for keys, line in _lines(found) if keys == (key,))
             raise failed(f"the key {own} stands twice, with and without {project}:", line)
         if own:
             values[own] = value
-    lines = {dotted(_own_path(keys_, project)): line for keys_, line in _lines(found)} if found else {}
+    lines = {dotted(_own_path(keys, project)): line for keys, line in _lines(found)}
     return StackFile(config=values, lines=lines)
 
 
@@ -79,8 +79,8 @@ def _own_path(keys: tuple[str, ...], project: str) -> tuple[str, ...]:
     return (_own(keys[0], project) or keys[0], *keys[1:])
 
 
-def _child(node: yaml.MappingNode, name: str) -> yaml.Node | None:
-    return next((value for key, value in _pairs(node) if key.value == name), None)
+def _child(node: yaml.MappingNode, name: str) -> yaml.Node:
+    return next(value for key, value in _pairs(node) if key.value == name)
 
 
 def _pairs(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
@@ -106,21 +106,23 @@ class _Loader(yaml.SafeLoader):
     """
 
 
-def _resolvers() -> dict[str, list[tuple[str, re.Pattern[str]]]]:
-    """Return the patterns of plain scalars, by the first character that each can have."""
-    patterns = (
-        ("null", r"~|null|Null|NULL|", [*"~nN", ""]),
-        ("bool", r"true|True|TRUE|false|False|FALSE", [*"tTfF"]),
-        ("int", r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", [*"-+0123456789"]),
-        ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", [*"-+.0123456789"]),
-        ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", [*"-+."]),
-        ("merge", r"<<", ["<"]),
-    )
-    table: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
-    for tag, pattern, firsts in patterns:
-        for first in firsts:
-            table.setdefault(first, []).append((_PREFIX + tag, re.compile(rf"(?:{pattern})\Z")))
-    return table
+# The patterns of plain scalars, and the characters that each can begin with.
+_SCALARS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?(0b[01_]+|0o?[0-7_]+|0x[0-9a-fA-F_]+|0|[1-9][0-9_]*)", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+)
+_Loader.yaml_implicit_resolvers = {
+    first: [
+        (_PREFIX + tag, re.compile(rf"(?:{pattern})\Z"))
+        for tag, pattern, firsts in _SCALARS
+        if first in firsts  # an empty scalar is in every one of them, and only null's pattern takes it
+    ]
+    for first in ["", *"~nNtTfF-+.0123456789<"]
+}
 
 
 def _construct_map(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[object, object]:
@@ -137,5 +139,4 @@ def _construct_map(loader: yaml.SafeLoader, node: yaml.MappingNode) -> dict[obje
     return cast(dict[object, object], loader.construct_mapping(node, deep=True))
 
 
-_Loader.yaml_implicit_resolvers = _resolvers()
 _Loader.add_constructor(f"{_PREFIX}map", _construct_map)

@@ -158,6 +158,7 @@ class TestTheTop:
             ("x" * 60, '"' + "x" * 60 + '"'),
             ("a\nb", '"a\\nb"'),
             ("é", '"é"'),
+            ("a\u200b", '"a\\u200b"'),
             (2**64, "a very large number"),
             (2**64 - 1, "18446744073709551615"),
             (datetime.date(2026, 1, 1), "a value of type date"),
@@ -343,6 +344,17 @@ class TestAModel:
             f'models.churn.{key} is "high": unknown key; accepted: {self.KEYS}. Did you mean riskClass?'
         ]
 
+    def test_several_wrong_keys(self):
+        assert model_mistakes(analysis=1, drift=1, colour=1, size=1) == [
+            f"models.churn.{key} is 1: {message}; accepted: {self.KEYS}."
+            for key, message in (
+                ("analysis", "not supported by this version"),
+                ("colour", "unknown key"),
+                ("drift", "not supported by this version"),
+                ("size", "unknown key"),
+            )
+        ]
+
     def test_an_unknown_key_that_is_near_to_none(self):
         assert model_mistakes(zzz=1) == [f"models.churn.zzz is 1: unknown key; accepted: {self.KEYS}."]
 
@@ -407,6 +419,7 @@ class TestAVersion:
             (-1, "-1"),
             (2**31, "2147483648"),
             (1.5, "1.5"),
+            (0.5, "0.5"),
             (True, "true"),
             (None, "null"),
             (float("nan"), "nan"),
@@ -581,6 +594,10 @@ class TestTheError:
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             '  platform.kind is "aws": not supported by this version; accepted: local.'
         )
+
+    def test_two_are_mistakes(self):
+        with pytest.raises(ConfigError, match=r"^the configuration has 2 mistakes:\n"):
+            parse(None, None)
 
     def test_one_mistake_is_not_mistakes(self):
         with pytest.raises(ConfigError, match=r"^the configuration has 1 mistake:\n  platform\.kind"):

@@ -1,10 +1,11 @@
 """A Pulumi.<stack>.yaml on disk: read the way Pulumi reads it, mistakes with their lines."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from components.environment import ConfigError, Environment, ReleaseRef, parse_json, read
+from components.environment import ConfigError, Environment, ReleaseRef, parse_json, read, stack_file
 
 PLATFORM = "  model-delivery:platform: {kind: local}\n"
 
@@ -73,6 +74,62 @@ def test_anchors_and_merges(file: Path):
         "    b:\n      <<: *a\n      owner: you\n",
     )
     assert [(model.owner, model.stable.version) for model in found.models] == [("me", 3), ("you", 3)]
+
+
+def test_a_configuration_that_comes_through_a_merge(file: Path):
+    assert mistakes(file, "x: &x {config: {platform: {kind: local}, models: 3}}\n<<: *x\n") == [
+        "line 1, models is 3: must be a map such as {churn: {stable: {version: 3}}}."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        *((text, None) for text in ("~", "null", "Null", "NULL", "")),
+        *((text, True) for text in ("true", "True", "TRUE")),
+        *((text, False) for text in ("false", "False", "FALSE")),
+        ("0", 0),
+        ("10", 10),
+        ("+10", 10),
+        ("-10", -10),
+        ("1_000", 1000),
+        ("0x1f", 31),
+        ("0X1F", "0X1F"),
+        ("0xAf", 175),
+        ("0b101", 5),
+        ("010", 8),
+        ("0o10", 8),
+        ("08", 8.0),
+        ("1.5", 1.5),
+        (".5", 0.5),
+        ("-.5", -0.5),
+        ("3.", 3.0),
+        ("1e3", 1000.0),
+        ("1E3", 1000.0),
+        ("1.5e-1", 0.15),
+        (".inf", math.inf),
+        ("-.INF", -math.inf),
+        *((text, text) for text in ("on", "off", "yes", "No", "y", "n", "N", "tRUE", "nULL", "Nil")),
+        *(
+            (text, text)
+            for text in ("1:30", "2024-01-01", "10%", "1e", "x1", "<", "<<x", "true dat", "1.2.3")
+        ),
+        ("'10'", "10"),
+        ('"true"', "true"),
+    ],
+)
+def test_scalars_mean_what_they_mean_to_pulumi(file: Path, written: str, value: object):
+    file.write_text(f"config: {{x: {written}}}\n")
+    found = stack_file.load(file, "model-delivery").config["x"]
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_not_a_number(file: Path):
+    file.write_text("config: {x: [.nan, .NaN, .NAN]}\n")
+    found = stack_file.load(file, "model-delivery").config["x"]
+    assert isinstance(found, list)
+    assert all(isinstance(value, float) and math.isnan(value) for value in found)
 
 
 def test_each_mistake_has_its_line(file: Path):
