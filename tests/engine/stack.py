@@ -116,18 +116,18 @@ class Stack:
         """Apply what the file says, or write ``models`` into it first."""
         if models is not None:
             self.declare(models)
-        return self.command("up", "--yes", "--skip-preview", *self._flags, check=check)
+        return self.command("up", "--yes", "--skip-preview", *self.flags, check=check)
 
     def preview(self, models: dict[str, Any] | None = None, check: bool = True) -> Ran:
         if models is not None:
             self.declare(models)
-        return self.command("preview", "--diff", *self._flags, check=check)
+        return self.command("preview", "--diff", *self.flags, check=check)
 
     def plan(self, models: dict[str, Any] | None = None) -> list[Step]:
         """What a preview would change, from its JSON."""
         if models is not None:
             self.declare(models)
-        digest = json.loads(self.command("preview", "--json", *self._flags).text)
+        digest = json.loads(self.command("preview", "--json", *self.flags).text)
         return [
             Step(
                 op=step["op"],
@@ -140,17 +140,17 @@ class Stack:
         ]
 
     def refresh(self) -> Ran:
-        return self.command("refresh", "--yes", "--skip-preview", *self._flags)
+        return self.command("refresh", "--yes", "--skip-preview", *self.flags)
 
     def destroy(self) -> Ran:
-        return self.command("destroy", "--yes", "--skip-preview", *self._flags)
+        return self.command("destroy", "--yes", "--skip-preview", *self.flags)
 
     def outputs(self) -> dict[str, Any]:
         text = self.command("stack", "output", "--json", "--stack", "local").text
         return json.loads(text)
 
     @property
-    def _flags(self) -> tuple[str, ...]:
+    def flags(self) -> tuple[str, ...]:
         return ("--stack", "local", "--config-file", str(self.config))
 
     def pids(self) -> dict[str, int]:

@@ -89,7 +89,7 @@ def test_a_route_changed_by_hand_is_noticed_and_put_right(stack: Stack) -> None:
 def test_an_up_killed_in_the_middle_is_finished_by_the_next(stack: Stack, moment: str) -> None:
     stack.up(churn(1))
     stack.declare(churn(1, version=2, weight=30))
-    command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", *stack._flags]
+    command = [stack.pulumi, "up", "--yes", "--skip-preview", "--non-interactive", *stack.flags]
     with constant_load(stack) as failures:
         process = subprocess.Popen(
             command, cwd=ROOT, env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

@@ -1,0 +1,26 @@
+"""``python -m benchmarks.delivery [promotion|overhead|faults]``: what a change of traffic costs, on a stack
+of its own."""
+
+import os
+import platform
+import sys
+
+from benchmarks.delivery import faults, overhead, promotion
+
+PARTS = {"promotion": promotion.main, "overhead": overhead.main, "faults": faults.main}
+
+
+def main(words: list[str]) -> int:
+    if unknown := [word for word in words if word not in PARTS]:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}", file=sys.stderr)
+        return 2
+    machine = f"{platform.system()} {platform.machine()}"
+    print(f"{os.cpu_count()} cores, Python {platform.python_version()}, {machine}")
+    for name in words or PARTS:
+        lines = PARTS[name]()
+        print(f"\n{name}\n" + "\n".join(f"  {line}" for line in lines), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
