@@ -30,7 +30,7 @@ def main(words: list[str] | None = None) -> int:
     train.add_argument(
         "--tracking-uri",
         default=default_tracking_uri(ROOT),
-        help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the registry in .delivery/",
+        help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the local stack's registry",
     )
     train.add_argument(
         "--artifacts", type=Path, help="folder for artifacts; default: beside a local database"

@@ -83,5 +83,9 @@ def chosen(tracking_uri: str) -> Generator[None]:
 
 
 def default_tracking_uri(root: Path) -> str:
-    """Return MLFLOW_TRACKING_URI, or the registry in the run folder of a checkout."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root.resolve()}/.delivery/registry/mlflow.db"
+    """Return MLFLOW_TRACKING_URI, or the local stack's registry.
+
+    That is in the folder MODEL_DELIVERY_HOME, by default `.delivery` in the checkout at `root`.
+    """
+    home = Path(os.environ.get("MODEL_DELIVERY_HOME") or root / ".delivery").resolve()
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home}/registry/mlflow.db"

@@ -20,7 +20,7 @@ class StackFile:
 
     config: Mapping[str, object]
     lines: Mapping[str, int]
-    """The line of each value, by its dotted path; of one that comes through `<<`, the line where it is written."""
+    """The line of each value by its dotted path; through `<<`, the line where it is written."""
 
 
 def load(path: Path, project: str) -> StackFile:

@@ -81,7 +81,10 @@ def test_the_lock_keeps_a_second_training_waiting(tmp_path: Path):
 
 def test_the_environment_chooses_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("MODEL_DELIVERY_HOME", raising=False)
     assert access.default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/.delivery/registry/mlflow.db"
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", f"{tmp_path}/home")
+    assert access.default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/home/registry/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
     assert access.default_tracking_uri(tmp_path) == "http://127.0.0.1:5000"
 
