@@ -52,7 +52,7 @@ def build(
 def _failure(module: Path, tail: str) -> str:
     if "no space left on device" in tail:
         return (
-            "The disk is full: the Go build needs about 4 GB, most of it in Go's caches (`go env "
+            "The disk is full: the Go build needs about 5 GB, most of it in Go's caches (`go env "
             "GOMODCACHE GOCACHE`). "
             "Free some space and run this again."
         )
