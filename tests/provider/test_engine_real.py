@@ -1,0 +1,243 @@
+"""The provider on the real engine: what a user reads, and what is whole again after a kill."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provider.daemon import Daemon
+from provider.orphans import end_orphans
+from tests.provider.conftest import SERVER, Gate, Run, free_port, get, until
+from tests.provider.project import Project
+
+pytestmark = pytest.mark.real
+Declared = tuple[str, str, dict[str, Any], list[str]]
+
+
+class Small(Project):
+    """A project with a run folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "project")
+        self.run = folder / "run"
+        self.supervisor: Declared = ("delivery:local:Supervisor", "supervisor", {"folder": str(self.run)}, [])
+
+    def server(self, name: str, *flags: str, version: int = 1, **more: Any) -> Declared:
+        inputs = {
+            "folder": str(self.run),
+            "command": [sys.executable, "-I", str(SERVER), "{port}", str(version), *flags],
+            "ready": "/v2/health/ready",
+            "readySeconds": 30,
+            "stopSeconds": 3,
+            **more,
+        }
+        return ("delivery:local:Process", name, inputs, ["supervisor"])
+
+    def programs(self) -> set[str]:
+        return {path.stem for path in (self.run / "programs").glob("*.conf")}
+
+    def forget_the_lock(self) -> None:
+        for lock in (self.folder / "state/.pulumi/locks").rglob("*.json"):
+            lock.unlink()
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Small]:
+    project = Small(tmp_path)
+    yield project
+    Daemon(project.run).stop()
+    end_orphans(project.run)
+
+
+def readable(text: str) -> bool:
+    return not any(noise in text for noise in ("rpc error", "Traceback", "code = ", "a bug in the provider"))
+
+
+def test_failures_are_told_in_the_providers_words_and_leave_the_rest(small: Small) -> None:
+    small.declare([small.supervisor, small.server("good", port=free_port(), files={"a.yml": "one"})])
+    assert small.up().code == 0
+    pid = Daemon(small.run).pid("good")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        small.declare([small.supervisor, small.server("bad", "--fail"), small.server("late", port=taken)])
+        ran = small.up()
+    assert ran.code != 0 and readable(ran.text), ran.text
+    assert f"resource 'late' has a problem: port {taken} on 127.0.0.1 is in use by " in ran.text, ran.text
+    small.declare([small.supervisor, small.server("good", "--fail", port=small.state()["good"]["port"])])
+    ran = small.up()
+    assert ran.code != 0 and readable(ran.text), ran.text
+    assert "ends right after its start" in ran.text and "What ran before runs again" in ran.text
+    small.declare([small.supervisor, small.server("other", "--fail")])
+    ran = small.command("up", "--yes", "--skip-preview", "--target", "**other")
+    assert ran.code != 0 and readable(ran.text), ran.text
+    assert "this server can't start" in ran.text
+    assert small.programs() == {"good"} and Daemon(small.run).pid("good") not in (0, pid)
+
+
+def test_a_refresh_shows_what_was_changed_by_hand_and_an_update_repairs_it(small: Small) -> None:
+    small.declare([small.supervisor, small.server("good", port=free_port(), files={"a.yml": "one"})])
+    assert small.up().code == 0
+    assert "3 unchanged" in small.preview().text
+    (small.run / "processes/good/a.yml").write_text("by hand")
+    assert "a.yml changed by hand" in small.preview().text
+    ran = small.refresh()
+    assert 'a.yml: "one" => "by hand"' in ran.text, ran.text
+    ran = small.preview()
+    assert 'a.yml: "by hand" => "one"' in ran.text, ran.text
+    assert small.up().code == 0
+    assert (small.run / "processes/good/a.yml").read_text() == "one"
+    Daemon(small.run)._call("supervisor.stopProcessGroup", "good")
+    ran = small.refresh()
+    assert "running: true => false" in ran.text, ran.text
+    assert small.up().code == 0
+    assert get(small.state()["good"]["port"], "/")[0] == 200
+    assert "3 unchanged" in small.preview().text
+
+
+def test_an_interrupted_update_ends_soon_and_the_next_goes_on(small: Small) -> None:
+    small.declare([small.supervisor])
+    assert small.up().code == 0
+    small.declare([small.supervisor, small.server("slow", "--slow", "60", readySeconds=60)])
+    process = small.start("up", "--yes", "--skip-preview")
+    until(lambda: bool(small.programs()))
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate(timeout=20)
+    assert process.returncode != 0 and readable(text), text
+    assert "stopped on request" in text
+    assert small.programs() == set()
+    small.declare([small.supervisor, small.server("slow")])
+    assert small.up().code == 0
+
+
+def test_after_a_kill_in_the_middle_the_next_update_makes_it_whole(small: Small) -> None:
+    fixed = free_port()
+    small.declare([small.supervisor])
+    assert small.up().code == 0
+    small.declare(
+        [
+            small.supervisor,
+            small.server("chosen", "--slow", "60"),
+            small.server("fixed", "--slow", "60", port=fixed),
+        ]
+    )
+    process = small.start("up", "--yes", "--skip-preview")
+    until(lambda: len(small.programs()) == 2 and not Daemon(small.run).state("fixed").startswith("ABSENT"))
+    process.kill()
+    process.communicate(timeout=20)
+    small.forget_the_lock()
+    # What is declared has changed since: what runs is no longer wanted.
+    small.declare([small.supervisor, small.server("chosen"), small.server("fixed", port=fixed)])
+    ran = small.up()
+    assert ran.code == 0, ran.text
+    state = small.state()
+    assert small.programs() == {state["chosen"]["program"], "fixed"}
+    assert get(fixed, "/")[0] == get(state["chosen"]["port"], "/")[0] == 200
+
+
+def test_a_provider_ends_with_its_engine(small: Small) -> None:
+    small.declare([small.supervisor])
+    assert small.up().code == 0
+    small.declare([small.supervisor, small.server("slow", "--slow", "60", readySeconds=60)])
+    process = small.start("up", "--yes", "--skip-preview")
+    until(lambda: bool(small.programs()))
+    providers = [pid for pid in _children(process.pid) if b"provider" in _command(pid)]
+    assert providers
+    process.kill()
+    process.communicate(timeout=20)
+    until(lambda: not any(_command(pid) for pid in providers))
+
+
+def test_a_route_follows_a_server_whose_port_was_taken(small: Small) -> None:
+    """The program's own dependency, a route on the address of a process, through the real engine."""
+    run = Run(small.run)
+    gate = Gate(run)
+    program = (small.folder / "__main__.py").read_text()
+    route = f"""
+address = made["churn-v1-0"].address
+backends = [{{"version": 1, "weight": 100, "shadow": False, "addresses": [address]}}]
+inputs = {{"folder": {str(gate.folder)!r}, "model": "churn", "backends": backends}}
+pulumi.CustomResource("delivery:local:Route", "churn", inputs)
+"""
+    program = program.replace("pulumi.CustomResource(type", "Made(type").replace(
+        "made = {}", "class Made(pulumi.CustomResource):\n    address: pulumi.Output[str]\n\n\nmade = {}"
+    )
+    (small.folder / "__main__.py").write_text(program + route)
+    small.declare([small.supervisor, small.server("churn-v1-0", address=None)])
+    ran = small.up()
+    assert ran.code == 0, ran.text
+    state = small.state()["churn-v1-0"]
+    assert get(gate.port, "/churn/predict", "POST", b"")[0] == 200
+    Daemon(small.run)._call("supervisor.stopProcessGroup", state["program"])
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", state["port"]))
+        other.listen()
+        ran = small.preview()
+        assert f"on another port since {state['port']} was taken" in ran.text
+        assert "addresses[0]" in ran.text or "[0]: " in ran.text, ran.text
+        ran = small.up()
+        assert ran.code == 0, ran.text
+        assert small.state()["churn-v1-0"]["port"] != state["port"]
+        assert get(gate.port, "/churn/predict", "POST", b"")[0] == 200
+    assert "unchanged" in small.preview().text
+
+
+def test_no_secret_of_the_registrys_address_is_in_the_state(small: Small, tmp_path: Path) -> None:
+    registry = f"http://ann:pw123@127.0.0.1:{free_port()}"
+    inputs = {"model": "churn", "version": 1, "registry": registry}
+    small.declare([("delivery:registry:Release", "churn-v1", inputs, [])])
+    ran = small.up()
+    assert ran.code != 0 and readable(ran.text), ran.text
+    assert "churn-v1 can't be resolved: the registry http://***@127.0.0.1" in ran.text
+    assert "pw123" not in ran.text
+    state = "".join(path.read_text() for path in (small.folder / "state").rglob("*.json"))
+    assert "pw123" not in state
+
+
+def test_a_wrong_type_says_which_there_are(small: Small) -> None:
+    small.declare([("delivery:local:Proces", "p", {}, [])])
+    ran = small.up()
+    assert ran.code != 0 and "unknown resource type delivery:local:Proces" in ran.text
+    assert "delivery:local:Process" in ran.text and "Traceback" not in ran.text
+
+
+def _children(parent: int) -> list[int]:
+    found: list[int] = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == parent:
+            found.append(int(entry.name))
+    return found
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_the_plugin_says_its_port_and_nothing_else(tmp_path: Path) -> None:
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "provider"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None and process.stderr is not None
+    port = int(process.stdout.readline())
+    with socket.create_connection(("127.0.0.1", port)):
+        pass
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out, err) == (0, "", "")

@@ -1,0 +1,245 @@
+"""Versions looked up in a real MLflow registry: its database, and its server over HTTP."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from provider.registry import Registered, UnreachableError, resolve
+from provider.resource import ProviderError
+from serving.artifact import digest
+from tests.provider.conftest import free_port, get, until
+
+pytestmark = [
+    pytest.mark.real,
+    # MLflow's own dependencies warn of each other.
+    pytest.mark.filterwarnings("ignore"),
+]
+MLMODEL = {"flavors": {"python_function": {}, "sklearn": {}}, "signature": {"inputs": "[]", "outputs": None}}
+
+
+class Registry:
+    """A registry in a folder, filled through its database."""
+
+    def __init__(self, folder: Path) -> None:
+        from mlflow import MlflowClient
+
+        self.folder = folder
+        self.uri = f"sqlite:///{folder / 'mlflow.db'}"
+        self.client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        self.experiment = self.client.create_experiment("tests", (folder / "artifacts").as_uri())
+        self.count = 0
+
+    def artifact(self, text: str, mlmodel: dict[str, Any] | None = None) -> Path:
+        self.count += 1
+        folder = self.folder / "made" / str(self.count)
+        folder.mkdir(parents=True)
+        (folder / "MLmodel").write_text(yaml.safe_dump(MLMODEL if mlmodel is None else mlmodel))
+        (folder / "data").write_text(text)
+        return folder
+
+    def register(
+        self, name: str, artifact: Path, tags: dict[str, str], metrics: dict[str, float], source: str = ""
+    ) -> str:
+        run = self.client.create_run(self.experiment).info.run_id
+        for metric, value in metrics.items():
+            self.client.log_metric(run, metric, value)
+        if not any(m.name == name for m in self.client.search_registered_models()):
+            self.client.create_registered_model(name)
+        self.client.create_model_version(name, source or artifact.as_uri(), run, tags)
+        return run
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    return Registry(tmp_path_factory.mktemp("registry"))
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def name() -> str:
+    """A model that no other test has."""
+    return f"model{next(_numbers)}"
+
+
+def test_a_registered_version_is_read_whole(registry: Registry, name: str, tmp_path: Path) -> None:
+    artifact = registry.artifact("one")
+    tags = {"artifact.digest": digest(artifact), "data.digest": "sha256:d", "git.commit": "abc"}
+    run = registry.register(name, artifact, tags, {"auc": 0.99, "loss": float("nan")})
+    assert resolve(registry.uri, name, 1, tmp_path) == Registered(
+        digest=digest(artifact),
+        artifact=str(artifact),
+        flavor="sklearn",
+        signature={"inputs": "[]"},
+        metrics={"auc": 0.99},
+        run=run,
+        data="sha256:d",
+        commit="abc",
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_version_without_our_tags_is_pinned_by_its_bytes(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    artifact = registry.artifact("one", {"flavors": {"onnx": {}, "python_function": {}}})
+    registry.register(name, artifact, {}, {})
+    found = resolve(registry.uri, name, 1, tmp_path)
+    assert (found.digest, found.flavor, found.data, found.commit) == (digest(artifact), "onnx", "", "")
+    (artifact / "data").write_text("two")
+    assert resolve(registry.uri, name, 1, tmp_path).digest != found.digest
+
+
+def test_a_deleted_run_leaves_the_version_as_it_is(registry: Registry, name: str, tmp_path: Path) -> None:
+    artifact = registry.artifact("one")
+    run = registry.register(name, artifact, {}, {"auc": 0.5})
+    registry.client.delete_run(run)
+    assert resolve(registry.uri, name, 1, tmp_path).digest == digest(artifact)
+
+
+def test_an_artifact_changed_since_its_registration_is_refused(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    artifact = registry.artifact("one")
+    registry.register(name, artifact, {"artifact.digest": digest(artifact)}, {})
+    (artifact / "data").write_text("two")
+    with pytest.raises(ProviderError, match="is not what was registered: its digest is sha256:") as caught:
+        resolve(registry.uri, name, 1, tmp_path)
+    assert str(artifact) in str(caught.value)
+
+
+@pytest.mark.parametrize("damage", ["gone", "link", "no MLmodel", "bad MLmodel"])
+def test_an_artifact_that_cannot_be_served_is_named(
+    registry: Registry, name: str, tmp_path: Path, damage: str
+) -> None:
+    artifact = registry.artifact("one")
+    registry.register(name, artifact, {}, {})
+    match damage:
+        case "gone":
+            shutil.rmtree(artifact)
+        case "link":
+            (artifact / "link").symlink_to("/etc/passwd")
+        case "no MLmodel":
+            (artifact / "MLmodel").unlink()
+        case _:
+            (artifact / "MLmodel").write_text("{")
+    with pytest.raises(ProviderError, match=f"{name} version 1") as caught:
+        resolve(registry.uri, name, 1, tmp_path)
+    assert str(artifact) in str(caught.value) or damage == "link"
+
+
+def test_a_missing_version_says_which_there_are(registry: Registry, name: str, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        registry.register(name, registry.artifact(text), {}, {})
+    with pytest.raises(
+        ProviderError, match=f"{name} has no version 7 in the registry .*; registered are 1, 2$"
+    ):
+        resolve(registry.uri, name, 7, tmp_path)
+
+
+def test_a_missing_model_says_which_there_are(registry: Registry, name: str, tmp_path: Path) -> None:
+    registry.register(name, registry.artifact("one"), {}, {})
+    with pytest.raises(ProviderError, match=f"has no model 'nobody'; registered are .*{name}"):
+        resolve(registry.uri, "nobody", 1, tmp_path)
+
+
+def test_an_empty_registry_says_so(tmp_path: Path) -> None:
+    empty = Registry(tmp_path)
+    with pytest.raises(ProviderError, match="nothing is registered there yet"):
+        resolve(empty.uri, "churn", 1, tmp_path)
+
+
+def test_a_database_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError, match=r"there is no file .*mlflow\.db"):
+        resolve(f"sqlite:///{tmp_path}/mlflow.db", "churn", 1, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_is_no_database_is_no_registry(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database " * 100)
+    with pytest.raises(UnreachableError, match="not a database"):
+        resolve(f"sqlite:///{tmp_path}/mlflow.db", "churn", 1, tmp_path)
+
+
+def test_a_server_that_is_down_is_told_shortly_and_without_its_password(tmp_path: Path) -> None:
+    with pytest.raises(UnreachableError) as caught:
+        resolve(f"http://ann:pw123@127.0.0.1:{free_port()}", "churn", 1, tmp_path)
+    assert "refused" in str(caught.value) and "pw123" not in str(caught.value)
+    assert len(str(caught.value)) < 100
+
+
+@pytest.fixture(scope="module")
+def server(registry: Registry) -> Iterator[str]:
+    port = free_port()
+    served = registry.folder / "served"
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "mlflow",
+            "server",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--workers",
+            "1",
+        ),
+        *("--backend-store-uri", registry.uri, "--artifacts-destination", str(served), "--serve-artifacts"),
+    ]
+    env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    with (registry.folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=env, start_new_session=True)
+
+    def ready() -> bool:
+        assert process.poll() is None, (registry.folder / "server.log").read_text()
+        try:
+            return get(port, "/health")[0] == 200
+        except OSError:
+            return False
+
+    try:
+        until(ready, 120)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(30)
+
+
+def test_the_same_is_read_over_http(registry: Registry, server: str, name: str, tmp_path: Path) -> None:
+    artifact = registry.artifact("one")
+    registry.register(name, artifact, {"artifact.digest": digest(artifact)}, {"auc": 0.5})
+    with_password = server.replace("://", "://ann:pw123@")
+    assert resolve(with_password, name, 1, tmp_path) == resolve(registry.uri, name, 1, tmp_path)
+    with pytest.raises(ProviderError, match=r"has no version 2 .*registered are 1") as caught:
+        resolve(with_password, name, 2, tmp_path)
+    assert "pw123" not in str(caught.value) and "***@" in str(caught.value)
+
+
+def test_an_artifact_behind_the_server_is_fetched_once_and_found_again(
+    registry: Registry, server: str, name: str, tmp_path: Path
+) -> None:
+    made = registry.artifact("far away")
+    shutil.copytree(made, registry.folder / "served" / "models" / name)
+    tags = {"artifact.digest": digest(made)}
+    registry.register(name, made, tags, {}, source=f"mlflow-artifacts:/models/{name}")
+    first = resolve(server, name, 1, tmp_path)
+    assert first.digest == digest(made)
+    assert Path(first.artifact) == tmp_path / first.digest.replace(":", "-")
+    shutil.rmtree(registry.folder / "served" / "models" / name)
+    # A second plan needs no download, and finds it at the same place: nothing changes.
+    assert resolve(server, name, 1, tmp_path) == first
+    shutil.rmtree(first.artifact)
+    with pytest.raises(UnreachableError, match="can't be fetched from mlflow-artifacts:"):
+        resolve(server, name, 1, tmp_path)

@@ -1,0 +1,258 @@
+"""What a release decides by what the registry says, and what is never said."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from provider.artifacts import fetched
+from provider.masking import masked, reason
+from provider.registry import Registered, UnreachableError
+from provider.release import Release
+from provider.resource import UNKNOWN, ProviderError
+from serving.artifact import ArtifactError, digest
+from tests.provider.conftest import Told
+
+FOUND = Registered(
+    digest="sha256:aaa",
+    artifact="/artifacts/1",
+    flavor="onnx",
+    signature={"inputs": "[]"},
+    metrics={"auc": 0.99},
+    run="r1",
+    data="sha256:ddd",
+    commit="abc",
+)
+ASKED = {"model": "churn", "version": 3, "registry": "https://ann:pw123@host/api?token=t0ken"}
+MASKED = "https://***@host/api?***"
+
+
+def release(answer: Registered | Exception) -> Release:
+    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+        assert (uri, model, version) == (ASKED["registry"], "churn", 3)
+        assert store.is_absolute() and store.name == "artifacts"
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return Release(lookup)
+
+
+def pinned(**more: Any) -> dict[str, Any]:
+    return {"model": "churn", "version": 3, "registry": MASKED, **asdict(FOUND), **more}
+
+
+def test_a_plan_knows_everything_of_a_release_but_the_password(told: Told) -> None:
+    checked = release(FOUND).check(told.context("churn-v3", preview=True), None, {**ASKED, "digest": None})
+    assert checked.failures == ()
+    assert checked.inputs == pinned()
+    assert told.info == told.warnings == []
+
+
+def test_the_id_is_the_version_and_nothing_is_made_or_removed(told: Told) -> None:
+    kind, context = release(FOUND), told.context("churn-v3")
+    assert kind.create(context, pinned()) == ("churn/3", pinned())
+    assert kind.read(context, "churn/3", pinned()) == pinned()
+    assert kind.update(context, "churn/3", pinned(), pinned(commit="b")) == pinned(commit="b")
+    kind.delete(context, "churn/3", pinned())
+
+
+def test_a_pinned_release_outlives_its_registry(told: Told) -> None:
+    checked = release(UnreachableError("connection refused")).check(told.context("churn-v3"), pinned(), ASKED)
+    assert checked.failures == () and checked.inputs == pinned()
+    (warning,) = told.warnings
+    assert MASKED in warning and "connection refused" in warning and "sha256:aaa" in warning
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        None,
+        {},
+        pinned(version=2),
+        pinned(model="fraud"),
+        pinned(digest=""),
+        pinned(digest=None),
+        pinned(digest=UNKNOWN),
+    ],
+)
+def test_a_release_that_was_never_pinned_needs_the_registry(told: Told, old: dict[str, Any] | None) -> None:
+    checked = release(UnreachableError("no such host")).check(told.context("churn-v3"), old, ASKED)
+    (failure,) = checked.failures
+    assert failure.property == ""
+    assert failure.reason == (
+        f"churn-v3 can't be resolved: the registry {MASKED} does not answer (no such host). "
+        "Start it, or register the model first"
+    )
+    assert not told.warnings
+
+
+def test_a_version_changed_under_a_release_stops_the_plan(told: Told) -> None:
+    moved = replace(FOUND, digest="sha256:bbb")
+    (failure,) = release(moved).check(told.context("churn-v3"), pinned(), ASKED).failures
+    assert "version 3 of churn was changed after it was deployed" in failure.reason
+    assert "sha256:aaa" in failure.reason and "sha256:bbb" in failure.reason
+    assert failure.reason.endswith("Register the new artifact as a new version, or restore the old one")
+    # Another version, or a first declaration, has nothing to compare with.
+    assert not release(moved).check(told.context("churn-v3"), None, ASKED).failures
+    assert not release(moved).check(told.context("churn-v3"), pinned(version=2), ASKED).failures
+
+
+def test_what_the_registry_refuses_is_the_users_to_read(told: Told) -> None:
+    (failure,) = release(ProviderError("no version 3")).check(told.context("v"), pinned(), ASKED).failures
+    assert (failure.property, failure.reason) == ("", "no version 3")
+
+
+@pytest.mark.parametrize("key", ASKED)
+def test_what_is_not_known_yet_is_not_looked_up(told: Told, key: str) -> None:
+    def never(*_: object) -> Registered:
+        raise AssertionError
+
+    checked = Release(never).check(told.context("v"), None, {**ASKED, key: UNKNOWN})
+    assert checked.failures == ()
+    assert checked.inputs[key] is UNKNOWN and checked.inputs["digest"] is UNKNOWN
+    assert checked.inputs.keys() == pinned().keys()
+
+
+def test_another_version_is_another_release_and_another_address_is_not(told: Told) -> None:
+    kind, context = release(FOUND), told.context("churn-v3")
+    assert kind.diff(context, "churn/3", pinned(), pinned()).changes == {}
+    assert kind.diff(context, "churn/3", pinned(), pinned(version=4)).changes == {"version": True}
+    assert kind.diff(context, "churn/3", pinned(), pinned(model="fraud")).changes == {"model": True}
+    changed = pinned(registry="sqlite:///r.db", artifact="/a", metrics={"auc": 0.98})
+    assert kind.diff(context, "churn/3", pinned(), changed).changes == {
+        "registry": False,
+        "artifact": False,
+        "metrics.auc": False,
+    }
+
+
+def test_artifacts_are_kept_beside_the_run_folder(
+    told: Told, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    stores: list[Path] = []
+
+    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+        stores.append(store)
+        return FOUND
+
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", str(tmp_path))
+    Release(lookup).check(told.context("v"), None, ASKED)
+    monkeypatch.delenv("MODEL_DELIVERY_HOME")
+    Release(lookup).check(told.context("v"), None, ASKED)
+    assert stores == [tmp_path / "artifacts", Path.cwd() / ".delivery" / "artifacts"]
+
+
+class TestMasking:
+    @pytest.mark.parametrize(
+        ("uri", "shown"),
+        [
+            ("https://host/path", "https://host/path"),
+            ("https://user:p@ss@host:5000/path", "https://***@host:5000/path"),
+            ("https://token@host", "https://***@host"),
+            ("postgresql+psycopg2://u:p@db/mlflow?sslmode=off", "postgresql+psycopg2://***@db/mlflow?***"),
+            ("sqlite:////run/mlflow.db", "sqlite:////run/mlflow.db"),
+            ("https://host/a@b", "https://host/a@b"),
+            ("/plain/path?x", "/plain/path?x"),
+        ],
+    )
+    def test_an_address_is_shown_without_secrets(self, uri: str, shown: str) -> None:
+        assert masked(uri) == shown
+        assert masked(shown) == shown
+
+    @given(
+        st.from_regex(r"[a-zA-Z0-9._~!$&()*+,;=:-]{3,20}", fullmatch=True),
+        st.from_regex(r"[a-zA-Z0-9._~!$&()*+,;=-]{3,20}", fullmatch=True),
+    )
+    def test_no_password_is_ever_shown(self, password: str, query: str) -> None:
+        uri = f"https://someone:Q{password}Q@host/path?key=Z{query}Z"
+        error = RuntimeError(f"{uri} failed for Q{password}Q with key=Z{query}Z")
+        for text in (masked(uri), reason(error, uri)):
+            assert f"Q{password}Q" not in text and f"Z{query}Z" not in text
+
+    def test_the_innermost_cause_is_told_in_one_line(self) -> None:
+        def nested() -> None:
+            try:
+                try:
+                    raise ConnectionRefusedError(111, "Connection refused")
+                except OSError as error:
+                    raise RuntimeError("HTTPConnectionPool(host='x'): max retries exceeded") from error
+            except RuntimeError:
+                raise ValueError("API request to http://u:p@x failed")  # noqa: B904
+
+        with pytest.raises(ValueError) as caught:
+            nested()
+        assert reason(caught.value, "http://u:p@x") == "Connection refused"
+
+    def test_a_cause_that_is_hidden_stays_hidden(self) -> None:
+        try:
+            try:
+                raise KeyError("inner")
+            except KeyError:
+                raise ValueError("outer\nmore lines") from None
+        except ValueError as error:
+            assert reason(error, "sqlite:///x") == "outer"
+
+    def test_what_a_library_carries_as_the_reason_is_the_cause(self) -> None:
+        class CarryingError(Exception):
+            reason = ssl.SSLError(1, "certificate verify failed")
+
+        assert reason(CarryingError("long"), "https://x") == "certificate verify failed"
+
+    def test_an_error_without_words_is_named_and_a_long_one_cut(self) -> None:
+        assert reason(RuntimeError(), "x") == "RuntimeError"
+        assert reason(RuntimeError("\n \n"), "x") == "RuntimeError"
+        assert reason(RuntimeError("y" * 500), "x") == "y" * 200 + "…"
+
+
+class TestStore:
+    @staticmethod
+    def download(folder: Path, text: str = "weights") -> None:
+        (folder / "model").mkdir()
+        (folder / "model" / "MLmodel").write_text("flavors: {}")
+        (folder / "model" / "data").write_text(text)
+
+    def test_an_artifact_is_fetched_once(self, tmp_path: Path) -> None:
+        first = fetched(tmp_path / "store", "", self.download)
+        expected = digest(first)
+        assert first.name == expected.replace(":", "-") and (first / "data").read_text() == "weights"
+
+        def never(_: Path) -> None:
+            raise AssertionError
+
+        assert fetched(tmp_path / "store", expected, never) == first
+        assert fetched(tmp_path / "store", "", self.download) == first
+        assert list((tmp_path / "store").iterdir()) == [first]
+
+    def test_a_damaged_copy_is_fetched_again(self, tmp_path: Path) -> None:
+        first = fetched(tmp_path, "", self.download)
+        expected = digest(first)
+        (first / "data").write_text("damaged")
+        assert fetched(tmp_path, expected, self.download) == first
+        assert digest(first) == expected
+
+    def test_nothing_is_left_of_a_failed_download(self, tmp_path: Path) -> None:
+        def fails(folder: Path) -> None:
+            self.download(folder)
+            raise OSError("gone")
+
+        with pytest.raises(OSError, match="gone"):
+            fetched(tmp_path, "", fails)
+        with pytest.raises(ArtifactError):
+            fetched(tmp_path, "", lambda folder: None)
+        assert not list(tmp_path.iterdir())
+
+    def test_another_artifact_than_registered_is_kept_under_its_own_name(self, tmp_path: Path) -> None:
+        found = fetched(tmp_path, "sha256:" + "0" * 64, self.download)
+        assert found.name == digest(found).replace(":", "-")
+
+    def test_a_store_that_cannot_be_written_is_named(self, tmp_path: Path) -> None:
+        (tmp_path / "store").write_text("")
+        with pytest.raises(ProviderError, match="store can't be written"):
+            fetched(tmp_path / "store", "", self.download)
