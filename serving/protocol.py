@@ -3,6 +3,7 @@ JSON.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, cast
 
 import numpy as np
@@ -30,6 +31,7 @@ _DATATYPES = {
 _NUMBERS = frozenset(_DATATYPES.values()) - {"BOOL"}
 
 
+@cache
 def datatype(dtype: np.dtype[Any]) -> str:
     """Return the protocol's name of an element type; text is BYTES."""
     return _DATATYPES.get(f"{dtype.kind}{dtype.itemsize}", "BYTES")
@@ -176,13 +178,10 @@ def _rows(tensor: Mapping[str, Any], signature: Signature) -> Rows:
     """Return the rows of one tensor, whose data may be flat or nested."""
     if tensor.get("name") != signature.input:
         raise InputError(f"inputs[0].name: expected {signature.input!r}, got {tensor.get('name')!r:.60}")
-    kinds = {column.dtype.kind for column in signature.columns} or {signature.dtype.kind}
-    _check_datatype(tensor, kinds, "inputs[0]")
+    _check_datatype(tensor, signature.kinds, "inputs[0]")
     shape, data = _shape(tensor, "inputs[0]"), _data(tensor, "inputs[0]")
     wanted = signature.shape
-    if len(shape) != len(wanted) or any(
-        want not in (-1, got) for want, got in zip(wanted[1:], shape[1:], strict=True)
-    ):
+    if len(shape) != len(wanted) or not all(map(_fits, wanted[1:], shape[1:])):
         raise InputError(f"inputs[0].shape: expected {list(wanted)}, got {shape}")
     if shape[0] == 0:
         raise InputError(f"inputs[0].shape: expected at least one row of {list(wanted)}, got {shape}")
@@ -197,6 +196,10 @@ def _rows(tensor: Mapping[str, Any], signature: Signature) -> Rows:
     if len(data) != shape[0]:
         raise InputError(f"inputs[0].data: expected the values of {shape[0]} rows, got those of {len(data)}")
     return data
+
+
+def _fits(wanted: int, size: int) -> bool:
+    return wanted in (-1, size)
 
 
 def _from_columns(tensors: Sequence[object], signature: Signature) -> Rows:
@@ -218,7 +221,7 @@ def _from_columns(tensors: Sequence[object], signature: Signature) -> Rows:
             )
         if name in found:
             raise InputError(f"{where}.name: {name!r} is there twice")
-        _check_datatype(tensor, {by_name[name].dtype.kind}, where)
+        _check_datatype(tensor, frozenset(by_name[name].dtype.kind), where)
         shape, data = _shape(tensor, where), _data(tensor, where)
         if len(shape) not in (1, 2) or shape[0] != len(data) or (len(shape) == 2 and shape[1] != 1):
             raise InputError(
@@ -247,27 +250,31 @@ def _only(value: object) -> object:
     return cast(object, value)
 
 
-def _check_datatype(tensor: Mapping[str, Any], kinds: set[str], where: str) -> None:
-    given: object = tensor.get("datatype")
-    if kinds == {"b"}:
-        accepted = {"BOOL"}
-    elif kinds == {"O"}:
-        accepted = {"BYTES"}
-    elif kinds <= set("fiu"):
-        accepted = _NUMBERS
-    else:
+def _check_datatype(tensor: Mapping[str, Any], kinds: frozenset[str], where: str) -> None:
+    accepted = _accepted(kinds)
+    if not accepted:
         raise InputError(f"{where}: the model's columns differ in type; send one tensor a column")
-    if given not in accepted:
+    given: object = tensor.get("datatype")
+    if not isinstance(given, str) or given not in accepted:
         raise InputError(f"{where}.datatype: expected {' or '.join(sorted(accepted))}, got {given!r:.60}")
+
+
+@cache
+def _accepted(kinds: frozenset[str]) -> frozenset[str]:
+    """Return the datatypes that a tensor for these kinds may have; none when they are too different."""
+    if kinds <= frozenset("fiu"):
+        return _NUMBERS
+    if len(kinds) > 1:
+        return frozenset()
+    return frozenset({"BOOL"}) if "b" in kinds else frozenset({"BYTES"})
 
 
 def _shape(tensor: Mapping[str, Any], where: str) -> list[int]:
     shape: object = tensor.get("shape")
-    if isinstance(shape, list):
+    if isinstance(shape, list) and shape:
         sizes = cast(list[object], shape)
-        if sizes and all(
-            isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in sizes
-        ):
+        # bool is an int to isinstance, not to type
+        if all(type(size) is int and size >= 0 for size in sizes):
             return cast(list[int], sizes)
     raise InputError(f"{where}.shape: expected a list of sizes, for instance [1, 30]; got {shape!r:.60}")
 

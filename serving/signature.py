@@ -54,6 +54,8 @@ class Signature:
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] = ()
     declared: np.dtype[Any] | None = None
+    kinds: frozenset[str] = field(init=False, repr=False, compare=False)
+    """numpy's letters for the kinds of number (or text) that are taken"""
     _whole: Array | None = field(init=False, repr=False, compare=False)
     _low: Array = field(init=False, repr=False, compare=False)
     _high: Array = field(init=False, repr=False, compare=False)
@@ -71,7 +73,8 @@ class Signature:
         object.__setattr__(
             self, "_high", np.array([min(np.iinfo(kind).max, most) for kind in kinds], np.int64)
         )
-        letters = {column.dtype.kind for column in self.columns} or {self.dtype.kind}
+        letters = frozenset(column.dtype.kind for column in self.columns) or frozenset(self.dtype.kind)
+        object.__setattr__(self, "kinds", letters)
         object.__setattr__(self, "_simple", letters <= set("fiu"))
         if not self.names and len(self.shape) == 2 and self.shape[1] > 0:
             object.__setattr__(self, "names", tuple(map(str, range(self.shape[1]))))
