@@ -127,9 +127,12 @@ class Daemon:
         for method in ("supervisor.stopProcessGroup", "supervisor.removeProcessGroup"):
             self._ask(method, program, accept=("BAD_NAME",), seconds=patience)
 
-    def forget(self) -> None:
-        """Take note of programs that are no longer named."""
-        self._ask("supervisor.reloadConfig")
+    def remove(self, program: str, seconds: float = _STOP_SECONDS) -> None:
+        """Stop a program as halt does, and name it no more. Succeeds where it or supervisord is gone."""
+        (self.programs / f"{program}.conf").unlink(missing_ok=True)
+        if self.alive():
+            self.halt(program, seconds)
+            self._ask("supervisor.reloadConfig")
 
     def state(self, program: str) -> str:
         """supervisord's word for the program's state (RUNNING, BACKOFF, FATAL …), or ABSENT."""

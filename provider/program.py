@@ -131,11 +131,8 @@ class Program:
 
     def remove(self) -> None:
         """Stop it and remove what was written for it. Its log stays."""
-        for path in (self._target, self._section):
-            path.unlink(missing_ok=True)
-        if self._daemon.alive():
-            self._daemon.halt(self.name, self._inputs["stopSeconds"])
-            self._daemon.forget()
+        self._target.unlink(missing_ok=True)
+        self._daemon.remove(self.name, self._inputs["stopSeconds"])
         shutil.rmtree(self._own, ignore_errors=True)
         self._claims.release(self.name)
 
