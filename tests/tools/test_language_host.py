@@ -122,7 +122,8 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPat
 
 def test_a_child_sees_the_death_of_its_host_alone() -> None:
     # A host that starts a child, says its number, and is killed: the child's lifeline must end.
-    watcher = f"import os, sys; os.read(int(os.environ['{LIFELINE}']), 1)"
+    watcher = f"import os; end = int(os.environ['{LIFELINE}']); os.fstat(end); print(0, flush=True);"
+    watcher += "os.read(end, 1)"
     host = (
         "import os, sys, time; from tools.language_host.children import Children; children = Children();"
         f"p = children.start([sys.executable, '-c', {watcher!r}], cwd='/', env=os.environ);"
@@ -131,7 +132,9 @@ def test_a_child_sees_the_death_of_its_host_alone() -> None:
     )
     process = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    child = int(process.stdout.readline())
+    # Both write to one pipe: the child that it watches, its number the host.
+    child = max(int(process.stdout.readline()), int(process.stdout.readline()))
+    assert child > 0
     os.kill(child, 0)
     process.kill()
     process.wait()
