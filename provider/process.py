@@ -10,7 +10,8 @@ Inputs
     files         text by file name, written to the process' own folder before it starts
     seeds         the same, but only where the file is missing: others own it afterwards
     source        a folder of Python code that the process runs, or null; the check adds ``sourceDigest``
-    scrape        labels for Prometheus, or null; the metrics path is ``__metrics_path__``
+    scrape        labels for Prometheus, or null
+    metricsPath   where it is scraped
     stopSeconds   how long it may take to end by itself after SIGTERM
     readySeconds  how long it may take to become ready
 
@@ -52,10 +53,11 @@ _DEFAULTS: Properties = {
     "source": None,
     "sourceDigest": None,
     "scrape": None,
+    "metricsPath": "/metrics",
     "stopSeconds": 30,
     "readySeconds": 60,
 }
-_NO_RESTART = ("scrape", "stopSeconds", "readySeconds", "seeds")
+_NO_RESTART = ("scrape", "metricsPath", "stopSeconds", "readySeconds", "seeds")
 
 
 class Process:

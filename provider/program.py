@@ -173,7 +173,8 @@ class Program:
         if self._inputs["scrape"] is None:
             self._target.unlink(missing_ok=True)
             return
-        target = {"targets": [f"127.0.0.1:{port}"], "labels": self._inputs["scrape"]}
+        labels = {**self._inputs["scrape"], "__metrics_path__": self._inputs["metricsPath"]}
+        target = {"targets": [f"127.0.0.1:{port}"], "labels": labels}
         write_file(self._target, json.dumps([target]))
 
     def _snapshot(self) -> dict[Path, str | None]:

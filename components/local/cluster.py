@@ -38,6 +38,7 @@ class ProcessArgs:
     """A folder of Python code that the process runs: a change of it is a change of the process."""
     scrape: Mapping[str, str] | None = None
     """Labels under which Prometheus scrapes it; None: not scraped."""
+    metrics_path: str = "/metrics"
     ready_seconds: int = 60
     stop_seconds: int = 30
 
@@ -63,6 +64,7 @@ class Process(pulumi.CustomResource):
             "seeds": dict(args.seeds),
             "source": None if args.source is None else str(args.source),
             "scrape": None if args.scrape is None else dict(args.scrape),
+            "metricsPath": args.metrics_path,
             "readySeconds": args.ready_seconds,
             "stopSeconds": args.stop_seconds,
             "address": None,

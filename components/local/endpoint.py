@@ -99,10 +99,5 @@ class Endpoint(pulumi.ComponentResource):
             ready="/v2/health/ready",
             environment={"PYTHONPATH": str(self._args.root)},
             source=self._args.root / "serving",
-            scrape={
-                "job": "models",
-                "model": model.name,
-                "version": str(share.version),
-                "__metrics_path__": "/metrics",
-            },
+            scrape={"job": "models", "model": model.name, "version": str(share.version)},
         )

@@ -126,7 +126,8 @@ class Gateway(pulumi.ComponentResource):
                 "own.json": json.dumps({"routes": own_routes()}, indent=1),
             },
             seeds={"clusters.json": _NOTHING_YET, "routes.json": _no_models()},
-            scrape={"job": "gateway", "__metrics_path__": "/-/metrics"},
+            scrape={"job": "gateway"},
+            metrics_path="/-/metrics",
         )
         self.process = Process(program, args, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"url": self.url})

@@ -34,6 +34,7 @@ def inputs(**more: Any) -> dict[str, Any]:
         "source": None,
         "sourceDigest": None,
         "scrape": {"job": "models"},
+        "metricsPath": "/metrics",
         "stopSeconds": 30,
         "readySeconds": 60,
         **more,
@@ -50,6 +51,7 @@ CHANGES: dict[str, Any] = {
     "folder": "/elsewhere",
     "seeds": {"s.json": "[]"},
     "scrape": None,
+    "metricsPath": "/-/metrics",
     "stopSeconds": 31,
     "readySeconds": 61,
 }
@@ -59,7 +61,7 @@ PATHS = {
     "files": 'files["a.yml"]',
     "seeds": 'seeds["s.json"]',
 }
-WITHOUT_RESTART = {"seeds", "scrape", "stopSeconds", "readySeconds"}
+WITHOUT_RESTART = {"seeds", "scrape", "metricsPath", "stopSeconds", "readySeconds"}
 
 
 @pytest.mark.parametrize("key", CHANGES)
@@ -181,6 +183,7 @@ def test_a_check_adds_defaults_and_leaves_the_rest(told: Told, tmp_path: Path) -
         "source": None,
         "sourceDigest": None,
         "scrape": None,
+        "metricsPath": "/metrics",
         "stopSeconds": 30,
         "readySeconds": 5,
     }

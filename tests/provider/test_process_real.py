@@ -39,7 +39,10 @@ def test_a_process_is_ready_when_its_creation_returns(run: Run) -> None:
     assert server.read() == server.state
     (target,) = (run.folder / "targets").iterdir()
     assert json.loads(target.read_text()) == [
-        {"targets": [server.state["address"]], "labels": {"job": "models", "version": "1"}}
+        {
+            "targets": [server.state["address"]],
+            "labels": {"job": "models", "version": "1", "__metrics_path__": "/metrics"},
+        }
     ]
     server.delete()
     with pytest.raises(OSError):
@@ -54,7 +57,7 @@ def test_what_prometheus_is_told_changes_without_a_restart(run: Run) -> None:
     pid = run.pid(server.id)
     server.update(scrape={"job": "others"})
     (target,) = (run.folder / "targets").iterdir()
-    assert json.loads(target.read_text())[0]["labels"] == {"job": "others"}
+    assert json.loads(target.read_text())[0]["labels"]["job"] == "others"
     server.update(scrape=None)
     assert not target.exists()
     assert run.pid(server.id) == pid

@@ -134,7 +134,7 @@ def test_envoy_listens_on_loopback_and_watches_its_files(home: Path) -> None:
     assert first["name"] == "models" and first["virtual_hosts"][0]["routes"] == own
     assert [r["match"]["path"] for r in own] == ["/-/ready", "/-/metrics"]
     assert json.loads(process["seeds"]["clusters.json"])["resources"] == []
-    assert process["scrape"] == {"job": "gateway", "__metrics_path__": "/-/metrics"}
+    assert (process["scrape"], process["metricsPath"]) == ({"job": "gateway"}, "/-/metrics")
     configured = bootstrap(8181)
     (listener,) = configured["static_resources"]["listeners"]
     assert listener["address"]["socket_address"] == {"address": "127.0.0.1", "port_value": 8181}
@@ -172,12 +172,8 @@ def test_a_server_runs_the_pinned_artifact(home: Path) -> None:
     assert (server.inputs["port"], server.inputs["ready"]) == (0, "/v2/health/ready")
     assert server.inputs["source"] == str(ROOT / "serving")
     assert server.inputs["environment"] == {"PYTHONPATH": str(ROOT)}
-    assert server.inputs["scrape"] == {
-        "job": "models",
-        "model": "churn",
-        "version": "3",
-        "__metrics_path__": "/metrics",
-    }
+    assert server.inputs["scrape"] == {"job": "models", "model": "churn", "version": "3"}
+    assert server.inputs["metricsPath"] == "/metrics"
     assert {"supervisor", "churn-v3"} <= graph.waits_for("delivery:local:Process", "churn-v3-0")
 
 
