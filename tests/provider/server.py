@@ -1,7 +1,12 @@
-"""A model server in small: ``python server.py PORT VERSION [--slow SECONDS] [--fail]``.
+"""A model server in small: ``python server.py PORT VERSION [FLAGS]``.
 
-It says its version in ``x-model-version`` and in the body, with the path that it was asked for. With
-``--fail`` it ends at once; with ``--slow`` it is not ready before so many seconds. ``/fail`` answers 500.
+It says its version in ``x-model-version`` and in the body, with the path that it was asked for. ``/fail`` answers
+500; after ``/unready`` it says that it isn't ready. Flags:
+
+--fail          it ends at once
+--slow SECONDS  it is not ready before
+--lag SECONDS   it takes so long to say that it is ready
+--reset         it drops the connection instead of answering a POST
 """
 
 import json
@@ -10,9 +15,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 PORT, VERSION = int(sys.argv[1]), sys.argv[2]
-SLOW = float(sys.argv[sys.argv.index("--slow") + 1]) if "--slow" in sys.argv else 0.0
+
+
+def seconds(flag):
+    return float(sys.argv[sys.argv.index(flag) + 1]) if flag in sys.argv else 0.0
+
+
+SLOW, LAG = seconds("--slow"), seconds("--lag")
 START = time.monotonic()
 seen = 0
+unready = False
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -20,8 +32,11 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
 
     def do_GET(self):
-        ready = time.monotonic() - START >= SLOW
+        global unready
+        unready = unready or self.path == "/unready"
+        ready = not unready and time.monotonic() - START >= SLOW
         if self.path == "/v2/health/ready":
+            time.sleep(LAG)
             self.answer(200 if ready else 503, {})
         elif self.path == "/seen":
             self.answer(200, {"seen": seen})
@@ -32,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         global seen
         seen += 1
         size = len(self.rfile.read(int(self.headers.get("content-length", 0))))
+        if "--reset" in sys.argv:
+            self.close_connection = True
+            return
         status = 500 if self.path == "/fail" else 200
         self.answer(status, {"version": VERSION, "path": self.path, "size": size})
 

@@ -29,6 +29,15 @@ def test_weights_are_in_force_when_the_update_returns(run: Run, gate: Gate) -> N
     assert 130 < found["1"] < 270
 
 
+def test_a_release_gets_no_traffic_before_the_gateway_knows_that_it_is_ready(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2, "--lag", "0.7")
+    gate.put("churn", (1, 100, [one]))
+    with Load(gate.port, "/churn/predict", 2) as load:
+        gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+        assert gate.versions("churn") == {"2": 40}
+    assert load.failed() == []
+
+
 def test_paths_lose_the_models_prefix_and_a_named_version_wins_over_weights(run: Run, gate: Gate) -> None:
     one, two = run.serve("churn-v1-0", 1), run.serve("churn-v12-0", 12)
     gate.put("churn", (1, 100, [one]), (12, 0, [two]))
@@ -230,9 +239,27 @@ def test_a_failing_model_is_not_taken_for_a_broken_server(run: Run, gate: Gate) 
     other = run.serve("churn-v1-1", 1)
     gate.put("churn", (1, 100, [server, other]))
     assert {get(gate.port, "/churn/fail", "POST", b"{}")[0] for _ in range(30)} == {500}
+    assert _seen(server.port) + _seen(other.port) == 30, "an error of the model was asked for again"
     before = _seen(server.port), _seen(other.port)
     gate.versions("churn")
     assert _seen(server.port) > before[0] and _seen(other.port) > before[1]
+
+
+def test_a_large_request_is_asked_again_of_another_replica(run: Run, gate: Gate) -> None:
+    broken, sound = run.serve("churn-v1-0", 1, "--reset"), run.serve("churn-v1-1", 1)
+    gate.put("churn", (1, 100, [broken, sound]))
+    big = b"x" * 3_000_000
+    assert {get(gate.port, "/churn/predict", "POST", big)[0] for _ in range(20)} == {200}
+    assert _seen(broken.port) > 0, "no request met the broken replica"
+
+
+def test_the_last_replica_is_asked_also_when_it_says_that_it_is_not_ready(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0", 1)
+    gate.put("churn", (1, 100, [server]))
+    get(server.port, "/unready")
+    unhealthy = 'envoy_cluster_membership_healthy{envoy_cluster_name="churn-v1"} 0\n'
+    until(lambda: unhealthy in get(gate.port, "/-/metrics")[1])
+    assert gate.versions("churn", 10) == {"1": 10}
 
 
 def _seen(port: int) -> int:
