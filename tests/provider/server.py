@@ -1,7 +1,7 @@
 """A model server in small: ``python server.py PORT VERSION [FLAGS]``.
 
-It says its version in ``x-model-version`` and in the body, with the path that it was asked for. ``/fail`` answers
-500; after ``/unready`` it says that it isn't ready. Flags:
+It says its version in ``x-model-version`` and in the body, with the path that it was asked for. ``/fail``
+answers 500; after ``/unready`` it says that it isn't ready. Flags:
 
 --fail          it ends at once
 --slow SECONDS  it is not ready before

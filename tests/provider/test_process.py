@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -18,7 +20,7 @@ from provider import ports
 from provider.files import make_folder, tail, write_file
 from provider.process import Process, input_changes, outputs, program_name, source_digest
 from provider.program import script
-from provider.resource import UNKNOWN, ProviderError
+from provider.resource import UNKNOWN, Diff, ProviderError
 from tests.provider.conftest import Told, free_port
 
 
@@ -278,8 +280,228 @@ class TestClaims:
             claims.choose("c")
 
 
-def test_answers_means_2xx() -> None:
-    assert not ports.answers(free_port(), "/")
+@pytest.mark.parametrize(
+    ("status", "well"), [(200, True), (204, True), (199, False), (300, False), (503, False)]
+)
+def test_answers_means_2xx_on_the_path(status: int, well: bool) -> None:
+    asked: list[bytes] = []
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                asked.append(connection.recv(1000).splitlines()[0])
+                connection.sendall(f"HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n".encode())
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert ports.answers(server.getsockname()[1], "/v2/ready") is well
+        thread.join()
+    assert asked == [b"GET /v2/ready HTTP/1.1"]
+
+
+def test_nobody_answers_on_a_free_port() -> None:
+    port = free_port()
+    assert not ports.answers(port, "/")
+    assert ports.free(port)
+    assert ports.holder(port) is None
+    assert ports.in_use(port, "x").startswith(
+        f"port {port} on 127.0.0.1 is in use by another program; stop it"
+    )
+
+
+def test_the_holder_of_a_port_is_who_listens_on_it() -> None:
+    with socket.socket() as server, socket.socket() as client:
+        server.bind(("127.0.0.1", 0))
+        assert ports.holder(server.getsockname()[1]) is None, "it doesn't listen yet"
+        server.listen()
+        client.connect(server.getsockname())
+        assert ports.holder(server.getsockname()[1]) == os.getpid()
+        assert ports.holder(client.getsockname()[1]) is None
+        assert not ports.free(server.getsockname()[1])
+
+
+def test_a_port_in_use_by_what_runs_for_the_process_itself_is_its_own(
+    told: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        monkeypatch.setattr(
+            "provider.process.marked", lambda pid, folder: (pid, folder) == (os.getpid(), tmp_path)
+        )
+        assert len(check(told, tmp_path, port=port)[1]) == 1, "it runs for another process of the folder"
+        ports.Claims(tmp_path).hold("gateway-envoy", port)
+        assert check(told, tmp_path, port=port)[1] == []
+        monkeypatch.setattr("provider.process.marked", lambda pid, folder: False)
+        assert len(check(told, tmp_path, port=port)[1]) == 1
+
+
+class Fake:
+    """A program as the process resource sees it, and what it is asked to do."""
+
+    made: ClassVar[list[Fake]] = []
+    on_disk: ClassVar[dict[str, str]] = {"a.yml": "x"}
+    wrong: ClassVar[str] = ""
+    moves = hung = False
+    up = exists = True
+    port = 20001
+
+    def __init__(self, name: str, inputs: dict[str, Any]) -> None:
+        self.name, self.inputs, self.done = name, inputs, list[str]()
+        Fake.made.append(self)
+
+    def files(self) -> dict[str, str]:
+        return self.on_disk
+
+    def trouble(self) -> str:
+        return self.wrong
+
+    def must_move(self) -> bool:
+        return self.moves
+
+    def running(self) -> bool:
+        return self.up
+
+    def hangs(self) -> bool:
+        return self.hung
+
+    def start(self) -> int:
+        self.done.append("start")
+        return self.port
+
+    def await_ready(self, port: int) -> None:
+        self.done.append(f"await {port}")
+
+    def remove(self) -> None:
+        self.done.append("remove")
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> type[Fake]:
+    fresh = type("Fresh", (Fake,), {})
+    Fake.made = []
+    monkeypatch.setattr("provider.process.Program", fresh)
+    return fresh
+
+
+class TestDecisions:
+    """What is done about a process, with the program itself faked."""
+
+    def diff(self, told: Told, new: dict[str, Any] | None = None, **state: Any) -> Any:
+        old = {**outputs(inputs(), "p.abcdef", 20001), **state}
+        return Process().diff(told.context("p"), "p.abcdef", old, inputs() if new is None else new)
+
+    def update(self, told: Told, preview: bool = False, fixed: int = 0, **more: Any) -> tuple[list[str], Any]:
+        state = outputs(inputs(port=fixed), "p.abcdef", fixed or 20001)
+        new = inputs(port=fixed, **more)
+        found = Process().update(told.context("p", preview), "p.abcdef", state, new)
+        (program,) = Fake.made
+        assert (program.name, program.inputs) == ("p.abcdef", new)
+        assert found == outputs(new, "p.abcdef", found["port"])
+        return program.done, found["port"]
+
+    def test_a_process_that_is_well_has_no_change(self, told: Told, fake: type[Fake]) -> None:
+        assert self.diff(told) == Diff()
+        assert (Fake.made[0].name, Fake.made[0].inputs["port"]) == ("p.abcdef", 20001)
+
+    def test_a_changed_input_comes_before_trouble(self, told: Told, fake: type[Fake]) -> None:
+        fake.wrong, fake.on_disk = "is down", {}
+        assert self.diff(told, inputs(readySeconds=61)) == Diff({"readySeconds": False})
+
+    def test_trouble_is_told_and_repaired_in_place(self, told: Told, fake: type[Fake]) -> None:
+        fake.wrong = "is down"
+        assert self.diff(told) == Diff({"running": False}, remark="p is down; it will be repaired")
+        fake.moves = True
+        assert self.diff(told) == Diff(
+            {"running": False, "port": False, "address": False},
+            remark="p is down; it will be repaired, on another port since 20001 was taken meanwhile",
+        )
+        assert self.diff(told, inputs(port=8080), chosen=False, port=8080).changes == {"running": False}
+
+    def test_what_a_refresh_found_stopped_and_runs_again_is_noted(self, told: Told, fake: type[Fake]) -> None:
+        assert self.diff(told, running=False) == Diff({"running": False}, remark="p is running again")
+
+    def test_files_changed_by_hand_are_named(self, told: Told, fake: type[Fake]) -> None:
+        fake.on_disk = {"a.yml": "y"}
+        assert self.diff(told) == Diff(
+            {'files["a.yml"]': False},
+            remark="p: a.yml changed by hand; what was declared will be written again",
+        )
+
+    @pytest.mark.parametrize("key", CHANGES.keys() - {"folder"})
+    def test_an_update_restarts_only_for_what_the_process_sees(
+        self, told: Told, fake: type[Fake], key: str
+    ) -> None:
+        fake.port = 8080
+        fake.on_disk = CHANGES["files"] if key == "files" else fake.on_disk
+        done, port = self.update(told, fixed=8080, **{key: CHANGES[key]})
+        assert done == (["await 8080"] if key in WITHOUT_RESTART else ["start"])
+        assert port == 8080
+
+    @pytest.mark.parametrize("trouble", [{"up": False}, {"hung": True}, {"on_disk": {}}])
+    def test_an_update_starts_what_is_not_well(
+        self, told: Told, fake: type[Fake], trouble: dict[str, Any]
+    ) -> None:
+        for name, value in trouble.items():
+            setattr(fake, name, value)
+        fake.port = 20002
+        assert self.update(told) == (["start"], 20002)
+
+    def test_an_update_of_what_is_well_waits_for_it(self, told: Told, fake: type[Fake]) -> None:
+        assert self.update(told) == (["await 20001"], 20001)
+
+    def test_a_preview_does_nothing_and_knows_the_port_unless_it_moves(
+        self, told: Told, fake: type[Fake]
+    ) -> None:
+        fake.up = False
+        assert self.update(told, preview=True) == ([], 20001)
+        Fake.made.clear()
+        fake.moves = True
+        assert self.update(told, preview=True) == ([], UNKNOWN)
+        Fake.made.clear()
+        assert self.update(told, preview=True, fixed=8080) == ([], 8080)
+
+    def test_a_read_says_what_is_there(self, told: Told, fake: type[Fake]) -> None:
+        state = outputs(inputs(), "p.abcdef", 20001)
+        assert Process().read(told.context("p"), "p.abcdef", state) == state
+        fake.up, fake.on_disk = False, {"a.yml": "y"}
+        found = Process().read(told.context("p"), "p.abcdef", state)
+        assert found == {**state, "running": False, "files": {"a.yml": "y"}}
+        fake.exists = False
+        assert Process().read(told.context("p"), "p.abcdef", state) is None
+
+    def test_a_creation_and_a_deletion_are_of_the_named_program(
+        self, told: Told, fake: type[Fake], tmp_path: Path
+    ) -> None:
+        declared = inputs(folder=str(tmp_path))
+        process, name = Process(), program_name("p", declared)
+        assert process.create(told.context("p"), declared) == (name, outputs(declared, name, 20001))
+        assert [(f.name, f.inputs, f.done) for f in Fake.made] == [(name, declared, ["start"])]
+        Fake.made.clear()
+        process.delete(told.context("p"), name, declared)
+        assert [(f.name, f.inputs, f.done) for f in Fake.made] == [(name, declared, ["remove"])]
+
+    def test_strays_go_first_unless_the_state_knows_a_program_of_the_name(
+        self, told: Told, fake: type[Fake], tmp_path: Path
+    ) -> None:
+        declared = inputs(folder=str(tmp_path))
+        name = program_name("p", declared)
+        for program in ("p.000001", name, "q.000001"):
+            ports.Claims(tmp_path).choose(program)
+        Process().create(told.context("p"), declared)
+        assert [(f.name, f.done) for f in Fake.made] == [("p.000001", ["remove"]), (name, ["start"])]
+        Fake.made.clear()
+        process = Process()
+        process.diff(told.context("p"), "p.000002", outputs(declared, "p.000002", 20001), declared)
+        process.create(told.context("p"), declared)
+        assert [(f.name, f.done) for f in Fake.made][1:] == [(name, ["start"])]
+        Fake.made.clear()
+        process.delete(told.context("p"), "p.000002", declared)
+        assert [(f.name, f.done) for f in Fake.made] == [("p.000002", ["remove"]), ("p.000001", ["remove"])]
 
 
 def test_a_file_that_cannot_be_written_is_named_and_stays(tmp_path: Path) -> None:

@@ -166,6 +166,18 @@ class TestMasking:
         assert masked(uri) == shown
         assert masked(shown) == shown
 
+    def test_an_error_loses_every_part_of_an_address_that_may_be_secret(self) -> None:
+        uri = "https://ann:pw123@host/path?token=t0ken"
+        text = "user ann, password pw123, both ann:pw123, query token=t0ken, host host, short a"
+        assert reason(RuntimeError(text), uri) == (
+            "user ***, password ***, both ***, query ***, host host, short a"
+        )
+        assert (
+            reason(RuntimeError("a is b at http://x:y1@h/p?q"), "http://h") == "a is b at http://***@h/p?***"
+        )
+        # Two letters are no secret, and would blot out half of the text.
+        assert reason(RuntimeError("to be or not"), "http://be:or@h") == "to be or not"
+
     @given(
         st.from_regex(r"[a-zA-Z0-9._~!$&()*+,;=:-]{3,20}", fullmatch=True),
         st.from_regex(r"[a-zA-Z0-9._~!$&()*+,;=-]{3,20}", fullmatch=True),
@@ -229,6 +241,33 @@ class TestStore:
         assert fetched(tmp_path / "store", expected, never) == first
         assert fetched(tmp_path / "store", "", self.download) == first
         assert list((tmp_path / "store").iterdir()) == [first]
+
+    def test_an_artifact_may_lie_in_the_folder_itself_or_in_the_only_folder_in_it(
+        self, tmp_path: Path
+    ) -> None:
+        def flat(folder: Path) -> None:
+            (folder / "MLmodel").write_text("flavors: {}")
+            (folder / "code").mkdir()
+            (folder / "code" / "a.py").write_text("")
+
+        assert sorted(p.name for p in fetched(tmp_path, "", flat).iterdir()) == ["MLmodel", "code"]
+
+        def loose(folder: Path) -> None:
+            (folder / "weights").write_text("")
+
+        assert [p.name for p in fetched(tmp_path, "", loose).iterdir()] == ["weights"]
+
+        def several(folder: Path) -> None:
+            for name in ("a", "b"):
+                (folder / name).mkdir()
+                (folder / name / "x").write_text("")
+
+        assert sorted(p.name for p in fetched(tmp_path, "", several).iterdir()) == ["a", "b"]
+
+    def test_a_store_of_several_folders_deep_is_made(self, tmp_path: Path) -> None:
+        kept = fetched(tmp_path / "a" / "b", "", self.download)
+        assert kept.parent == tmp_path / "a" / "b"
+        assert ":" not in kept.name and kept.name.startswith("sha256-")
 
     def test_a_damaged_copy_is_fetched_again(self, tmp_path: Path) -> None:
         first = fetched(tmp_path, "", self.download)

@@ -33,7 +33,7 @@ def test_a_release_gets_no_traffic_before_the_gateway_knows_that_it_is_ready(run
     one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2, "--lag", "0.7")
     gate.put("churn", (1, 100, [one]))
     with Load(gate.port, "/churn/predict", 2) as load:
-        gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+        gate.put("churn", (2, 100, [two]))
         assert gate.versions("churn") == {"2": 40}
     assert load.failed() == []
 
