@@ -30,6 +30,7 @@ up: setup ## train, register and bring up the stack `local`; does only what is m
 
 down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
+	@$(PYTHON) -m provider.leftovers "$${MODEL_DELIVERY_HOME:-.delivery}/run"
 
 test: setup ## run every test
 	@$(PYTHON) -m pytest $(TESTS)
