@@ -133,6 +133,24 @@ def test_files_changed_by_hand_are_noticed_and_written_again(run: Run, gate: Gat
     assert run.route.diff(context, "churn", state, inputs).changes
 
 
+def test_a_gateway_that_missed_a_change_is_noticed_and_told_again(run: Run, gate: Gate) -> None:
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    state = gate.put("churn", (1, 100, [one]), (2, 0, [two]))
+    inputs = gate.inputs("churn", (1, 100, [one]), (2, 0, [two]))
+    table = gate.folder / "routes.json"
+    right = table.read_text()
+    gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+    # Envoy looks when a file is renamed into the folder, not when one is written in place.
+    table.write_text(right)
+    (gate.folder / "routes/churn.json").write_text(
+        json.dumps({"model": "churn", "backends": inputs["backends"]})
+    )
+    diff = run.route.diff(run.context("churn"), "churn", state, inputs)
+    assert "the gateway does not follow its files" in diff.remark
+    run.route.update(run.context("churn"), "churn", state, inputs)
+    assert gate.versions("churn") == {"1": 40}
+
+
 def test_a_damaged_route_of_another_model_keeps_that_models_traffic(run: Run, gate: Gate) -> None:
     one = run.serve("churn-v1-0", 1)
     gate.put("churn", (1, 100, [one]))
