@@ -196,6 +196,10 @@ def test_a_misspelt_top_key(file: Path):
             "Pulumi.local.yaml:2: broken YAML: found character '\\t' that cannot start any token.",
         ),
         ("a: 1\n---\nb: 2\n", "Pulumi.local.yaml:2: broken YAML: but found another document."),
+        (
+            "a: &a {x: 1}\nconfig:\n  <<: *a\n  y: 1\n  y: 2\n",
+            "Pulumi.local.yaml:5: broken YAML: the key y stands twice in one map, first in line 4.",
+        ),
         ("config: {? [a] : b}\n", "Pulumi.local.yaml:1: broken YAML: found unhashable key."),
         (
             "config: !!python/object:os.system {}\n",
