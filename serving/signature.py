@@ -141,8 +141,7 @@ class Signature:
         """Return whether the values of the whole-numbered columns are whole and in their range."""
         if part.dtype.kind == "f" and ((part != np.trunc(part)).any() or (np.abs(part) > _EXACT).any()):
             return False
-        # Of an unsigned type are only numbers beyond 63 bits.
-        return part.dtype.kind != "u" and not (part < self._low).any() and not (part > self._high).any()
+        return not (part < self._low).any() and not (part > self._high).any()
 
     def _in_order(self, row: object, where: str) -> object:
         """Return a row given as an object with column names as a list in the order of the columns."""

@@ -238,6 +238,45 @@ def test_bad_columns_are_named(tmp_path: Path, rows: Any, message: str) -> None:
         assert response.json()["error"].startswith(message)
 
 
+COLUMN = {"name": "a", "shape": [1], "datatype": "FP64", "data": [1]}
+SECOND = {"name": "b", "shape": [1], "datatype": "FP64", "data": [2]}
+BAD_COLUMN_TENSORS = [
+    ([COLUMN, COLUMN, SECOND], "inputs[1].name: 'a' is there twice"),
+    ([COLUMN], "inputs: column 'b' (double) is missing"),
+    (
+        [COLUMN, {**SECOND, "shape": [2], "data": [2, 3]}],
+        "inputs: all columns need the same number of rows, got [1, 2]",
+    ),
+    ([COLUMN, {**SECOND, "shape": [2]}], "inputs[1].shape: expected [1] or [1, 1] for its data, got [2]"),
+    ([COLUMN, {**SECOND, "name": "c"}], "inputs[1].name: expected 'input' or a column of 'a', 'b'; got 'c'"),
+    ([COLUMN, {**SECOND, "datatype": "BYTES"}], "inputs[1].datatype: expected FP16"),
+    ([COLUMN, 3], "inputs[1]: expected"),
+]
+
+
+@pytest.mark.parametrize(("tensors", "message"), BAD_COLUMN_TENSORS)
+def test_bad_column_tensors_are_named(tmp_path: Path, tensors: Any, message: str) -> None:
+    folder = folders.sklearn(tmp_path / "model", folders.Sum(), folders.columns("double", "double"))
+    with serve(folder) as client:
+        response = client.post("/v2/models/churn/infer", json={"inputs": tensors})
+        assert response.status_code == 400
+        assert response.json()["error"].startswith(message)
+
+
+def test_true_and_false_are_for_boolean_columns_only(tmp_path: Path) -> None:
+    folder = folders.sklearn(tmp_path / "model", folders.Sum(), folders.columns("boolean", "double"))
+    with serve(folder) as client:
+        assert client.predict([[True, 2], [False, 0.5]]).json()["predictions"] == [3.0, 0.5]
+        for value, got in ((1, "the number 1"), ("true", "the string 'true'"), (None, "null")):
+            answer = client.predict([[value, 2]])
+            assert (
+                answer.json()["error"] == f"features[0][0] (a): expected true or false (boolean), got {got}"
+            )
+        tensors = [{"name": "a", "shape": [1], "datatype": "BOOL", "data": [True]}, {**SECOND}]
+        answer = client.post("/v2/models/churn/infer", json={"inputs": tensors})
+        assert answer.json()["outputs"][0]["data"] == [3.0]
+
+
 def test_optional_columns_may_be_null_or_left_out(tmp_path: Path) -> None:
     inputs = folders.columns("double", "double", "double", optional=[1])
     from sklearn.ensemble import HistGradientBoostingRegressor
@@ -360,6 +399,31 @@ def test_bodies_over_the_limit_are_413(summing: Path, declared: bool) -> None:
         assert client.metric('model_errors_total{reason="too_large"}') == 1
     with serve(summing, max_body_bytes=len(body)) as client:
         assert send(client).json()["predictions"] == [6.0]
+
+
+def test_a_body_that_is_declared_too_large_is_refused_before_it_is_read(summing: Path) -> None:
+    with serve(summing, max_body_bytes=10) as client:
+        events: list[str] = []
+
+        async def receive() -> dict[str, Any]:
+            events.append("read")
+            return {"type": "http.request", "body": b"x" * 11, "more_body": False}
+
+        async def send(message: Any) -> None:
+            events.append(str(message.get("status", message["type"])))
+
+        headers = [(b"content-length", b"11")]
+        scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+        client.run(client.app(scope, receive, send))
+        # The whole answer goes out first; then the rest of the body is read, so that the answer is not cut off.
+        assert events == ["413", "http.response.body", "read", "http.response.body"]
+
+
+def test_a_server_that_is_told_to_end_while_it_loads_does_not_become_ready(summing: Path) -> None:
+    with serve(summing, load=False) as client:
+        client.service.drain()
+        client.load()
+        assert client.get("/v2/health/ready").json() == {"ready": False, "state": "draining"}
 
 
 def test_the_api_is_documented(summing: Path) -> None:

@@ -28,6 +28,20 @@ def test_digest_is_the_documented_framing(folder: Path) -> None:
     assert digest(folder) == f"sha256:{expected.hexdigest()}"
 
 
+def test_files_are_taken_in_the_order_of_their_paths(folder: Path) -> None:
+    for index in (7, 3, 9, 1, 8, 2, 6, 4, 5, 0):
+        (folder / f"part-{index}").write_text(str(index))
+    (folder / "sub.bin").touch()
+    names = ["MLmodel", *(f"part-{index}" for index in range(10)), "sub.bin", "sub/model.bin"]
+    expected = hashlib.sha256()
+    for name in names:
+        content = (folder / name).read_bytes()
+        expected.update(
+            len(name).to_bytes(8, "big") + name.encode() + len(content).to_bytes(8, "big") + content
+        )
+    assert digest(folder) == f"sha256:{expected.hexdigest()}"
+
+
 def test_digest_does_not_depend_on_place_time_or_mode(folder: Path, tmp_path: Path) -> None:
     before = digest(folder)
     os.utime(folder / "MLmodel", (1, 1))

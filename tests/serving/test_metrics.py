@@ -116,6 +116,14 @@ def test_labels_are_bounded_whatever_a_model_answers() -> None:
     assert sum(statistics.classes["label"].values()) == 1000
 
 
+def test_what_waits_to_be_summed_up_is_bounded() -> None:
+    statistics = Statistics(Signature("input", np.dtype(float), (-1, 1)), ["out"], {}, ())
+    for _ in range(100):
+        statistics.add(np.ones((10, 1)), [np.zeros(10)])
+    # Most of it is there before anybody asks.
+    assert statistics.features.count.tolist() >= [400]
+
+
 def test_a_wide_input_is_summed_up_as_one() -> None:
     signature = Signature("pixels", np.dtype(float), (-1, 8, 100))
     statistics = Statistics(signature, ["out"], {}, ())

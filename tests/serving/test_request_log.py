@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from serving import request_log
 from serving.request_log import RequestLog
 from tests.serving.client import serve
 
@@ -100,6 +101,17 @@ def test_a_full_disk_loses_records_and_nothing_else(summing: Path) -> None:
         wait(lambda: log.dropped == 1)
         assert client.metric("model_log_records_dropped_total") == 1
         assert client.predict([[1, 2, 3]]).status_code == 200
+
+
+def test_what_waits_for_the_disk_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(request_log, "_MOST_WAITING", 3)
+    path = tmp_path / "log"
+    log = RequestLog(path)
+    for number in range(1000):
+        log.add({"number": number})
+    log.close()
+    assert log.dropped > 0
+    assert len(records(path)) + log.dropped == 1000
 
 
 def test_a_log_that_cannot_be_opened_is_an_error_at_once(tmp_path: Path) -> None:
