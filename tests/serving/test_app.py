@@ -415,7 +415,7 @@ def test_a_body_that_is_declared_too_large_is_refused_before_it_is_read(summing:
         headers = [(b"content-length", b"11")]
         scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
         client.run(client.app(scope, receive, send))
-        # The whole answer goes out first; then the rest of the body is read, so that the answer is not cut off.
+        # The whole answer goes out before the rest of the body is read: it must not be cut off.
         assert events == ["413", "http.response.body", "read", "http.response.body"]
 
 
