@@ -111,12 +111,8 @@ class Program:
             # Its restarts would go on for readySeconds, and say the same again each time.
             processes.add(self._daemon.pid(self.name))
             state = self._daemon.state(self.name)
-            if state in ("FATAL", "ABSENT") or len(processes - {0}) > 1 + restarts:
-                raise ProviderError(
-                    f"{self.name} ends before it is ready (supervisord says {state}). "
-                    f"Its log {log} ends with:\n{tail(log)}"
-                )
-            if state == "BACKOFF" and not restarts:
+            ended = state in ("FATAL", "ABSENT") or (state == "BACKOFF" and not restarts)
+            if ended or len(processes - {0}) > 1 + restarts:
                 raise ProviderError(
                     f"{self.name} ends right after its start. Its log {log} ends with:\n{tail(log)}"
                 )

@@ -158,7 +158,7 @@ def test_a_change_that_fails_brings_back_what_ran(run: Run) -> None:
         run.process.update(run.context("gateway"), "gateway", server.state, broken)
     text = str(caught.value)
     assert "gateway ends right after its start" in text
-    assert text.count("this server can't start") == 1
+    assert "this server can't start" in text
     assert text.endswith("What ran before runs again")
     until(lambda: not server.diff().changes)
     assert (run.folder / "processes/gateway/a.yml").read_text() == "one"
