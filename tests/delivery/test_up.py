@@ -1,0 +1,66 @@
+"""What ``make up`` tells at the end, and how it refuses a broken file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.environment import parse
+from delivery import up
+
+
+def outputs(*releases: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "gatewayUrl": "http://127.0.0.1:8080",
+        "trackingUrl": "http://127.0.0.1:5000",
+        "prometheusUrl": "http://127.0.0.1:9090",
+        "endpoints": {"tumour": {"url": "http://127.0.0.1:8080/tumour", "releases": list(releases)}},
+    }
+
+
+def release(version: int, weight: int, shadow: bool = False) -> dict[str, Any]:
+    return {"version": version, "weight": weight, "shadow": shadow, "digest": "sha256:0"}
+
+
+def told(canary: dict[str, Any] | None, *releases: dict[str, Any]) -> str:
+    model: dict[str, Any] = {"stable": {"version": 1}, **({"canary": canary} if canary else {})}
+    return up.farewell(parse({"kind": "local"}, {"tumour": model}), outputs(*releases))
+
+
+def test_the_end_says_where_everything_is_and_what_to_try() -> None:
+    text = told({"version": 2, "weight": 10}, release(1, 90), release(2, 10))
+    for url in ("http://127.0.0.1:8080", "http://127.0.0.1:5000", "http://127.0.0.1:9090"):
+        assert url in text
+    assert "http://127.0.0.1:8080/tumour   v1 90 %, v2 10 %" in text
+    assert "curl -i http://127.0.0.1:8080/tumour/predict -d @examples/tumour.json" in text
+    assert "config set --path model-delivery:models.tumour.canary.weight 50" in text
+
+
+@pytest.mark.parametrize(
+    ("canary", "traffic"),
+    [(None, "v1 100 %"), ({"version": 2, "shadow": True}, "v1 100 %, v2 shadow")],
+)
+def test_a_weight_is_suggested_only_where_there_is_one(canary: dict[str, Any] | None, traffic: str) -> None:
+    releases = [release(1, 100), *([release(2, 0, shadow=True)] if canary else [])]
+    text = told(canary, *releases)
+    assert traffic in text
+    assert "config set" not in text
+
+
+def test_the_suggested_path_exists_in_the_file_that_is_shipped() -> None:
+    environment = up.read(up.ROOT / "Pulumi.local.yaml")
+    (model,) = environment.models
+    assert model.name == "tumour" and model.canary is not None and not model.canary.shadow
+    assert (up.ROOT / "examples" / "tumour.json").exists()
+
+
+def test_a_broken_file_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "Pulumi.local.yaml").write_text("config:\n  model-delivery:platform: {kind: locl}\n")
+    monkeypatch.setattr(up, "ROOT", tmp_path)
+    assert up.main() == 2
+    error = capsys.readouterr().err
+    assert "platform.kind" in error and "Did you mean local?" in error
