@@ -1,4 +1,4 @@
-"""The model without a server: its data, and how many calls a second scikit-learn and onnxruntime make by themselves."""
+"""The model without a server: its data, and the calls a second of scikit-learn and onnxruntime."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Writes our two model folders: run in a process of its own, because MLflow and the converter import for seconds."""
+"""Writes our two model folders, in a process of its own: MLflow and the converter import for seconds."""
 
 import sys
 from pathlib import Path

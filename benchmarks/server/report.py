@@ -14,10 +14,10 @@ BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 def about(options: argparse.Namespace, system: str, cores: int | None, day: date) -> str:
     """Return what was run, where and when."""
-    command = f"python -m benchmarks.server --rounds {options.rounds} --seconds {options.seconds:g}"
+    command = f"uv run python -m benchmarks.server --rounds {options.rounds} --seconds {options.seconds:g}"
     return (
-        f"`{command}` on {day.isoformat()}, {cores} cores, {system}. {options.connections} connections in a closed "
-        f"loop, one row a request, {options.rounds} rounds of {options.seconds:g} s each, in turn."
+        f"`{command}` on {day.isoformat()}, {cores} cores, {system}. {options.connections} connections in a "
+        f"closed loop, one row a request, {options.rounds} rounds of {options.seconds:g} s each, in turn."
     )
 
 
@@ -29,10 +29,9 @@ def table(
     found: Mapping[str, str],
 ) -> str:
     """Return the table in Markdown, best first, with what was left out below."""
-    lines = [
-        "| server | requests/s | p50 ms | p99 ms | of the empty handler | of MLServer | of scikit-learn alone | failed |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
-    ]
+    heads = ["server", "requests/s", "p50 ms", "p99 ms", "of the empty handler", "of MLServer"]
+    heads += ["of scikit-learn alone", "failed"]
+    lines = [f"| {' | '.join(heads)} |", f"|---|{'---:|' * (len(heads) - 1)}"]
     measured = [peer for peer in peers if peer.name in results]
     for peer in sorted(measured, key=lambda peer: -_median([load.rate for load in results[peer.name]])):
         loads = results[peer.name]
@@ -53,9 +52,11 @@ def table(
     for name, rates in calls.items():
         if rates:
             lines.append(f"- {name} alone, one row a call, no server: {_median(rates):,.0f} calls/s")
-    lines += [f"- {peer.title}: {found[peer.name]}" for peer in measured if peer.name in found]
-    titles = {peer.name: peer.title for peer in peers}
-    lines += [f"- left out: {titles[name]}: {' '.join(reason.split())}" for name, reason in failed.items()]
+    for version in dict.fromkeys(found.values()):
+        titles = [peer.title for peer in measured if found.get(peer.name) == version]
+        lines.append(f"- {'; '.join(titles)}: {version}")
+    title = {peer.name: peer.title for peer in peers}
+    lines += [f"- left out: {title[name]}: {' '.join(reason.split())}" for name, reason in failed.items()]
     return "\n".join(lines)
 
 

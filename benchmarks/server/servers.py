@@ -22,9 +22,9 @@ HERE = Path(__file__).parent / "peers"
 class Peer:
     """A server under test.
 
-    ``package`` names the folder with its requirements (None: our own environment). ``command`` returns the words that
-    start it on a port; ``prepare`` writes what it needs first. ``body`` makes a request of one row, and ``answer``
-    takes the predicted class out of a response.
+    ``package`` names the folder with its requirements (None: our own environment). ``command`` returns the
+    words that start it on a port; ``prepare`` writes what it needs first. ``body`` makes a request of one
+    row, and ``answer`` takes the predicted class out of a response.
     """
 
     name: str

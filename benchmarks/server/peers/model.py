@@ -1,4 +1,4 @@
-"""Trains the model of the benchmark and writes it with joblib: run by the Python of each peer, with its versions."""
+"""Trains the model and writes it with joblib: run by the Python of each peer, with its versions."""
 
 import sys
 

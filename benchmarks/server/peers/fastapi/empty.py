@@ -1,4 +1,4 @@
-"""FastAPI's own cost: a handler that does nothing; and uvicorn's: a bare ASGI callable that reads and answers."""
+"""FastAPI's own cost: a handler that does nothing; and uvicorn's: a callable that reads and answers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""KServe's Python server with a model of one's own, as in its documentation; the scheme is the v1 protocol."""
+"""KServe's Python server with a model of one's own, as in its documentation; asked by the v1 protocol."""
 
 import os
 from typing import Any
