@@ -134,7 +134,12 @@ def main() -> None:
             server.stop()
     text = report.table(chosen, results, calls, failed, found)
     print(text)
-    about = report.about(options, platform.platform(), os.cpu_count(), date.today())
+    about = report.about(
+        options,
+        f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        os.cpu_count(),
+        date.today(),
+    )
     (WORK / "server.json").write_text(
         json.dumps({name: [asdict(load) for load in loads] for name, loads in results.items()}, indent=1)
     )
