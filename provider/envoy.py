@@ -166,6 +166,7 @@ def _action(path: str) -> dict[str, Any]:
                     "typed_config": {"@type": _PREVIOUS_HOSTS},
                 }
             ],
-            "host_selection_retry_max_attempts": 5,
+            # A dead replica has the fewest requests, so least-request offers it again and again.
+            "host_selection_retry_max_attempts": 64,
         },
     }

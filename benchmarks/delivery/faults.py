@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
+
+import httpx
 
 from benchmarks.delivery.recorder import Answer
 from benchmarks.delivery.stand import MODEL, hold, load, stand, traffic
 from tests.engine.stack import ROOT, Stack, until
 
 _SECONDS = 10.0
+_KILLS = 10
 
 
 def main() -> list[str]:
@@ -22,7 +27,7 @@ def main() -> list[str]:
         stack.up(traffic(1))
         lines += _killed(stack, "model server, the only one", f"{MODEL}-v1-0")
         stack.up(traffic(1, replicas=2))
-        lines += _killed(stack, "model server, one of two", f"{MODEL}-v1-0")
+        lines += _killed_in_turn(stack, [f"{MODEL}-v1-0", f"{MODEL}-v1-1"])
         lines += _killed(stack, "Envoy", "gateway-envoy")
         lines += _killed(stack, "MLflow", "tracking-server")
         lines += _interrupted(stack)
@@ -45,6 +50,32 @@ def _killed(stack: Stack, what: str, program: str) -> list[str]:
         f"kill -9 of {what}: {_losses(answers, killed)}; "
         f"started again after {back:.2f} s; the next plan: {steps}"
     ]
+
+
+def _killed_in_turn(stack: Stack, programs: list[str]) -> list[str]:
+    running = load(stack)
+    hold(1.0)
+    begun = time.time()
+    for kill in range(_KILLS):
+        program = programs[kill % len(programs)]
+        pid = stack.pids()[program]
+        os.kill(pid, signal.SIGKILL)
+        until(lambda pid=pid, program=program: _whole(stack, program, pid))
+    answers = running.stop()
+    return [f"kill -9 of a model server, one of two, {_KILLS} times in turn: {_losses(answers, begun)}"]
+
+
+def _whole(stack: Stack, program: str, before: int) -> bool:
+    """Whether a program runs again and is ready, so that the other one may die."""
+    if stack.pids().get(program) in (None, before):
+        return False
+    (file,) = (stack.run / "targets").glob(f"{program}.*.json")
+    (address,) = json.loads(file.read_text())[0]["targets"]
+    try:
+        with httpx.Client(trust_env=False, timeout=2) as client:
+            return client.get(f"http://{address}/v2/health/ready").status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 def _interrupted(stack: Stack) -> list[str]:
@@ -87,7 +118,8 @@ def _losses(answers: list[Answer], since: float) -> str:
     failed = [a for a in answers if not a.good]
     if not failed:
         return f"0 of {len(answers)} requests failed"
+    how = ", ".join(f"{n} x {s or 'broken'}" for s, n in Counter(a.status for a in failed).items())
     return (
-        f"{len(failed)} of {len(answers)} requests failed, "
+        f"{len(failed)} of {len(answers)} requests failed ({how}), "
         f"the last {max(a.at for a in failed) - since:.2f} s after the kill"
     )

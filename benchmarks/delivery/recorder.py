@@ -36,6 +36,8 @@ class Answer:
     at: float
     status: int
     version: str
+    detail: str = ""
+    """The beginning of an answer that isn't good, or why there was none."""
 
     @property
     def good(self) -> bool:
@@ -69,7 +71,7 @@ def record(port: int, wire: bytes, out: Path) -> None:
     signal.signal(signal.SIGTERM, stop)
     selector = selectors.DefaultSelector()
     buffers: dict[socket.socket, bytes] = {}
-    answers: list[tuple[float, int, str]] = []
+    answers: list[tuple[float, int, str, str]] = []
     waiting: list[float] = [0.0] * CONNECTIONS
 
     def open_due() -> None:
@@ -80,15 +82,15 @@ def record(port: int, wire: bytes, out: Path) -> None:
                 connection = socket.create_connection(("127.0.0.1", port), timeout=5)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 connection.sendall(wire)
-            except OSError:
-                broke()
+            except OSError as error:
+                broke(str(error))
                 continue
             buffers[connection] = b""
             selector.register(connection, selectors.EVENT_READ)
 
-    def broke(connection: socket.socket | None = None) -> None:
+    def broke(why: str, connection: socket.socket | None = None) -> None:
         # A refused connection is a failed request: a real caller would have had no answer either.
-        answers.append((time.time(), 0, ""))
+        answers.append((time.time(), 0, "", why))
         if connection is not None:
             selector.unregister(connection)
             connection.close()
@@ -106,7 +108,7 @@ def record(port: int, wire: bytes, out: Path) -> None:
             except OSError:
                 data = b""
             if not data:
-                broke(connection)
+                broke("the connection was closed", connection)
                 continue
             buffer = buffers[connection] = buffers[connection] + data
             head = buffer.find(b"\r\n\r\n")
@@ -114,7 +116,9 @@ def record(port: int, wire: bytes, out: Path) -> None:
             if head < 0 or len(buffer) < head + 4 + (int(length[1]) if length else 0):
                 continue
             version = _VERSION.search(buffer, 0, head)
-            answers.append((time.time(), int(buffer[9:12]), version[1].decode() if version else ""))
+            status = int(buffer[9:12])
+            detail = "" if status == 200 else buffer[head + 4 : head + 204].decode(errors="replace")
+            answers.append((time.time(), status, version[1].decode() if version else "", detail))
             buffers[connection] = b""
             with suppress(OSError):  # a broken connection shows at the next read
                 connection.sendall(wire)

@@ -35,6 +35,7 @@ def bootstrap(port: int) -> dict[str, Any]:
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",
         "rds": {"route_config_name": "models", "config_source": {**watched, **_file("routes.json")}},
+        "access_log": [_failures_log()],
         "http_filters": [
             {
                 "name": "envoy.filters.http.router",
@@ -78,6 +79,28 @@ def _no_models() -> str:
 def _file(name: str) -> dict[str, Any]:
     # Envoy runs in its own folder, so these need no absolute path.
     return {"path_config_source": {"path": f"./{name}", "watched_directory": {"path": "."}}}
+
+
+def _failures_log() -> dict[str, Any]:
+    """What the gateway itself could not serve, or a server answered with 5xx, as lines of Envoy's log."""
+    unavailable = {
+        "comparison": {"op": "GE", "value": {"default_value": 500, "runtime_key": "gateway.log_from_status"}}
+    }
+    line = (
+        "[%START_TIME%] %REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% "
+        "%RESPONSE_CODE_DETAILS% attempts=%UPSTREAM_REQUEST_ATTEMPT_COUNT% upstream=%UPSTREAM_HOST% "
+        "%DURATION%ms request=%REQ(X-REQUEST-ID)%\n"
+    )
+    return {
+        "name": "envoy.access_loggers.stdout",
+        "filter": {
+            "or_filter": {"filters": [{"status_code_filter": unavailable}, {"response_flag_filter": {}}]}
+        },
+        "typed_config": {
+            "@type": f"{_TYPE}.extensions.access_loggers.stream.v3.StdoutAccessLog",
+            "log_format": {"text_format_source": {"inline_string": line}},
+        },
+    }
 
 
 def _admin_cluster() -> dict[str, Any]:
