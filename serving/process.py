@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Generator
-from typing import NoReturn
+from typing import Any, NoReturn, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -188,10 +188,45 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+class _OneWrite:
+    """A transport that writes what comes in one turn of the loop at once.
+
+    uvicorn writes the head of a response and its body apart. A server that is killed between the two leaves a
+    response that no gateway can ask for again: its head has already been passed on.
+    """
+
+    __slots__ = ("_loop", "_parts", "_transport")
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._parts: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._parts:
+            self._transport.write(b"".join(self._parts))
+            self._parts.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 def _protocol(version: str) -> type[HttpToolsProtocol]:
     """Return uvicorn's HTTP protocol with our answer to what is no HTTP at all."""
 
     class Protocol(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(cast(asyncio.Transport, _OneWrite(transport, self.loop)))
+
         def send_400_response(self, msg: str) -> None:
             body = b'{"error":"the request is not valid HTTP"}'
             head = (

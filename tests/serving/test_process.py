@@ -390,3 +390,17 @@ def test_health_answers_while_a_slow_model_is_busy(tmp_path: Path) -> None:
         assert server.status("/v2/health/ready") == 200
         gate.touch()
         caller.join(30)
+
+
+def test_a_response_is_one_piece_on_the_wire(summing: Path, tmp_path: Path) -> None:
+    """A server that dies between a head and its body leaves a response that a gateway can't ask for again."""
+    body = json.dumps({"features": [ROW]}).encode()
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+    with started(summing, tmp_path) as server:
+        server.ready()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+            for _ in range(300):
+                connection.sendall(request)
+                head, _, content = connection.recv(65536).partition(b"\r\n\r\n")
+                length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+                assert head.startswith(b"HTTP/1.1 200") and len(content) == length
