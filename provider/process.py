@@ -78,7 +78,7 @@ class Process:
         failures += _port_failures(context.name, inputs)
         program: object = inputs["command"][0]
         if isinstance(program, str) and not shutil.which(program):
-            failures.append(Failure("", f"{program} is missing or not executable; run 'make tools'"))
+            failures.append(Failure("", f"{program} is missing or not executable; run 'make setup'"))
         bad = [n for n in inputs["environment"] if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", n)]
         failures += [Failure("", f"environment: {n!r} is no name of a variable") for n in bad]
         return Checked(inputs, tuple(failures))

@@ -95,7 +95,7 @@ def test_a_missing_tool(tmp_path: Path) -> None:
     stack.env["PATH"] = ":".join(f for f in folders if not (Path(f) / "prometheus").exists())
     ran = stack.preview({}, check=False)
     assert ran.code != 0
-    assert "prometheus is missing" in ran.text and "make tools" in ran.text
+    assert "prometheus is missing" in ran.text and "make setup" in ran.text
     assert "Traceback" not in ran.text
 
 

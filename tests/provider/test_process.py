@@ -205,7 +205,7 @@ def test_a_port_in_use_says_by_whom(told: Told, tmp_path: Path) -> None:
 def test_every_mistake_is_told_at_once(told: Told, tmp_path: Path) -> None:
     _, failures = check(told, tmp_path, command=["no-such-program"], environment={"a-b": "1", "OK_1": "2"})
     assert failures == [
-        "no-such-program is missing or not executable; run 'make tools'",
+        "no-such-program is missing or not executable; run 'make setup'",
         "environment: 'a-b' is no name of a variable",
     ]
 
