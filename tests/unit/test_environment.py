@@ -601,7 +601,8 @@ class TestAutoscaling:
             f"models.churn.autoscaling.min is 0: {self.RULE}"
         ]
         assert model_mistakes(autoscaling={"mim": 2, "max": 2}) == [
-            "models.churn.autoscaling.mim is 2: unknown key; accepted: max, min, requestsPerSecond. Did you mean min?"
+            "models.churn.autoscaling.mim is 2: unknown key; accepted: max, min, requestsPerSecond."
+            " Did you mean min?"
         ]
 
     def test_requests_per_second_scale_nothing_on_the_runtime_local(self):
@@ -799,8 +800,8 @@ class TestACluster:
         assert found.endswith(": must be a name of lower-case letters, digits and hyphens, at most 63.")
 
     def test_sources_of_add_ons(self):
-        assert self.mistakes(monitoring="yes", gpu="all", metricsServer="none") == [
-            'platform.gpu is "all": must be one of: install, existing, none.',
+        assert self.mistakes(monitoring="yes", gpu=1, metricsServer="none") == [
+            "platform.gpu is 1: must be one of: install, existing, none.",
             'platform.metricsServer is "none": must be one of: install, existing.',
             'platform.monitoring is "yes": must be one of: install, existing, none.',
         ]
@@ -822,7 +823,7 @@ class TestTheError:
             '  models.b.colour is "red": unknown key; accepted: '
             "autoscaling, canary, owner, resources, riskClass, runtime, stable.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
-            '  platform.kind is "aws": not supported by this version; accepted: local.'
+            f'  platform.kind is "azure": not supported by this version; accepted: {KINDS}.'
         )
 
     def test_two_are_mistakes(self):

@@ -164,12 +164,16 @@ def test_one_wrong_key_is_one_mistake_where_it_stands(
 
 BREACHES: list[tuple[str, str, Any]] = [
     ("platform", "kind", "nowhere"),
+    ("platform", "stack", "prod"),
+    ("platform", "namespace", "A"),
     ("platform.ports", "gateway", 80),
+    ("platform.tracking", "image", "mlflow:latest"),
     ("models.{}", "runtime", "moon"),
     ("models.{}", "owner", ""),
     ("models.{}", "riskClass", "low"),
     ("models.{}.stable", "version", 0),
-    ("models.{}.autoscaling", "min", 17),
+    ("models.{}.autoscaling", "requestsPerSecond", 0),
+    ("models.{}.resources", "cpu", 0),
     ("models.{}.canary", "weight", 101),
     ("models.{}.canary", "version", None),
 ]
@@ -186,7 +190,7 @@ def test_independent_mistakes_are_reported_together(
         template, key, value = BREACHES[index]
         path = template.format(data.draw(st.sampled_from(environment.models)).name)
         place = dict(maps(written)).get(path)
-        if place is None or (key == "weight" and "shadow" in place):
+        if place is None or key not in place:
             continue
         place[key] = value
         expected.add(f"{path}.{key}")
@@ -205,13 +209,24 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
     key = data.draw(st.sampled_from(sorted(place)))
     del place[key]
     found = [path for path, _ in problems(written["platform"], written["models"])]
-    required = key in ("kind", "stable", "version", "weight")
+    required = key in (
+        *("kind", "stack", "context", "image", "registry", "url"),
+        *("stable", "version", "weight", "name", "namespace", "tlsSecret"),
+    )
     if path.endswith("canary") and key == "shadow":
         assert found == [f"{path}.weight"]
     elif path.endswith("autoscaling") and key == "min":
         assert found in ([], [f"{path}.max"])
     elif path == "platform.ports":  # the default may be another's
         assert len(found) <= 1
+    elif (path, key) == ("platform", "stack"):
+        assert found == ["platform.kind"]
+    elif (path, key) == ("platform", "namespace"):
+        assert found == []
+    elif (path, key) == ("platform", "gateway"):  # a certificate is due
+        assert found in ([], ["platform.gateway"])
+    elif (path, key) == ("platform", "gpu"):  # of what use the default isn't
+        assert all(name.endswith(".resources.gpu") for name in found)
     else:
         assert found == ([f"{path}.{key}"] if required else [])
 
