@@ -2,8 +2,8 @@
 
 Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and
 password). The check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its
-folder on this machine), ``source`` (its URI in the registry), ``flavor``, ``signature``, ``metrics``, ``run``, ``data`` (digest of the training data),
-``commit``. Outputs are the same.
+folder on this machine), ``source`` (its URI in the registry), ``flavor``, ``signature``, ``metrics``,
+``run``, ``data`` (digest of the training data), ``commit``. Outputs are the same.
 
 The digest stays for as long as the release is declared: a version that was changed under it is an error.
 When the registry does not answer, a release that is already pinned goes on with what is pinned; a new one

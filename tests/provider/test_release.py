@@ -22,6 +22,7 @@ from tests.provider.conftest import Told
 FOUND = Registered(
     digest="sha256:aaa",
     artifact="/artifacts/1",
+    source="s3://models/1",
     flavor="onnx",
     signature={"inputs": "[]"},
     metrics={"auc": 0.99},
