@@ -3,8 +3,8 @@
     python -m tests.plan ENV [--since REF] [--diff]
 
 Prints what `pulumi preview` says of the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or, with
---since, on the state that the file as of a git commit gives. Then everything is applied to the stand-ins, since a
-first preview can't check what depends on a cluster that isn't there yet.
+--since, on the state that the file as of a git commit gives. Then everything is applied to the stand-ins,
+since a first preview can't check what depends on a cluster that isn't there yet.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ _STANDING_IN = (
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make plan", description="Plan an environment with no cloud account.")
+    parser = argparse.ArgumentParser(
+        prog="make plan", description="Plan an environment with no cloud account."
+    )
     parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
     parser.add_argument("--since", help="start from the file as of this git commit, instead of from nothing")
     parser.add_argument("--diff", action="store_true", help="show every property")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pulumi
 from pulumi import _types as sdk
-from pulumi.runtime.rpc import _special_asset_sig, _special_archive_sig, _special_sig_key
+from pulumi.runtime.rpc import _special_archive_sig, _special_asset_sig, _special_sig_key
 
 from components.environment.problems import nearest
 from provider.resource import UNKNOWN
@@ -72,7 +72,10 @@ def _against(option: Any, value: Any, at: str) -> Iterator[Fault]:
     origin, inner = typing.get_origin(option) or option, typing.get_args(option)
     if option is Any:
         return
-    if inspect.isclass(option) and issubclass(option, enum.Enum):
+    if origin is typing.Literal:
+        if value not in inner:
+            yield Fault(at, f"must be {' or '.join(map(str, inner))}, is {value!r}")
+    elif inspect.isclass(option) and issubclass(option, enum.Enum):
         accepted = [member.value for member in option]
         if value not in accepted:
             yield Fault(at, f"must be one of {', '.join(map(str, accepted))}, is {value!r}")

@@ -27,11 +27,20 @@ def call(token: str, arguments: Mapping[str, Any], region: str) -> Properties:
 
 
 def _identity(arguments: Mapping[str, Any], region: str) -> Properties:
-    return {"accountId": ACCOUNT, "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/plan/nobody", "userId": "NOBODY"}
+    return {
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/plan/nobody",
+        "userId": "NOBODY",
+    }
 
 
 def _region(arguments: Mapping[str, Any], region: str) -> Properties:
-    return {"name": region, "region": region, "description": region, "endpoint": f"ec2.{region}.amazonaws.com"}
+    return {
+        "name": region,
+        "region": region,
+        "description": region,
+        "endpoint": f"ec2.{region}.amazonaws.com",
+    }
 
 
 def _partition(arguments: Mapping[str, Any], region: str) -> Properties:

@@ -1,9 +1,9 @@
-"""Which changes a provider makes by a replacement. The SDKs don't say it, so this is a table of what is used here.
+"""Which changes a provider makes by a replacement: a table of what is used here, since the SDKs don't say it.
 
 A path without indexes stands for everything below it. What isn't in the table is updated in place.
 
-Sources: for Kubernetes, `provider/pkg/provider/diff.go` of pulumi-kubernetes 4.x; for AWS, the arguments that the
-pages and schemas of terraform-provider-aws 6.x (under pulumi-aws 7.x) mark "Forces new resource" (`ForceNew`).
+Sources: for Kubernetes, `provider/pkg/provider/diff.go` of pulumi-kubernetes 4.x; for AWS, the arguments that
+the schemas of terraform-provider-aws 6.x (under pulumi-aws 7.x) mark `ForceNew` or `RequiresReplace`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _AWS: dict[str, frozenset[str]] = {}
 
 
 def replaces(token: str, path: str) -> bool:
-    """Whether a change at a property path (``spec.template.spec.containers[0].image``) needs a new resource."""
+    """Whether a change at a path (``spec.template.spec.containers[0].image``) needs a new resource."""
     plain = re.sub(r"\[[^\]]*\]", "", path)
     table = _KUBERNETES if token.startswith("kubernetes:") else _AWS
     fixed = table.get(token, frozenset()) | (_METADATA if token.startswith("kubernetes:") else frozenset())

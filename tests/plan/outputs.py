@@ -1,7 +1,7 @@
 """What a provider would answer: names it chooses, and outputs that no input gives.
 
-Values are made up, but of the declared type, the same each time, and of the right form where a program may take
-them apart (ARNs, URLs, certificates).
+Values are made up, but of the declared type, the same each time, and of the right form where a program may
+take them apart (ARNs, URLs, certificates).
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _RENEWED: dict[str, dict[str, frozenset[str]]] = {
     # A published version is a new one with each change of the code or of the configuration.
     "aws:lambda/function:Function": {
         "version": frozenset({"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}),
-        "qualifiedArn": frozenset({"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}),
+        "qualifiedArn": frozenset(
+            {"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}
+        ),
     },
     "docker-build:index:Image": {
         name: frozenset({"context", "dockerfile", "buildArgs", "tags", "labels", "target", "platforms"})
@@ -104,7 +106,11 @@ def _next(value: Any) -> Any:
 def _special(token: str, name: str, inputs: Properties) -> Properties:
     if token == "aws:lambda/function:Function":
         arn = _arn(token, str(inputs.get("name") or name))
-        return {"arn": arn, "version": "1" if inputs.get("publish") else "$LATEST", "qualifiedArn": f"{arn}:1"}
+        return {
+            "arn": arn,
+            "version": "1" if inputs.get("publish") else "$LATEST",
+            "qualifiedArn": f"{arn}:1",
+        }
     if token == "aws:eks/cluster:Cluster":
         authority = base64.b64encode(b"a certificate of nobody").decode()
         return {"endpoint": "https://eks.invalid", "certificateAuthority": {"data": authority}}
@@ -120,6 +126,8 @@ def _special(token: str, name: str, inputs: Properties) -> Properties:
 def _made(token: str, name: str, key: str, declared: Any, depth: int = 0) -> Any:
     found = next(iter(alternatives(declared)), Any)
     origin, inner = typing.get_origin(found) or found, typing.get_args(found)
+    if origin is typing.Literal:
+        return inner[0]
     if found is str:
         return _arn(token, name) if key.lower().endswith("arn") else f"{name}-{key}"
     if found is bool:

@@ -1,14 +1,16 @@
-"""A stand-in for one of the clouds' provider plugins: the engine sees its protocol, and no cloud is behind it.
+"""A stand-in for one of the clouds' provider plugins: the engine's protocol, with no cloud behind it.
 
     python -m tests.plan.plugin PACKAGE [ENGINE]
 
-It refuses what the package's typed SDK doesn't declare, plans replacements by the table in `immutable.py`, and
-keeps nothing: what it has "created" is in the stack's state alone.
+It refuses what the package's typed SDK doesn't declare, plans replacements by the table in `immutable.py`,
+and keeps nothing: what it has "created" is in the stack's state alone.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import sys
 import threading
@@ -59,7 +61,11 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
 
     def DiffConfig(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         olds, news = from_struct(request.old_inputs), from_struct(request.news)
-        paths = [path for key in sorted({*olds, *news}) for path in changed_paths(olds.get(key), news.get(key), key)]
+        paths = [
+            path
+            for key in sorted({*olds, *news})
+            for path in changed_paths(olds.get(key), news.get(key), key)
+        ]
         return diff_response(Diff(dict.fromkeys(paths, False)), olds, news)
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
@@ -87,7 +93,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         def diff(kind: Kind) -> Any:
             olds, news = from_struct(request.old_inputs), from_struct(request.news)
             paths = [
-                path for key in sorted({*olds, *news}) for path in changed_paths(olds.get(key), news.get(key), key)
+                path
+                for key in sorted({*olds, *news})
+                for path in changed_paths(olds.get(key), news.get(key), key)
             ]
             return diff_response(Diff({path: replaces(kind.token, path) for path in paths}), olds, news)
 
@@ -149,10 +157,8 @@ def _plain(config: Properties, declared: Mapping[str, Any]) -> Properties:
         if key not in declared or value is UNKNOWN:
             continue
         if isinstance(value, str) and declared[key] is not str:
-            try:
+            with contextlib.suppress(ValueError):
                 value = cast(Any, json.loads(value))
-            except ValueError:
-                pass
         found[key] = value
     return found
 
@@ -168,8 +174,6 @@ def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
 
 def main() -> None:
     """Serve one package until the engine is gone."""
-    import os
-
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),

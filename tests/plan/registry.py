@@ -1,7 +1,7 @@
 """A small MLflow registry in which every version that a plan asks for exists, as it would in a real one.
 
-Artifacts are named where a real registry has them, in a bucket. They are small, the same each time, and already
-in the store of fetched artifacts, so nothing is downloaded.
+Artifacts are named where a real registry has them, in a bucket. They are small, the same each time, and
+already in the store of fetched artifacts, so nothing is downloaded.
 """
 
 from __future__ import annotations

@@ -9,9 +9,10 @@ import importlib
 import importlib.metadata
 import inspect
 import typing
+import warnings
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal
+from typing import Any
 
 import pulumi
 from pulumi import _types as sdk
@@ -51,7 +52,9 @@ class Kind:
         """Outputs that no input gives: the provider alone knows them."""
         given = self.inputs.types if self.inputs else {}
         return {
-            name: found for name, found in self.outputs.items() if name not in given and name not in ("id", "urn")
+            name: found
+            for name, found in self.outputs.items()
+            if name not in given and name not in ("id", "urn")
         }
 
 
@@ -77,7 +80,8 @@ class Package:
                     found |= {token: (info["fqn"], name) for token, name in info["classes"].items()}
         return found
 
-    @cache  # noqa: B019: a package lives as long as the process
+    # A package lives as long as the process.
+    @cache  # noqa: B019
     def kind(self, token: str) -> Kind:
         """What the SDK says of a type. Raises UnknownTypeError."""
         if token not in self._classes:
@@ -86,7 +90,10 @@ class Package:
                 return Kind(token, None, {})
             raise UnknownTypeError(f"{token} is no resource type of {self.module} {self.version}")
         fqn, name = self._classes[token]
-        found: Any = getattr(importlib.import_module(fqn), name)
+        with warnings.catch_warnings():
+            # A module warns of each deprecated class in it, wanted or not.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            found: Any = getattr(importlib.import_module(fqn), name)
         return Kind(token, fields(arguments(found)), sdk.resource_types(found))
 
     @cached_property
@@ -127,6 +134,4 @@ def alternatives(found: Any) -> list[Any]:
         return []
     if found is type(None) or found is pulumi.Output:
         return []
-    if origin is Literal:
-        return [type(value) for value in typing.get_args(found)]
     return [found]

@@ -1,4 +1,4 @@
-"""A stack planned by the real engine on the checkout's own program, with stand-ins for all that is far away."""
+"""A stack on the real engine and the checkout's own program, with stand-ins for all that is far away."""
 
 from __future__ import annotations
 
@@ -19,7 +19,18 @@ from tools.pulumiw import child_environment
 
 COMMAND_SECONDS = 560
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_ACCOUNTS = ("AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCLOUD_", "CLOUDSDK_", "KUBE", "DOCKER_", "MLFLOW_", "PULUMI_")
+_ACCOUNTS = (
+    "AWS_",
+    "AZURE_",
+    "ARM_",
+    "GOOGLE_",
+    "GCLOUD_",
+    "CLOUDSDK_",
+    "KUBE",
+    "DOCKER_",
+    "MLFLOW_",
+    "PULUMI_",
+)
 """Variables that could lead to somebody's account."""
 _OF_THE_BACKEND = ("secretsprovider", "encryptedkey", "encryptionsalt")
 

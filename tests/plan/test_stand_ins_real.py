@@ -51,7 +51,11 @@ k8s.apiextensions.CustomResource(
     api_version="gateway.networking.k8s.io/v1",
     kind="HTTPRoute",
     metadata={"namespace": "models"},
-    spec={"rules": [{"backendRefs": [{"name": "a", "weight": 90}, {"name": "b", "weight": given.get("b", 10)}]}]},
+    spec={
+        "rules": [
+            {"backendRefs": [{"name": "a", "weight": 90}, {"name": "b", "weight": given.get("b", 10)}]}
+        ]
+    },
     opts=inside,
 )
 pulumi.export("account", aws.get_caller_identity(opts=pulumi.InvokeOptions(provider=cloud)).account_id)
@@ -68,7 +72,9 @@ class Small(PlannedStack):
         (program / "Pulumi.yaml").write_text(f"name: small\nruntime: {{name: python, options: {options}}}\n")
         (program / "__main__.py").write_text(PROGRAM)
         self._given = program / "given.json"
-        super().__init__(folder / "stack", "test", registry=SeededRegistry(folder / "stack/home"), program=program)
+        super().__init__(
+            folder / "stack", "test", registry=SeededRegistry(folder / "stack/home"), program=program
+        )
         self.declare("config: {}")
         self.give()
 
@@ -100,7 +106,7 @@ def test_nested_changes_are_updates_named_by_their_path(small: Small) -> None:
         ("update", "churn"): {"spec.rules[0].backendRefs[1].weight"},
         ("update", "server"): {"spec.template.spec.containers[0].image"},
     }
-    assert 'weight: 10 => 50' in small.preview("--diff").text
+    assert "weight: 10 => 50" in small.preview("--diff").text
 
 
 def test_fields_that_cannot_change_are_replaced(small: Small) -> None:
@@ -113,7 +119,10 @@ def test_fields_that_cannot_change_are_replaced(small: Small) -> None:
     ("given", "told"),
     [
         ({"weight": "half"}, "routingConfig.additionalVersionWeights[\"2\"]: must be a number, is 'half'"),
-        ({"container": {"imagePullPolcy": "Always"}}, "imagePullPolcy: unknown; did you mean imagePullPolicy?"),
+        (
+            {"container": {"imagePullPolcy": "Always"}},
+            "imagePullPolcy: unknown; did you mean imagePullPolicy?",
+        ),
         (
             {"container": {"ports": [{"containerPort": "http"}]}},
             "spec.template.spec.containers[0].ports[0].containerPort: must be a whole number, is 'http'",
