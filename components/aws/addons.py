@@ -12,10 +12,17 @@ import pulumi_kubernetes as k8s
 from components.aws.cluster import Cluster, addon
 from components.aws.iam import allow, document, granted, pod_trust
 from components.aws.scope import Scope
+from components.kubernetes.charts import Chart, install
 
-_CHART = "9.46.6"
+_CHART = Chart(
+    chart="cluster-autoscaler",
+    version="9.46.6",
+    repository="https://kubernetes.github.io/autoscaler",
+)
 _NAMESPACE = "kube-system"
 _ACCOUNT = "cluster-autoscaler"
+STORAGE_CLASS = "gp3"
+"""The storage class of volumes: encrypted, in the zone of their pod, growing when their claim does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +62,20 @@ class Addons(pulumi.ComponentResource):
         dns = addon(cluster, name, "coredns", opts=after_nodes)
         metrics = addon(cluster, name, "metrics-server", opts=after_nodes)
         scaler = self._autoscaler(name, scope, args, dns)
-        self.ready = (ebs, dns, metrics, scaler)
+        disk = k8s.storage.v1.StorageClass(
+            f"{name}-gp3",
+            metadata={
+                "name": STORAGE_CLASS,
+                "annotations": {"storageclass.kubernetes.io/is-default-class": "true"},
+            },
+            provisioner="ebs.csi.aws.com",
+            parameters={"type": "gp3", "encrypted": "true"},
+            volume_binding_mode="WaitForFirstConsumer",
+            allow_volume_expansion=True,
+            reclaim_policy="Retain" if scope.protect else "Delete",
+            opts=pulumi.ResourceOptions(parent=self, provider=args.kubernetes),
+        )
+        self.ready = (ebs, dns, metrics, scaler, disk)
         self.register_outputs({})
 
     def _autoscaler(self, name: str, scope: Scope, args: AddonsArgs, dns: pulumi.Resource) -> pulumi.Resource:
@@ -99,15 +119,11 @@ class Addons(pulumi.ComponentResource):
             role_arn=role.arn,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(role.ready)),
         )
-        return k8s.helm.v3.Release(
-            f"{name}-autoscaler",
-            name="cluster-autoscaler",
-            namespace=_NAMESPACE,
-            chart="cluster-autoscaler",
-            version=_CHART,
-            repository_opts={"repo": "https://kubernetes.github.io/autoscaler"},
-            atomic=True,
-            values={
+        return install(
+            _ACCOUNT,
+            _CHART,
+            _NAMESPACE,
+            {
                 "awsRegion": scope.region,
                 "autoDiscovery": {"clusterName": cluster.name},
                 "rbac": {"serviceAccount": {"name": _ACCOUNT}},
@@ -121,7 +137,8 @@ class Addons(pulumi.ComponentResource):
                     "limits": {"memory": "600Mi"},
                 },
             },
-            opts=pulumi.ResourceOptions(
+            pulumi.ResourceOptions(
                 parent=self, provider=args.kubernetes, depends_on=[identity, dns, *args.nodes]
             ),
+            create_namespace=False,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -91,6 +92,10 @@ class Artifacts(pulumi.ComponentResource):
         """Where MLflow keeps artifacts."""
         return f"s3://{self.bucket}/{MODELS}"
 
+    def s3_uri(self, source: pulumi.Input[str]) -> pulumi.Output[str]:
+        """Where an artifact is in S3, of which the registry may say that MLflow hands it out itself."""
+        return pulumi.Output.from_input(source).apply(lambda uri: located(uri, self.models_uri))
+
     def may_read(self) -> tuple[Statement, ...]:
         """What a model server needs to fetch its artifact."""
         listed = {"StringLike": {"s3:prefix": [f"{MODELS}/*"]}}
@@ -106,6 +111,22 @@ class Artifacts(pulumi.ComponentResource):
             allow(("s3:PutObject", "s3:AbortMultipartUpload"), [f"{self.arn}/{prefix}/*"]),
             allow(("kms:GenerateDataKey",), [self._key_arn]),
         )
+
+
+def located(uri: str, root: str) -> str:
+    """The folder in S3 of an artifact's URI: ``s3://…`` as it is, ``mlflow-artifacts:/…`` below ``root``.
+
+    Raises RunError for any other: who has no MLflow to ask can't fetch it.
+    """
+    parts = urlsplit(uri)
+    if parts.scheme == "s3":
+        return uri.rstrip("/")
+    if parts.scheme == "mlflow-artifacts":
+        return f"{root}/{parts.path.strip('/')}"
+    raise pulumi.RunError(
+        f"the artifact {uri} is not in S3, and Lambda and SageMaker fetch from S3 alone. "
+        f"Register the model with an MLflow whose artifacts are in {root}"
+    )
 
 
 def _tls_only(arn: str) -> dict[str, object]:

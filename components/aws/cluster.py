@@ -15,6 +15,8 @@ from components.aws.network import Network
 from components.aws.scope import Scope
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
+# Without it the cluster takes NetworkPolicies and holds nobody to them.
+_POLICIES = '{"enableNetworkPolicy": "true"}'
 _ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
@@ -148,7 +150,7 @@ class Cluster(pulumi.ComponentResource):
         return (
             addon(self, name, "eks-pod-identity-agent"),
             addon(self, name, "kube-proxy"),
-            addon(self, name, "vpc-cni", {"aws-node": network}),
+            addon(self, name, "vpc-cni", {"aws-node": network}, configuration=_POLICIES),
             *self._access,
         )
 
@@ -163,6 +165,7 @@ def addon(
     addon_name: str,
     roles: Mapping[str, Granted] | None = None,
     opts: pulumi.ResourceOptions | None = None,
+    configuration: str | None = None,
 ) -> aws.eks.Addon:
     """Declare one of EKS' add-ons. ``roles`` are taken by its service accounts, through Pod Identity.
 
@@ -177,6 +180,7 @@ def addon(
         cluster_name=cluster.resource.name,
         addon_name=addon_name,
         addon_version=cluster.addon_versions.get(addon_name),
+        configuration_values=configuration,
         resolve_conflicts_on_create="OVERWRITE",
         resolve_conflicts_on_update="OVERWRITE",
         pod_identity_associations=[

@@ -21,6 +21,11 @@ from components.traffic import Share, floor, shares
 _TIMEOUT = 30
 _DISK = 2048
 _ALIAS = "live"
+# A release is fetched and checked once an instance, before its server starts.
+_START = (
+    'python -m serving.fetch --source "$SERVING_SOURCE" --digest "$SERVING_DIGEST" --to "$SERVING_ARTIFACT"'
+    " && exec python -m serving"
+)
 UNLIMITED = 1000
 """An ``autoscaling.max`` of this reserves nothing: the account's own limit counts."""
 
@@ -146,12 +151,13 @@ class LambdaEndpoint(pulumi.ComponentResource):
             ephemeral_storage={"size": _DISK},
             reserved_concurrent_executions=None if most >= UNLIMITED else most,
             publish=True,
+            image_config={"entry_points": ["/bin/sh", "-c"], "commands": [_START]},
             environment={
                 "variables": {
                     "SERVING_MODEL": model.name,
                     "SERVING_VERSION": str(share.version),
                     "SERVING_DIGEST": release.digest,
-                    "SERVING_SOURCE": release.source,
+                    "SERVING_SOURCE": args.artifacts.s3_uri(release.source),
                     "SERVING_ARTIFACT": "/tmp/model",  # noqa: S108 - the one folder a function may write
                     "SERVING_PORT": "8080",
                     # The adapter that turns Lambda's events into requests; the path's first part is the

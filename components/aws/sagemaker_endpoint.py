@@ -31,8 +31,6 @@ class SageMakerEndpointArgs:
     """The model server's image, pinned by its digest."""
     registry: str
     """The tracking URI at which the model's versions are looked up."""
-    repository_arn: str
-    """The repository that the image is in."""
     artifacts: Artifacts
     key_arn: pulumi.Input[str]
     settings: SageMaker
@@ -116,7 +114,7 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             *args.artifacts.may_read(),
             allow(
                 ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-                [args.repository_arn],
+                [repository_arn(args.image)],
             ),
             # These two have no narrower resource.
             allow(("ecr:GetAuthorizationToken",), ["*"]),
@@ -150,7 +148,8 @@ class SageMakerEndpoint(pulumi.ComponentResource):
                 "model_data_source": {
                     "s3_data_sources": [
                         {
-                            "s3_uri": release.source.apply(lambda uri: uri.rstrip("/") + "/"),
+                            # A prefix: without the slash also what only begins alike would be taken.
+                            "s3_uri": pulumi.Output.concat(self._args.artifacts.s3_uri(release.source), "/"),
                             "s3_data_type": "S3Prefix",
                             "compression_type": "None",
                         }
@@ -341,6 +340,13 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             ),
             opts=self._child,
         )
+
+
+def repository_arn(image: str) -> str:
+    """The ARN of the ECR repository that an image is in."""
+    host, _, path = image.partition("@")[0].partition("/")
+    account, _, _, region, *_ = host.split(".")
+    return f"arn:aws:ecr:{region}:{account}:repository/{path.partition(':')[0]}"
 
 
 def _typed(value: Any) -> Any:
