@@ -23,7 +23,12 @@ class Release(pulumi.CustomResource):
     """The MLflow run that trained it, empty where the registry knows none."""
 
     def __init__(
-        self, name: str, model: str, version: int, registry: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        model: str,
+        version: int,
+        registry: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``."""
         outputs = dict.fromkeys(
