@@ -1,11 +1,11 @@
-"""Fetch a model's artifact to where a server loads it, and refuse any other bytes than those that were pinned.
+"""Fetch a model's artifact to where a server loads it; refuse other bytes than those that were pinned.
 
     python -m serving.fetch --source s3://… --digest sha256:… --to DIR [--tracking https://…]
 
-Each option can also be given as SERVING_SOURCE, SERVING_DIGEST, SERVING_ARTIFACT (for --to), SERVING_TRACKING.
-Sources: `s3://bucket/prefix`, with the credentials that boto3 finds; `mlflow-artifacts:/path`, which the MLflow
-server at --tracking hands out (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN);
-`gs://bucket/prefix`, as the service account that Google's metadata server names;
+Each option can also be given as SERVING_SOURCE, SERVING_DIGEST, SERVING_ARTIFACT (for --to),
+SERVING_TRACKING. Sources: `s3://bucket/prefix`, with the credentials that boto3 finds; `gs://bucket/prefix`,
+as the service account that Google's metadata server names; `mlflow-artifacts:/path`, which the MLflow server
+at --tracking hands out (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN);
 `file:///path` and a plain path, for what is mounted.
 """
 
@@ -98,7 +98,7 @@ def _from_s3(source: str, into: Path) -> None:
     parts = urlsplit(source)
     bucket, prefix = parts.netloc, parts.path.strip("/") + "/"
     try:
-        client: Any = boto3.client(
+        client = cast(Any, boto3).client(
             "s3", config=Config(retries={"max_attempts": _ATTEMPTS, "mode": "standard"})
         )
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
@@ -117,7 +117,7 @@ def _from_s3(source: str, into: Path) -> None:
 
 
 def _from_gs(source: str, into: Path, pause: float) -> None:
-    """Read through Cloud Storage's JSON API; STORAGE_EMULATOR_HOST is another one, which asks for no token."""
+    """Read through Cloud Storage's JSON API; STORAGE_EMULATOR_HOST is one without tokens."""
     parts = urlsplit(source)
     emulator = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
     headers = {} if emulator else {"Authorization": f"Bearer {_google_token(pause)}"}
@@ -131,9 +131,12 @@ def _from_gs(source: str, into: Path, pause: float) -> None:
             name = str(item["name"])
             if name.endswith("/"):
                 continue
-            with _opened(f"{base}/{quote(name, safe='')}?alt=media", pause, headers) as answer:
-                with _inside(into, name.removeprefix(prefix)).open("wb") as file:
-                    shutil.copyfileobj(answer, file, _CHUNK)
+            path = _inside(into, name.removeprefix(prefix))
+            with (
+                _opened(f"{base}/{quote(name, safe='')}?alt=media", pause, headers) as answer,
+                path.open("wb") as file,
+            ):
+                shutil.copyfileobj(answer, file, _CHUNK)
             found += 1
         page = str(content.get("nextPageToken") or "")
         if not page:
@@ -158,9 +161,9 @@ def _from_mlflow(source: str, tracking: str, into: Path, pause: float) -> None:
         raise FetchError(f"{source} is handed out by an MLflow server: say which one by --tracking")
     base = f"{server}/api/2.0/mlflow-artifacts/artifacts"
     for path in _listed(base, parts.path.strip("/"), "", pause):
-        with _opened(f"{base}/{quote(parts.path.strip('/'))}/{quote(path)}", pause) as answer:
-            with _inside(into, path).open("wb") as file:
-                shutil.copyfileobj(answer, file, _CHUNK)
+        url = f"{base}/{quote(parts.path.strip('/'))}/{quote(path)}"
+        with _opened(url, pause) as answer, _inside(into, path).open("wb") as file:
+            shutil.copyfileobj(answer, file, _CHUNK)
 
 
 def _listed(base: str, root: str, below: str, pause: float) -> Iterator[str]:
