@@ -12,6 +12,7 @@ MAY_IMPORT = {
     "components.environment": set[str](),
     "components.traffic": {"components.environment"},
     "components.release": set[str](),
+    "components.image": {"components.environment"},
     "components.platform": {"components.environment", "components.local"},
     "components.local": {"components.environment", "components.release", "components.traffic"},
     # The digest of an artifact is one rule, the server's.
