@@ -7,7 +7,14 @@ from typing import Any, Protocol
 
 import pulumi
 
-from components.environment import AwsPlatform, BorrowedPlatform, KubernetesPlatform, LocalPlatform, Model, Platform
+from components.environment import (
+    AwsPlatform,
+    BorrowedPlatform,
+    KubernetesPlatform,
+    LocalPlatform,
+    Model,
+    Platform,
+)
 
 
 class Place(Protocol):

@@ -68,8 +68,8 @@ class Cluster(pulumi.ComponentResource):
     @property
     def kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without a secret: ``aws eks get-token`` asks for one with the caller's own rights."""
-        return pulumi.Output.all(self.resource.endpoint, self.resource.certificate_authority).apply(
-            lambda known: kubeconfig(self.name, self._scope.region, str(known[0]), str(known[1].data))
+        return pulumi.Output.all(self.resource.endpoint, self.resource.certificate_authority.data).apply(
+            lambda known: kubeconfig(self.name, self._scope.region, str(known[0]), str(known[1]))
         )
 
     def _control_plane(self, name: str) -> aws.eks.Cluster:

@@ -21,11 +21,6 @@ from components.traffic import Share, floor, shares
 _TIMEOUT = 30
 _DISK = 2048
 _ALIAS = "live"
-# A release is fetched and checked once an instance, before its server starts.
-_START = (
-    'python -m serving.fetch --source "$SERVING_SOURCE" --digest "$SERVING_DIGEST" --to "$SERVING_ARTIFACT"'
-    " && exec python -m serving"
-)
 UNLIMITED = 1000
 """An ``autoscaling.max`` of this reserves nothing: the account's own limit counts."""
 
@@ -151,7 +146,6 @@ class LambdaEndpoint(pulumi.ComponentResource):
             ephemeral_storage={"size": _DISK},
             reserved_concurrent_executions=None if most >= UNLIMITED else most,
             publish=True,
-            image_config={"entry_points": ["/bin/sh", "-c"], "commands": [_START]},
             environment={
                 "variables": {
                     "SERVING_MODEL": model.name,

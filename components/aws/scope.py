@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -46,6 +47,11 @@ class Scope:
     @property
     def alarm_actions(self) -> list[str]:
         return [self.alarm_topic] if self.alarm_topic else []
+
+
+def prefix(project: str, stack: str) -> str:
+    """What names of a stack begin with, in the letters that every service of AWS takes."""
+    return re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
 
 
 def model_tags(model: Model, version: int | None = None) -> dict[str, str]:

@@ -4,6 +4,7 @@
 All raise `ConfigError`, which has every mistake with its path.
 """
 
+from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
 from components.environment.cluster import Cluster, Gateway, Source, Tracking
@@ -28,6 +29,7 @@ __all__ = [
     "MISSING",
     "PROJECT",
     "Autoscaling",
+    "AwsPlatform",
     "BorrowedPlatform",
     "Canary",
     "Capability",

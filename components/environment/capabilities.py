@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from components.environment.aws import judge_aws
 from components.environment.platforms import Platform
 from components.environment.section import Section
 from components.environment.values import Canary, Resources, Runtime
@@ -28,6 +29,8 @@ class Capability:
     """The least `autoscaling.min`, and its default."""
     most: int = 1000
     """The greatest `autoscaling.max`."""
+    usual: int = 1
+    """`autoscaling.max` where it isn't given, or `min` where that is more."""
 
 
 CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
@@ -40,10 +43,11 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
     ),
     "kubernetes": Capability(),
     "lambda": Capability(
-        shadow="an alias of a Lambda function can't mirror requests",
+        shadow="the load balancer in front of Lambda can't mirror requests",
         gpu="Lambda has no GPUs",
         requests_per_second="Lambda starts an instance a concurrent request",
         fewest=0,
+        usual=1000,
     ),
     "sagemaker": Capability(),
     "cloud-run": Capability(
@@ -69,11 +73,12 @@ def judge(
     able = CAPABILITIES[runtime]
     if canary and canary.shadow and able.shadow:
         model.inner("canary").problem("shadow", f"not on the runtime {runtime}: {able.shadow}")
+    judge_aws(runtime, resources, model)
     if not resources.gpu:
         return
     if able.gpu:
         model.inner("resources").problem("gpu", f"not on the runtime {runtime}: {able.gpu}")
-    elif platform and not platform.gpus:
+    elif runtime == "kubernetes" and platform and not platform.gpus:
         model.inner("resources").problem(
             "gpu",
             f"this platform of kind {platform.kind} has no GPU nodes",

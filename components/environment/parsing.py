@@ -181,7 +181,7 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
     able = CAPABILITIES[runtime] if runtime else Capability(fewest=0)
     section = model.section("autoscaling", accepted=("min", "max", "requestsPerSecond"), example="{min: 2}")
     if section is None:
-        return Autoscaling(min=able.fewest, max=max(able.fewest, 1))
+        return Autoscaling(min=able.fewest, max=max(able.fewest, able.usual))
     least = section.whole("min", able.fewest, able.most)
     most = section.whole("max", 1, able.most)
     rate = section.whole("requestsPerSecond", 1, 100_000)
@@ -190,7 +190,7 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
     if least is None and not section.has("min"):
         least = able.fewest
     if most is None and not section.has("max"):
-        most = max(least or 0, 1)
+        most = max(least or 0, able.usual)
     if least is not None and most is not None and section.has("max"):
         if able.scaling and most != least:
             section.problem("max", f"must equal min, {least}, or be left out: {able.scaling}")

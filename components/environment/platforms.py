@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from components.environment import borrowed, kubernetes, local
+from components.environment import aws, borrowed, kubernetes, local
+from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform
@@ -14,7 +15,7 @@ from components.environment.problems import Problem, nearest
 from components.environment.section import Section, open_section
 from components.environment.values import Model
 
-Platform = LocalPlatform | KubernetesPlatform | BorrowedPlatform
+Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | BorrowedPlatform
 """Every kind of platform that this version supports.
 
 Each has `kind`; `runtimes`, those that it offers, its default first; and `gpus`, whether a model can ask for
@@ -33,8 +34,9 @@ class Environment:
 _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Section], Platform | None]]]] = {
     "local": (local.KEYS, local.parse_local),
     "kubernetes": (kubernetes.KEYS, kubernetes.parse_kubernetes),
+    "aws": (aws.KEYS, aws.parse_aws),
 }
-_LATER_KINDS: Final = ("aws", "gcp", "azure")
+_LATER_KINDS: Final = ("gcp", "azure")
 
 
 def parse_platform(value: object, problems: list[Problem]) -> Platform | None:

@@ -26,7 +26,7 @@ from components.environment import (
 
 LOCAL = {"kind": "local"}
 CHURN = {"stable": {"version": 3}}
-KINDS = "local, kubernetes"
+KINDS = "local, kubernetes, aws"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER = {
     "kind": "kubernetes",
