@@ -3,12 +3,14 @@ machine is sure to have a Docker engine."""
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shlex
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -231,4 +233,23 @@ def test_the_images_packages_are_the_locked_ones_and_only_those_the_server_needs
 def test_the_servers_group_is_part_of_the_projects_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     ours = set(project["project"]["dependencies"])
-    assert set(project["dependency-groups"]["serving"]) - ours == {"boto3"}
+    assert set(project["dependency-groups"]["serving"]) - ours == {"boto3", "pandas", "skops"}
+
+
+def test_the_image_has_every_package_that_the_server_imports() -> None:
+    names: set[str] = set()
+    for file in (ROOT / "serving").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+                names.add(ast.literal_eval(node.args[0]))
+    tops = {name.split(".")[0] for name in names} - {"serving"} - sys.stdlib_module_names
+    requirements = (ROOT / "serving/requirements.txt").read_text()
+    there = set(re.findall(r"^([a-z0-9-]+)==", requirements, re.MULTILINE))
+    distributions = metadata.packages_distributions()
+    assert {"skops", "onnxruntime", "boto3", "uvicorn"} <= tops
+    for top in sorted(tops):
+        assert {re.sub(r"[-_.]+", "-", name).lower() for name in distributions[top]} & there, top
