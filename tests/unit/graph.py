@@ -31,6 +31,8 @@ class Declared:
     """Whether it stays where it is when its declaration goes."""
     secrets: frozenset[str] = frozenset()
     """Its inputs that are secrets."""
+    ignores: frozenset[str] = frozenset()
+    """Its inputs whose changes are ignored."""
 
     @property
     def parent(self) -> str:
