@@ -252,7 +252,7 @@ def _range(section: Section, key: str, shortest: int, longest: int) -> str | Non
     try:
         network = ipaddress.IPv4Network(value)
     except ValueError:
-        section.problem(key, accepted, _range_hint(value))
+        section.problem(key, accepted, _range_hint(value, shortest, longest))
         return None
     if not shortest <= network.prefixlen <= longest or not _is_private(network):
         section.problem(key, accepted)
@@ -260,12 +260,14 @@ def _range(section: Section, key: str, shortest: int, longest: int) -> str | Non
     return value
 
 
-def _range_hint(value: str) -> str | None:
-    """Offer the range that an address with a prefix is in."""
+def _range_hint(value: str, shortest: int, longest: int) -> str | None:
+    """Offer the range that an address with a prefix is in, where that one is accepted."""
     try:
-        return f"Perhaps {ipaddress.IPv4Network(value, strict=False)}?"
+        network = ipaddress.IPv4Network(value, strict=False)
     except ValueError:
         return None
+    near = shortest <= network.prefixlen <= longest and _is_private(network)
+    return f"Perhaps {network}?" if near else None
 
 
 def _is_private(network: ipaddress.IPv4Network) -> bool:

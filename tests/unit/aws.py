@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from components.environment import parse
@@ -75,8 +76,14 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
 def amazon(
     models: dict[str, Any] | None = None, platform: dict[str, Any] = DEV, **more: Any
 ) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
-    """The graph of an AWS environment, its endpoints' outputs, and its platform's."""
-    environment = parse({**platform, **more}, models or {})
+    """The graph of an AWS environment, its endpoints' outputs, and its platform's: to read, not to change."""
+    return _amazon(json.dumps([{**platform, **more}, models or {}]))
+
+
+@cache
+def _amazon(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
+    platform, models = json.loads(configuration)
+    environment = parse(platform, models)
     found: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
 

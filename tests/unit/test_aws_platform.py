@@ -674,7 +674,9 @@ class TestStorage:
             [r.inputs for r in large.resources if r is not version and r.name != "tracking"], default=str
         )
         assert login["password"] not in text
-        other = amazon(platform=PROD)[0].one("aws:secretsmanager/secretVersion:SecretVersion", "tracking")
+        other = amazon(platform=PROD, logDays=30)[0].one(
+            "aws:secretsmanager/secretVersion:SecretVersion", "tracking"
+        )
         assert other.inputs != version.inputs
 
     def test_mlflow_uses_the_database_and_the_bucket(self, large: Graph) -> None:
