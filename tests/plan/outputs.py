@@ -10,7 +10,7 @@ import base64
 import hashlib
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 from pulumi import _types as sdk
@@ -46,15 +46,17 @@ _RENEWED: dict[str, dict[str, frozenset[str]]] = {
 """Outputs that are known only after an update of certain inputs; every other output stays as it was."""
 
 
-def named(kind: Kind, name: str, old: Properties | None, new: Properties, region: str = "") -> Properties:
-    """Inputs with the name that the provider chooses where none is given: the last one, or a new one."""
+def named(
+    kind: Kind, name: str, old: Properties | None, new: Properties, taken: Container[str] = ()
+) -> Properties:
+    """Inputs with the name that the provider chooses where none is given: the last one, or a free one."""
     if kind.token.startswith("kubernetes:"):
         metadata = new.get("metadata")
         metadata = {} if metadata is None else metadata
         if not isinstance(metadata, dict) or metadata.get("name") or metadata.get("generateName"):
             return new
         before = ((old or {}).get("metadata") or {}).get("name")
-        return {**new, "metadata": {**metadata, "name": before or f"{name}-{_letters(kind.token, name, 8)}"}}
+        return {**new, "metadata": {**metadata, "name": before or _free(kind.token, name, 8, taken)}}
     at = _NAMED_BY.get(kind.token, "name")
     if kind.inputs is None or at not in kind.inputs.types or at in kind.inputs.required:
         return new
@@ -62,7 +64,14 @@ def named(kind: Kind, name: str, old: Properties | None, new: Properties, region
         return new
     if kind.inputs.types[at] is not str or kind.token.startswith(_KEEPS_NO_NAME):
         return new
-    return {**new, at: (old or {}).get(at) or f"{name}-{_letters(kind.token, name, 7)}"}
+    return {**new, at: (old or {}).get(at) or _free(kind.token, name, 7, taken)}
+
+
+def own_name(kind: Kind, inputs: Properties) -> str:
+    """The name by which the provider would find a resource with these inputs."""
+    if kind.token.startswith("kubernetes:"):
+        return str((inputs.get("metadata") or {}).get("name"))
+    return str(inputs.get(_NAMED_BY.get(kind.token, "name")))
 
 
 def preview(kind: Kind, inputs: Properties) -> Properties:
@@ -149,6 +158,14 @@ def _made(token: str, name: str, key: str, declared: Any, depth: int = 0) -> Any
 def _arn(token: str, name: str) -> str:
     service, _, kind = token.split(":")[1].partition("/")
     return f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind.lower()}/{name}"
+
+
+def _free(token: str, name: str, count: int, taken: Container[str]) -> str:
+    """A name with letters of its own; a replacement beside the old resource gets other ones."""
+    found, salt = f"{name}-{_letters(token, name, count)}", 1
+    while found in taken:
+        found, salt = f"{name}-{_letters(token, f'{name} {salt}', count)}", salt + 1
+    return found
 
 
 def _letters(token: str, name: str, count: int) -> str:

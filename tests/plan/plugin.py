@@ -41,6 +41,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         self._package = package
         self._default_tags: dict[str, str] = {}
         self._region = "eu-central-1"
+        self._taken: dict[str, set[str]] = {}
+        """Names of what is there, by URN: the engine asks without them for the inputs of a replacement."""
 
     def Handshake(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=False, accept_resources=False)
@@ -84,7 +86,10 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             old = from_struct(request.olds) if len(request.olds) else None
             new = {key: value for key, value in from_struct(request.news).items() if value is not None}
             found = faults(kind, new)
-            inputs = outputs.named(kind, request.name, old, new)
+            taken = self._taken.setdefault(request.urn, set())
+            if old is not None:
+                taken.add(outputs.own_name(kind, old))
+            inputs = outputs.named(kind, request.name, old, new, taken)
             return provider_pb2.CheckResponse(inputs=to_struct(inputs), failures=_failures(found))
 
         return self._answer(request, context, check)

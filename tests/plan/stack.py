@@ -50,6 +50,9 @@ class Step:
     name: str
     paths: frozenset[str]
     inputs: dict[str, Any]
+    old_inputs: dict[str, Any]
+    options: frozenset[str]
+    """Those that are on, of ``protect`` and ``retainOnDelete``."""
 
 
 class PlannedStack:
@@ -111,17 +114,8 @@ class PlannedStack:
 
     def steps(self) -> list[Step]:
         """What a preview shows, resource by resource, those included that stay the same."""
-        ran = self.command("preview", "--json", *self._flags)
-        return [
-            Step(
-                op=step["op"],
-                type=step["urn"].split("::")[-2],
-                name=step["urn"].split("::")[-1],
-                paths=frozenset(step.get("detailedDiff") or {}),
-                inputs=(step.get("newState") or step.get("oldState") or {}).get("inputs") or {},
-            )
-            for step in json.loads(ran.text)["steps"]
-        ]
+        ran = self.command("preview", "--json", "--show-sames", *self._flags)
+        return [_step(step) for step in json.loads(ran.text)["steps"]]
 
     @property
     def _flags(self) -> tuple[str, ...]:
@@ -143,6 +137,19 @@ class PlannedStack:
         text = _COLOURS.sub("", done.stdout)
         assert not check or done.returncode == 0, text + (done.stderr or "")
         return Ran(done.returncode, text)
+
+
+def _step(step: dict[str, Any]) -> Step:
+    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    return Step(
+        op=step["op"],
+        type=step["urn"].split("::")[-2],
+        name=step["urn"].split("::")[-1],
+        paths=frozenset(step.get("detailedDiff") or {}),
+        inputs=(new or old).get("inputs") or {},
+        old_inputs=old.get("inputs") or {},
+        options=frozenset(word for word in ("protect", "retainOnDelete") if (new or old).get(word)),
+    )
 
 
 def versions(config: dict[str, Any]) -> dict[str, int]:

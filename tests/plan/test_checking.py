@@ -9,7 +9,7 @@ import pytest
 from provider.resource import UNKNOWN
 from tests.plan import outputs
 from tests.plan.checking import faults
-from tests.plan.immutable import replaces
+from tests.plan.immutable import paths, replaces, tokens
 from tests.plan.schema import PACKAGES, Package, UnknownTypeError, alternatives
 
 AWS, KUBERNETES, DOCKER = Package("aws"), Package("kubernetes"), Package("docker-build")
@@ -178,7 +178,35 @@ def test_a_function_has_a_new_version_only_when_it_changes() -> None:
         ("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute", "metadata.namespace", True),
         ("kubernetes:gateway.networking.k8s.io/v1:HTTPRoute", "spec.rules[0].backendRefs[1].weight", False),
         ("aws:lambda/alias:Alias", "metadata.name", False),
+        ("aws:lambda/alias:Alias", "functionVersion", False),
+        ("aws:lambda/alias:Alias", "functionName", True),
+        ("aws:sagemaker/endpoint:Endpoint", "deploymentConfig.autoRollbackConfiguration", True),
+        ("aws:sagemaker/endpoint:Endpoint", "deploymentConfig.autoRollbackConfiguration.alarms[1]", False),
+        ("aws:eks/nodeGroup:NodeGroup", "launchTemplate.version", False),
     ],
 )
 def test_which_changes_replace(token: str, path: str, expected: bool) -> None:
     assert replaces(token, path) is expected
+
+
+def test_the_table_of_immutable_fields_names_types_and_fields_that_exist() -> None:
+    from pulumi import _types as sdk
+
+    for token in tokens():
+        package = KUBERNETES if token.startswith("kubernetes:") else AWS
+        inputs = package.kind(token).inputs
+        assert inputs is not None
+        for path in paths(token):
+            types = inputs.types
+            for name in path.split("."):
+                assert name in types, (token, path)
+                nested = [found for found in alternatives(types[name]) if sdk.is_input_type(found)]
+                types = sdk.input_type_types(nested[0]) if nested else {}
+
+
+def test_a_replacement_has_another_name_than_what_it_replaces() -> None:
+    kind = AWS.kind("aws:sagemaker/endpointConfiguration:EndpointConfiguration")
+    first = outputs.named(kind, "churn", None, {})["name"]
+    second = outputs.named(kind, "churn", None, {}, {first})["name"]
+    assert second != first and second.startswith("churn-")
+    assert outputs.named(kind, "churn", {"name": first}, {}, {first})["name"] == first
