@@ -1,10 +1,11 @@
 """Plan an environment with no cloud account: `make plan ENV=prod`.
 
-    python -m tests.plan ENV [--since REF] [--diff]
+    python -m tests.plan ENV [--since REF]
 
-Prints what `pulumi preview` says of the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or, with
---since, on the state that the file as of a git commit gives. Then everything is applied to the stand-ins,
-since a first preview can't check what depends on a cluster that isn't there yet.
+Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
+with --since, on the state that the file as of a git commit gives: each resource with what is done to it, and
+each property that changes. Then everything is applied to the stand-ins, since a first preview can't check what
+depends on a cluster that isn't there yet.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import tempfile
 from pathlib import Path
 
 from components.environment import ConfigError, read
+from tests.plan.rendering import changes
 from tests.plan.schema import PACKAGES
-from tests.plan.stack import PlannedStack
+from tests.plan.stack import PlanError, PlannedStack
 from tests.plan.stand_ins import ROOT
 
 _REAL = "the engine, the program, the file, the release lookup and its digests, previews and diffs"
@@ -36,7 +38,6 @@ def main() -> int:
     )
     parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
     parser.add_argument("--since", help="start from the file as of this git commit, instead of from nothing")
-    parser.add_argument("--diff", action="store_true", help="show every property")
     arguments = parser.parse_args()
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
@@ -52,18 +53,18 @@ def main() -> int:
     print(f"A plan of {file.name} with no cloud account.\n  Real: {_REAL}.")
     for part in _STANDING_IN:
         print(f"  Standing in: {part.format(state=state)}.")
+    sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="plan-") as folder:
         stack = PlannedStack(Path(folder) / "stack", arguments.environment)
-        if before is not None:
-            stack.declare(before)
-            if not _tell(stack.up(check=False), quiet=True):
-                return 1
-        stack.declare(file.read_text())
-        flags = ["--diff"] if arguments.diff or before is not None else []
-        print(flush=True)
-        if not _tell(stack.preview(*flags, check=False)):
-            return 1
-        if not _tell(stack.up(check=False), quiet=True):
+        try:
+            if before is not None:
+                stack.declare(before)
+                stack.up()
+            stack.declare(file.read_text())
+            print(f"\n{changes(stack.steps(), {folder: '<folder>', str(ROOT): '<checkout>'})}", flush=True)
+            stack.up()
+        except PlanError as error:
+            print(error, file=sys.stderr)
             return 1
     print("Applied to the stand-ins as well: every input is one that the SDKs declare.")
     return 0
@@ -73,15 +74,6 @@ def _as_of(commit: str, file: Path) -> str:
     return subprocess.run(
         ["git", "show", f"{commit}:{file.name}"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
-
-
-def _tell(ran: object, quiet: bool = False) -> bool:
-    from tests.plan.stack import Ran
-
-    assert isinstance(ran, Ran)
-    if not quiet or ran.code:
-        print(ran.text)
-    return ran.code == 0
 
 
 if __name__ == "__main__":

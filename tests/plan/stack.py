@@ -35,6 +35,10 @@ _ACCOUNTS = (
 _OF_THE_BACKEND = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 
+class PlanError(Exception):
+    """A command of Pulumi that failed; the text is what it said."""
+
+
 @dataclass(frozen=True)
 class Ran:
     code: int
@@ -135,8 +139,16 @@ class PlannedStack:
             text=True,
         )
         text = _COLOURS.sub("", done.stdout)
-        assert not check or done.returncode == 0, text + (done.stderr or "")
+        if check and done.returncode != 0:
+            raise PlanError(f"{readable(text)}\n{readable(done.stderr or '')}".strip())
         return Ran(done.returncode, text)
+
+
+def readable(text: str) -> str:
+    """What Pulumi said, without the lines that only say that a stand-in is found on PATH."""
+    return "\n".join(
+        line for line in text.splitlines() if not re.search(r"using pulumi-resource-\S+ from \$PATH", line)
+    )
 
 
 def _step(step: dict[str, Any]) -> Step:
