@@ -34,6 +34,8 @@ class LambdaEndpointArgs:
     registry: str
     """The tracking URI at which the model's versions are looked up."""
     artifacts: Artifacts
+    key_arn: pulumi.Input[str]
+    """Encrypts the logs."""
     balancer: LoadBalancer
 
 
@@ -173,7 +175,12 @@ class LambdaEndpoint(pulumi.ComponentResource):
         scope = self._scope
         group_name = f"/{scope.prefix}/lambda/{name}"
         logs = aws.cloudwatch.LogGroup(
-            name, name=group_name, retention_in_days=scope.log_days, tags=tags, opts=self._child
+            name,
+            name=group_name,
+            retention_in_days=scope.log_days,
+            kms_key_id=self._args.key_arn,
+            tags=tags,
+            opts=self._child,
         )
         group_arn = scope.arn("logs", f"log-group:{group_name}")
         role = granted(

@@ -123,6 +123,7 @@ class AwsPlace(pulumi.ComponentResource):
                 image=cluster.image,
                 registry=cluster.registry,
                 artifacts=self._artifacts,
+                key_arn=self._key_arn,
                 balancer=self._load_balancer(),
             )
             return LambdaEndpoint(model, self._scope, args, self._child).outputs

@@ -33,6 +33,7 @@ class SageMakerEndpointArgs:
     """The tracking URI at which the model's versions are looked up."""
     artifacts: Artifacts
     key_arn: pulumi.Input[str]
+    """Encrypts disks, logs and captured requests."""
     settings: SageMaker
 
 
@@ -273,6 +274,7 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             self._model.name,
             name=f"/aws/sagemaker/Endpoints/{self._endpoint_name}",
             retention_in_days=self._scope.log_days,
+            kms_key_id=self._args.key_arn,
             tags=model_tags(self._model),
             opts=self._child,
         )

@@ -66,7 +66,8 @@ class Tracking(pulumi.ComponentResource):
             name=f"{self._scope.prefix}/mlflow-database",
             description="User and password of MLflow's database",
             kms_key_id=self._args.key_arn,
-            recovery_window_in_days=30 if self._scope.protect else 7,
+            # While a deleted secret can be recovered, its name can't be used again.
+            recovery_window_in_days=30 if self._scope.protect else 0,
             opts=self._scope.data(self),
         )
         # A new one at every run, of which only the first counts.

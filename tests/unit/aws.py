@@ -62,6 +62,10 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
             "vpcConfig": {**inputs["vpcConfig"], "clusterSecurityGroupId": "sg-cluster"},
             "version": inputs["version"],
         }
+    if type == "aws:ec2/eip:Eip":
+        answer["allocationId"] = f"allocation-of-{name}"
+    if type == "aws:kms/key:Key":
+        answer["keyId"] = f"key-of-{name}"
     if type == "aws:rds/instance:Instance":
         answer["address"] = "db.example.com"
     if type == "aws:lb/loadBalancer:LoadBalancer":

@@ -223,7 +223,10 @@ class TestSafety:
         assert inputs(large, "secretsmanager/secret:Secret", "tracking")["kmsKeyId"] == key
         cluster = inputs(large, "eks/cluster:Cluster", "cluster")
         assert cluster["encryptionConfig"] == {"provider": {"keyArn": key}, "resources": ["secrets"]}
-        groups = [r for r in large.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"]
+        models = {name: {"runtime": name, "stable": {"version": 3}} for name in ("lambda", "sagemaker")}
+        graph, _, _ = amazon(models, PROD)
+        groups = [r for r in graph.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"]
+        assert len(groups) == 5
         assert {r.inputs["kmsKeyId"] for r in groups} == {key}
         assert {r.inputs["retentionInDays"] for r in groups} == {90}
 
@@ -662,6 +665,9 @@ class TestStorage:
         assert (database["deletionProtection"], database["skipFinalSnapshot"]) == (False, True)
         assert (database["instanceClass"], database["multiAz"]) == ("db.t4g.small", False)
         assert database["backupRetentionPeriod"] == 7
+        # Its name can be used again at once.
+        secret = inputs(graph, "secretsmanager/secret:Secret", "tracking")
+        assert secret["recoveryWindowInDays"] == 0
 
     def test_the_password_is_made_once_and_shown_nowhere(self, large: Graph) -> None:
         version = large.one("aws:secretsmanager/secretVersion:SecretVersion", "tracking")
