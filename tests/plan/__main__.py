@@ -4,8 +4,8 @@
 
 Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
 with --since, on the state that the file as of a git commit gives: each resource with what is done to it, and
-each property that changes. Then everything is applied to the stand-ins, since a first preview can't check what
-depends on a cluster that isn't there yet.
+each property that changes. Then everything is applied to the stand-ins, since a first preview can't check
+what depends on a cluster that isn't there yet.
 """
 
 from __future__ import annotations

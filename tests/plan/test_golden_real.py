@@ -1,4 +1,4 @@
-"""What a user sees of a release in prod, and all of dev and prod, as the engine plans them from the example files.
+"""What a user sees of a release in prod, and all of dev and prod, as the engine plans them from their files.
 
 `UPDATE_GOLDEN=1 make test TESTS=tests/plan/test_golden_real.py` writes the files in golden/ anew: read the
 difference as you would read a preview.
