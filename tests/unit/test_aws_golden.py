@@ -54,9 +54,9 @@ def line(resource: Declared) -> str:
         if isinstance(value, str) and value.startswith("{"):
             inputs[key] = json.loads(value)
     about = f"{resource.type} {resource.name} in {resource.parent} [{', '.join(flags)}]"
-    return "\n".join(
-        [about, *(f"  {key}: {json.dumps(value, sort_keys=True)}" for key, value in sorted(inputs.items()))]
-    )
+    lines = [f"  {key}: {json.dumps(value, sort_keys=True)}" for key, value in sorted(inputs.items())]
+    waits = sorted(" ".join(urn.split("::")[-2:]).rpartition("$")[2] for urn in resource.needs)
+    return "\n".join([about, *lines, *(f"  after {name}" for name in waits)])
 
 
 def test_nothing_changes_unseen() -> None:
