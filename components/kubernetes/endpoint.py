@@ -109,7 +109,7 @@ class Endpoint(pulumi.ComponentResource):
                 version=share.version,
                 namespace=args.namespace,
                 image=args.image,
-                source=release.source,
+                source=release.source.apply(lambda source: _reachable(name, source)),
                 digest=release.digest,
                 tracking=args.tracking,
             ),
@@ -168,6 +168,18 @@ class Endpoint(pulumi.ComponentResource):
             },
             opts=self._child,
         )
+
+
+def _reachable(name: str, source: str | None) -> str:
+    """The artifact's URI; a plan that would send pods to another machine's disk stops here."""
+    scheme, colon, _ = (source or "").partition(":")
+    if source and colon and scheme != "file":
+        return source
+    raise pulumi.RunError(
+        f"the artifact of {name} is at {source or 'no address that the registry knows'}, where pods can't"
+        " fetch it: keep the registry's artifacts in a bucket (s3://, gs://), or let MLflow hand them out"
+        " (mlflow server --serve-artifacts), and register the version there"
+    )
 
 
 def role(model: Model, share: Share) -> Literal["stable", "canary", "shadow"]:

@@ -68,13 +68,23 @@ def registry(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def kubernetes(models: dict[str, Any], **platform: Any) -> tuple[Graph, dict[str, Any]]:
-    """The graph of a Kubernetes environment, and its endpoints' outputs."""
-    return declared(parse({**PLATFORM, **platform}, models))
+_BUCKET = "s3://artifacts/{}"
 
 
-def declared(environment: Environment) -> tuple[Graph, dict[str, Any]]:
+def kubernetes(
+    models: dict[str, Any], *, source: str | None = _BUCKET, **platform: Any
+) -> tuple[Graph, dict[str, Any]]:
+    """The graph of a Kubernetes environment, and its endpoints' outputs; artifacts are at ``source``."""
+    return declared(parse({**PLATFORM, **platform}, models), source)
+
+
+def declared(environment: Environment, source: str | None = _BUCKET) -> tuple[Graph, dict[str, Any]]:
     """The graph of any environment, and its endpoints' outputs."""
+
+    def outputs(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        found = registry(type, name, inputs)
+        return {**found, "source": source.format(name) if source else source} if found else found
+
     found: list[tuple[str, Any]] = []
 
     def program() -> None:
@@ -83,4 +93,4 @@ def declared(environment: Environment) -> tuple[Graph, dict[str, Any]]:
             name, endpoint = model.name, place.serve(model)
             endpoint.apply(lambda value, name=name: found.append((name, value)))
 
-    return declare(program, registry), dict(found)
+    return declare(program, outputs), dict(found)

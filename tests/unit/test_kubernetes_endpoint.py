@@ -447,6 +447,12 @@ def test_names_of_resources_stay() -> None:
     ]
 
 
+@pytest.mark.parametrize("source", ["file:///home/ann/mlruns/3", "/home/ann/mlruns/3", "", None])
+def test_an_artifact_on_some_machines_disk_stops_the_plan(source: str | None) -> None:
+    with pytest.raises(Exception, match=r"the artifact of churn-v3 is at .* where pods can't fetch"):
+        kubernetes({"churn": STABLE}, source=source)
+
+
 def keys(graph: Graph) -> set[tuple[str, str]]:
     return {(r.type, r.name) for r in graph.resources}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pulumi
@@ -78,6 +79,13 @@ def test_charts_are_pinned_and_wait_for_what_they_install() -> None:
         oci = chart["chart"].startswith("oci://")
         assert oci != ("repositoryOpts" in chart), chart["name"]
         assert chart["createNamespace"] is (chart["namespace"] != "kube-system")
+
+
+def test_the_page_names_the_versions_that_are_installed() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs/components/kubernetes.md").read_text()
+    graph, _ = kubernetes({}, gpu="install", metricsServer="install")
+    for name, (version, _) in charts(graph).items():
+        assert version in page, name
 
 
 def test_nothing_is_installed_that_the_cluster_has() -> None:
