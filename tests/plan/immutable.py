@@ -5,8 +5,8 @@ isn't in the table is updated in place.
 
 Sources. Kubernetes: `provider/pkg/provider/diff.go` of pulumi-kubernetes 4. AWS: what is `ForceNew` in the
 schemas of terraform-provider-aws 6, which pulumi-aws 7 is made from. They were read for SageMaker, Lambda's
-function and alias, target groups, autoscaling targets, EKS clusters and node groups; for the other types these
-are the arguments that AWS' API has no call to change.
+function and alias, target groups, autoscaling targets, EKS clusters and node groups; for the other types
+these are the arguments that AWS' API has no call to change.
 """
 
 from __future__ import annotations

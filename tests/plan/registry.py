@@ -29,7 +29,7 @@ class SeededRegistry:
     """A registry and a store below ``home``, which is the plan's MODEL_DELIVERY_HOME."""
 
     def __init__(self, home: Path) -> None:
-        self._home = home
+        self.home = home
         self._folder = home / "registry"
         self._folder.mkdir(parents=True, exist_ok=True)
         self.uri = f"sqlite:///{self._folder / 'mlflow.db'}"
@@ -59,7 +59,7 @@ class SeededRegistry:
         from mlflow import MlflowClient
 
         assert isinstance(client, MlflowClient)
-        store = self._home / "artifacts"
+        store = self.home / "artifacts"
         fresh = store / f".new-{name}-{version}"
         fresh.mkdir(parents=True)
         (fresh / "MLmodel").write_text(_MLMODEL.format(name=name, version=version))

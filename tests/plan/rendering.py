@@ -24,7 +24,7 @@ _LONGEST = 100
 
 
 def changes(steps: Iterable[Step], hide: Mapping[str, str]) -> str:
-    """What an apply would do, sorted by type and name. A text that is a key of ``hide`` is shown as its value."""
+    """What an apply would do, sorted by type and name. Texts in ``hide`` are shown as it says."""
     lines: list[str] = []
     count: Counter[str] = Counter()
     for step in sorted(steps, key=lambda step: (_plain(step.type), step.name, step.op)):

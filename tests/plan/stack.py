@@ -60,26 +60,29 @@ class Step:
 
 
 class PlannedStack:
-    """A stack with its state, registry and plugins in ``folder``; ``program`` is the project's folder."""
+    """A stack with its state, registry and plugins in ``folder``; ``program`` is the project's folder.
+
+    A stack ``beside`` another one shares its state folder and its registry, so that it can refer to it.
+    """
 
     def __init__(
-        self, folder: Path, name: str, registry: SeededRegistry | None = None, program: Path = ROOT
+        self, folder: Path, name: str, program: Path = ROOT, beside: PlannedStack | None = None
     ) -> None:
         self.name = name
         self._folder = folder
         self._program = program
         self.config = folder / f"Pulumi.{name}.yaml"
-        self.home = folder / "home"
-        state = folder / "state"
-        state.mkdir(parents=True)
-        self.registry = registry or SeededRegistry(self.home)
+        self._state = beside._state if beside else folder / "state"
+        self._state.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
+        self.registry = beside.registry if beside else SeededRegistry(folder / "home")
         tool = toolchain.pulumi()
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(_ACCOUNTS)}
         plugins = install(folder / "plugins")
         inherited["PATH"] = f"{plugins}{os.pathsep}{inherited['PATH']}"
         self.env = {
             **child_environment(tool, inherited),
-            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_BACKEND_URL": f"file://{self._state}",
             "PULUMI_CONFIG_PASSPHRASE": "of a plan",
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
             "PULUMI_HOME": str(folder / "pulumi-home"),
@@ -88,7 +91,7 @@ class PlannedStack:
             # One write of the state at the end: what is lost by a crash is only pretended.
             "PULUMI_EXPERIMENTAL": "true",
             "PULUMI_SKIP_CHECKPOINTS": "true",
-            "MODEL_DELIVERY_HOME": str(self.home),
+            "MODEL_DELIVERY_HOME": str(self.registry.home),
             "MODEL_DELIVERY_REGISTRY": self.registry.uri,
             "HOME": str(folder),
         }

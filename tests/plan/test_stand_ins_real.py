@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.registry import SeededRegistry
 from tests.plan.stack import PlannedStack
 from tests.plan.stand_ins import ROOT
 
@@ -72,9 +71,7 @@ class Small(PlannedStack):
         (program / "Pulumi.yaml").write_text(f"name: small\nruntime: {{name: python, options: {options}}}\n")
         (program / "__main__.py").write_text(PROGRAM)
         self._given = program / "given.json"
-        super().__init__(
-            folder / "stack", "test", registry=SeededRegistry(folder / "stack/home"), program=program
-        )
+        super().__init__(folder / "stack", "test", program=program)
         self.declare("config: {}")
         self.give()
 
