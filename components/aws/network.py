@@ -69,6 +69,8 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
     private_subnet_ids: tuple[pulumi.Output[str], ...]
+    ways: tuple[pulumi.Resource, ...]
+    """Routes and endpoints: what starts in a private subnet needs them to reach anything."""
 
     def __init__(
         self, name: str, scope: Scope, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None
@@ -76,6 +78,7 @@ class Network(pulumi.ComponentResource):
         super().__init__("delivery:aws:Network", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
         self._base, self._scope, self._args = name, scope, args
+        ways: list[pulumi.Resource] = []
         self._vpc = aws.ec2.Vpc(
             name,
             cidr_block=args.cidr,
@@ -90,8 +93,9 @@ class Network(pulumi.ComponentResource):
         public = self._subnets("public", ranges.public, {"kubernetes.io/role/elb": "1"})
         private = self._subnets("private", ranges.private, {"kubernetes.io/role/internal-elb": "1"})
         self._public_routes(public)
-        tables = self._private_routes(private, self._nat_gateways(public))
-        self._endpoints(private, tables)
+        tables = self._private_routes(private, self._nat_gateways(public), ways)
+        self._endpoints(private, tables, ways)
+        self.ways = tuple(ways)
         self._flow_logs()
         self.vpc_id = self._vpc.id
         self.private_subnet_ids = tuple(subnet.id for subnet in private)
@@ -124,11 +128,15 @@ class Network(pulumi.ComponentResource):
         )
         self._associate("public", public, [table] * len(public))
 
-    def _associate(self, kind: str, subnets: list[aws.ec2.Subnet], tables: list[aws.ec2.RouteTable]) -> None:
-        for zone, subnet, table in zip(self._args.zones, subnets, tables, strict=True):
+    def _associate(
+        self, kind: str, subnets: list[aws.ec2.Subnet], tables: list[aws.ec2.RouteTable]
+    ) -> list[pulumi.Resource]:
+        return [
             aws.ec2.RouteTableAssociation(
                 f"{self._base}-{kind}-{zone}", subnet_id=subnet.id, route_table_id=table.id, opts=self._child
             )
+            for zone, subnet, table in zip(self._args.zones, subnets, tables, strict=True)
+        ]
 
     def _nat_gateways(self, public: list[aws.ec2.Subnet]) -> list[aws.ec2.NatGateway]:
         count = {"none": 0, "one": 1, "zone": len(public)}[self._args.nat]
@@ -148,7 +156,10 @@ class Network(pulumi.ComponentResource):
         return gateways
 
     def _private_routes(
-        self, private: list[aws.ec2.Subnet], gateways: list[aws.ec2.NatGateway]
+        self,
+        private: list[aws.ec2.Subnet],
+        gateways: list[aws.ec2.NatGateway],
+        ways: list[pulumi.Resource],
     ) -> list[aws.ec2.RouteTable]:
         tables: list[aws.ec2.RouteTable] = []
         for index, zone in enumerate(self._args.zones):
@@ -156,25 +167,34 @@ class Network(pulumi.ComponentResource):
             table = aws.ec2.RouteTable(name, vpc_id=self._vpc.id, tags={"Name": name}, opts=self._child)
             tables.append(table)
             if gateways:
-                aws.ec2.Route(
-                    name,
-                    route_table_id=table.id,
-                    destination_cidr_block="0.0.0.0/0",
-                    nat_gateway_id=gateways[min(index, len(gateways) - 1)].id,
-                    opts=self._child,
+                ways.append(
+                    aws.ec2.Route(
+                        name,
+                        route_table_id=table.id,
+                        destination_cidr_block="0.0.0.0/0",
+                        nat_gateway_id=gateways[min(index, len(gateways) - 1)].id,
+                        opts=self._child,
+                    )
                 )
-        self._associate("private", private, tables)
+        ways += self._associate("private", private, tables)
         return tables
 
-    def _endpoints(self, private: list[aws.ec2.Subnet], tables: list[aws.ec2.RouteTable]) -> None:
+    def _endpoints(
+        self,
+        private: list[aws.ec2.Subnet],
+        tables: list[aws.ec2.RouteTable],
+        ways: list[pulumi.Resource],
+    ) -> None:
         region = self._scope.region
-        aws.ec2.VpcEndpoint(
-            f"{self._base}-s3",
-            vpc_id=self._vpc.id,
-            service_name=f"com.amazonaws.{region}.s3",
-            vpc_endpoint_type="Gateway",
-            route_table_ids=[table.id for table in tables],
-            opts=self._child,
+        ways.append(
+            aws.ec2.VpcEndpoint(
+                f"{self._base}-s3",
+                vpc_id=self._vpc.id,
+                service_name=f"com.amazonaws.{region}.s3",
+                vpc_endpoint_type="Gateway",
+                route_table_ids=[table.id for table in tables],
+                opts=self._child,
+            )
         )
         name = f"{self._base}-endpoints"
         group = aws.ec2.SecurityGroup(
@@ -183,18 +203,20 @@ class Network(pulumi.ComponentResource):
             description="AWS services, called from inside the VPC",
             opts=self._child,
         )
-        aws.vpc.SecurityGroupIngressRule(
-            name,
-            security_group_id=group.id,
-            description="HTTPS from the VPC",
-            cidr_ipv4=self._args.cidr,
-            ip_protocol="tcp",
-            from_port=443,
-            to_port=443,
-            opts=self._child,
+        ways.append(
+            aws.vpc.SecurityGroupIngressRule(
+                name,
+                security_group_id=group.id,
+                description="HTTPS from the VPC",
+                cidr_ipv4=self._args.cidr,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                opts=self._child,
+            )
         )
         services = _SERVICES + (_SERVICES_ALONE if self._args.nat == "none" else ())
-        for service in services:
+        ways += [
             aws.ec2.VpcEndpoint(
                 f"{self._base}-{service.replace('.', '-')}",
                 vpc_id=self._vpc.id,
@@ -205,6 +227,8 @@ class Network(pulumi.ComponentResource):
                 security_group_ids=[group.id],
                 opts=self._child,
             )
+            for service in services
+        ]
 
     def _flow_logs(self) -> None:
         scope, name = self._scope, f"{self._base}-flow"

@@ -96,7 +96,7 @@ class NodePool(pulumi.ComponentResource):
             launch_template={"id": template.id, "version": template.latest_version.apply(str)},
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=[*args.role.ready, *args.cluster.ready],
+                depends_on=[*args.role.ready, *args.cluster.ready, *args.network.ways],
                 ignore_changes=["scalingConfig.desiredSize"],
             ),
         )

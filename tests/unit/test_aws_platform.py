@@ -459,6 +459,7 @@ class TestTheCluster:
         before = small.waits_for("aws:eks/nodeGroup:NodeGroup", "cpu")
         assert {"cluster-vpc-cni", "cluster-kube-proxy", "cluster-eks-pod-identity-agent"} <= before
         assert not {"addons-coredns", "addons-aws-ebs-csi-driver"} & before
+        assert {f"network-{way}" for way in ("private-eu-central-1b", "s3", "ecr-dkr", "sts")} <= before
         for name in ("addons-coredns", "addons-aws-ebs-csi-driver", "addons-metrics-server"):
             assert "cpu" in small.waits_for("aws:eks/addon:Addon", name)
 
