@@ -99,8 +99,9 @@ def _timed(stack: PlannedStack) -> float:
 
 
 def _resources(stack: PlannedStack) -> int:
-    exported = json.loads(stack.command("stack", "export", "--json", "--stack", stack.name).text)
-    return len(exported["deployment"]["resources"])
+    file = stack.config.with_name("exported.json")
+    stack.command("stack", "export", "--stack", stack.name, "--file", str(file))
+    return len(json.loads(file.read_text())["deployment"]["resources"])
 
 
 if __name__ == "__main__":
