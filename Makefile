@@ -35,7 +35,7 @@ down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
 	@$(PYTHON) -m provider.leftovers "$${MODEL_DELIVERY_HOME:-.delivery}/run"
 
-plan: setup ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
+plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
 	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))
 
 test: setup ## run every test
