@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Protocol
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -23,6 +24,8 @@ class Neighbours(Protocol):
     def namespace(self) -> pulumi.Input[str]: ...
     @property
     def proxies(self) -> pulumi.Input[str]: ...
+    @property
+    def tracking(self) -> pulumi.Input[str]: ...
 
 
 def policy(
@@ -40,18 +43,7 @@ def policy(
             "pod_selector": {"match_labels": selector(model, version)},
             "policy_types": ["Ingress", "Egress"],
             "ingress": [pulumi.Output.from_input(args.proxies).apply(_ingress)],
-            "egress": [
-                {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
-                {"ports": [{"protocol": "TCP", "port": 443}]},
-                {
-                    "to": [{"pod_selector": {"match_labels": {"app.kubernetes.io/name": "tracking"}}}],
-                    "ports": [{"protocol": "TCP", "port": 5000}],
-                },
-                {
-                    "to": [{"ip_block": {"cidr": _METADATA}}],
-                    "ports": [{"protocol": "TCP", "port": 80}, {"protocol": "TCP", "port": 988}],
-                },
-            ],
+            "egress": pulumi.Output.from_input(args.tracking).apply(_egress),
         },
         opts=opts,
     )
@@ -65,3 +57,20 @@ def _ingress(proxies: str) -> k8s.networking.v1.NetworkPolicyIngressRuleArgsDict
             for namespace in (proxies, MONITORING)
         ]
     return rule
+
+
+def _egress(tracking: str) -> list[k8s.networking.v1.NetworkPolicyEgressRuleArgsDict]:
+    parts = urlsplit(tracking)
+    port = parts.port or (80 if parts.scheme == "http" else 443)
+    mlflow: k8s.networking.v1.NetworkPolicyEgressRuleArgsDict = {"ports": [{"protocol": "TCP", "port": port}]}
+    if (parts.hostname or "").endswith(".svc"):
+        mlflow["to"] = [{"pod_selector": {"match_labels": {"app.kubernetes.io/name": "tracking"}}}]
+    return [
+        {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+        {"ports": [{"protocol": "TCP", "port": 443}]},
+        {
+            "to": [{"ip_block": {"cidr": _METADATA}}],
+            "ports": [{"protocol": "TCP", "port": 80}, {"protocol": "TCP", "port": 988}],
+        },
+        mlflow,
+    ]

@@ -13,6 +13,7 @@ from tests.unit.kubernetes import (
     HPA,
     IMAGE,
     JOB,
+    MLFLOW,
     NETWORK_POLICY,
     PDB,
     RELEASE,
@@ -347,9 +348,34 @@ def test_only_the_gateway_and_prometheus_reach_a_server() -> None:
             ],
         }
     ]
-    ports = [sorted({port["port"] for port in rule["ports"]}) for rule in found["egress"]]
-    assert ports == [[53], [443], [5000], [80, 988]]
-    assert [rule.get("to") for rule in found["egress"]][3] == [{"ipBlock": {"cidr": "169.254.0.0/16"}}]
+    assert found["egress"][:3] == [
+        {"ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}]},
+        {"ports": [{"protocol": "TCP", "port": 443}]},
+        {
+            "to": [{"ipBlock": {"cidr": "169.254.0.0/16"}}],
+            "ports": [{"protocol": "TCP", "port": 80}, {"protocol": "TCP", "port": 988}],
+        },
+    ]
+
+
+@pytest.mark.parametrize(
+    ("platform", "rule"),
+    [
+        ({}, {"ports": [{"protocol": "TCP", "port": 443}]}),
+        ({"registry": "http://mlflow.example.com"}, {"ports": [{"protocol": "TCP", "port": 80}]}),
+        ({"registry": "http://mlflow.example.com:5001/x"}, {"ports": [{"protocol": "TCP", "port": 5001}]}),
+        (
+            {"tracking": {"image": MLFLOW}},
+            {
+                "to": [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": "tracking"}}}],
+                "ports": [{"protocol": "TCP", "port": 5000}],
+            },
+        ),
+    ],
+)
+def test_a_server_reaches_mlflow_where_it_is(platform: dict[str, Any], rule: dict[str, Any]) -> None:
+    graph, _ = kubernetes({"churn": STABLE}, **platform)
+    assert spec(graph, NETWORK_POLICY)["egress"][3:] == [rule]
 
 
 def test_the_proxies_of_another_gateway_may_be_anywhere() -> None:
