@@ -14,7 +14,7 @@ from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.load_balancer import LoadBalancer
 from components.aws.scope import Scope, model_tags
 from components.environment import Model
-from components.environment.aws import lambda_memory
+from components.environment.aws_services import lambda_memory
 from components.release import Release
 from components.traffic import Share, floor, shares
 

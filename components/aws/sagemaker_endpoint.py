@@ -11,15 +11,15 @@ import pulumi_aws as aws
 
 from components.aws.artifacts import CAPTURE, Artifacts
 from components.aws.iam import Granted, allow, document, granted, trust
+from components.aws.scaling import ScalingArgs, scale
 from components.aws.scope import Scope, model_tags
 from components.environment import Model
-from components.environment.aws import SageMaker, sagemaker_instance
+from components.environment.aws import SageMaker
+from components.environment.aws_services import sagemaker_instance
 from components.release import Release
 from components.traffic import Share, floor, shares
 
 _STARTUP_SECONDS = 600
-_SCALE_IN_SECONDS = 600
-_SCALE_OUT_SECONDS = 60
 _LATENCY_MICROSECONDS = 1_000_000.0
 
 
@@ -88,7 +88,18 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         alarms = [alarm for variant in variants for alarm in self._alarms(variant)]
         endpoint = self._endpoint(self._configuration(variants), alarms)
         for variant in variants:
-            self._autoscaling(variant, endpoint)
+            if not (variant.share.shadow or self._fixed):
+                scale(
+                    f"{model.name}-{variant.name}",
+                    ScalingArgs(
+                        model=model,
+                        endpoint=self._endpoint_name,
+                        variant=variant.name,
+                        cores=instance.cores,
+                        least=floor(model, variant.share),
+                    ),
+                    pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
+                )
         url = (
             f"https://runtime.sagemaker.{scope.region}.amazonaws.com"
             f"/endpoints/{self._endpoint_name}/invocations"
@@ -285,62 +296,6 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             deployment_config=deployment,
             tags=model_tags(self._model),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms]),
-        )
-
-    def _autoscaling(self, variant: _Variant, endpoint: aws.sagemaker.Endpoint) -> None:
-        """Scale a variant on its requests, or where no rate is given on its CPU. A shadow stays as it is."""
-        least, most = floor(self._model, variant.share), self._model.autoscaling.max
-        if variant.share.shadow or self._fixed:
-            return
-        name = f"{self._model.name}-{variant.name}"
-        target = aws.appautoscaling.Target(
-            name,
-            service_namespace="sagemaker",
-            scalable_dimension="sagemaker:variant:DesiredInstanceCount",
-            resource_id=f"endpoint/{self._endpoint_name}/variant/{variant.name}",
-            min_capacity=least,
-            max_capacity=most,
-            tags=model_tags(self._model),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
-        )
-        rate = self._model.autoscaling.requests_per_second
-        metric: dict[str, Any]
-        if rate is not None:
-            # The metric counts a minute's requests of one instance.
-            metric = {
-                "predefined_metric_specification": {
-                    "predefined_metric_type": "SageMakerVariantInvocationsPerInstance"
-                },
-                "target_value": float(rate * 60),
-            }
-        else:
-            metric = {
-                "customized_metric_specification": {
-                    "namespace": "/aws/sagemaker/Endpoints",
-                    "metric_name": "CPUUtilization",
-                    "statistic": "Average",
-                    "dimensions": [
-                        {"name": "EndpointName", "value": self._endpoint_name},
-                        {"name": "VariantName", "value": variant.name},
-                    ],
-                },
-                # The metric counts 100 a core.
-                "target_value": 60.0 * self._instance.cores,
-            }
-        aws.appautoscaling.Policy(
-            name,
-            service_namespace=target.service_namespace,
-            scalable_dimension=target.scalable_dimension,
-            resource_id=target.resource_id,
-            policy_type="TargetTrackingScaling",
-            target_tracking_scaling_policy_configuration=_typed(
-                {
-                    **metric,
-                    "scale_in_cooldown": _SCALE_IN_SECONDS,
-                    "scale_out_cooldown": _SCALE_OUT_SECONDS,
-                }
-            ),
-            opts=self._child,
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from components.environment.aws import judge_aws
+from components.environment.aws_services import judge_aws
 from components.environment.platforms import Platform
 from components.environment.section import Section
 from components.environment.values import Canary, Resources, Runtime

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from components.environment import aws, borrowed, kubernetes, local
+from components.environment import aws_parsing, borrowed, kubernetes, local
 from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.kubernetes import KubernetesPlatform
@@ -34,7 +34,7 @@ class Environment:
 _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Section], Platform | None]]]] = {
     "local": (local.KEYS, local.parse_local),
     "kubernetes": (kubernetes.KEYS, kubernetes.parse_kubernetes),
-    "aws": (aws.KEYS, aws.parse_aws),
+    "aws": (aws_parsing.KEYS, aws_parsing.parse_aws),
 }
 _LATER_KINDS: Final = ("gcp", "azure")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from components.environment import ConfigError, Resources, parse
-from components.environment.aws import sagemaker_instance
+from components.environment.aws_services import sagemaker_instance
 from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, amazon, model_part, one_policy
 from tests.unit.graph import Graph
 
