@@ -55,8 +55,9 @@ class SageMakerEndpoint(pulumi.ComponentResource):
     aren't there. An alarm within the minutes after the shift brings the old fleet back, and the update
     fails.
 
-    An autoscaled variant starts each new fleet at its largest and shrinks from there: SageMaker forgets
-    what the autoscaler had reached.
+    Only the stable variant scales, and starts each new fleet at its largest: SageMaker forgets what the
+    autoscaler had reached. A canary or shadow has its share of the most for as long as it is there: SageMaker
+    may refuse to let go of a variant that is registered for scaling.
     """
 
     outputs: pulumi.Output[dict[str, Any]]
@@ -87,19 +88,19 @@ class SageMakerEndpoint(pulumi.ComponentResource):
         ]
         alarms = [alarm for variant in variants for alarm in self._alarms(variant)]
         endpoint = self._endpoint(self._configuration(variants), alarms)
-        for variant in variants:
-            if not (variant.share.shadow or self._fixed):
-                scale(
-                    f"{model.name}-{variant.name}",
-                    ScalingArgs(
-                        model=model,
-                        endpoint=self._endpoint_name,
-                        variant=variant.name,
-                        cores=instance.cores,
-                        least=floor(model, variant.share),
-                    ),
-                    pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
-                )
+        stable = variants[0]
+        if model.autoscaling.min != model.autoscaling.max:
+            scale(
+                f"{model.name}-{stable.name}",
+                ScalingArgs(
+                    model=model,
+                    endpoint=self._endpoint_name,
+                    variant=stable.name,
+                    cores=instance.cores,
+                    least=floor(model, stable.share),
+                ),
+                pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
+            )
         url = (
             f"https://runtime.sagemaker.{scope.region}.amazonaws.com"
             f"/endpoints/{self._endpoint_name}/invocations"
@@ -193,10 +194,6 @@ class SageMakerEndpoint(pulumi.ComponentResource):
             "container_startup_health_check_timeout_in_seconds": _STARTUP_SECONDS,
             "model_data_download_timeout_in_seconds": _STARTUP_SECONDS,
         }
-
-    @property
-    def _fixed(self) -> bool:
-        return self._model.autoscaling.min == self._model.autoscaling.max
 
     def _first(self, share: Share) -> int:
         """The instances that a new fleet starts with: a release's share of the most, rounded up."""

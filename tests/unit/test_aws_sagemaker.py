@@ -267,8 +267,8 @@ class TestCapacity:
         ("canary", "first", "least"),
         [
             (None, {"stable": 20}, {"stable": 4}),
-            ({"version": 4, "weight": 10}, {"stable": 18, "canary": 2}, {"stable": 4, "canary": 1}),
-            ({"version": 4, "weight": 0}, {"stable": 20, "canary": 1}, {"stable": 4, "canary": 1}),
+            ({"version": 4, "weight": 10}, {"stable": 18, "canary": 2}, {"stable": 4}),
+            ({"version": 4, "weight": 0}, {"stable": 20, "canary": 1}, {"stable": 4}),
             ({"version": 4, "shadow": True}, {"stable": 20, "shadow": 20}, {"stable": 4}),
         ],
     )
@@ -283,7 +283,7 @@ class TestCapacity:
         targets = {r.name.removeprefix("churn-"): r.inputs for r in graph.resources if r.type == TARGET}
         assert {name: t["minCapacity"] for name, t in targets.items()} == least
         assert {t["maxCapacity"] for t in targets.values()} == {20}
-        assert endpoint_counts(graph) == counts(len(first), len(least), len(least))
+        assert endpoint_counts(graph) == counts(len(first), len(first) - ("shadow" in first), 1)
         for name, target in targets.items():
             assert target["resourceId"] == f"endpoint/{PREFIX}-churn/variant/{name}"
             assert ENDPOINT in {
