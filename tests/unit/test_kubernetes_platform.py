@@ -214,10 +214,9 @@ class TestTracking:
 
     def test_its_data_outlive_a_mistake(self) -> None:
         graph, _ = kubernetes({}, tracking={"image": MLFLOW}, protectData=True)
-        assert {(r.type, r.name) for r in graph.resources if r.protect} == {
-            (PVC, "tracking"),
-            (NAMESPACE, "models"),
-        }
+        data = {(PVC, "tracking"), (NAMESPACE, "models")}
+        assert {(r.type, r.name) for r in graph.resources if r.protect} == data
+        assert {(r.type, r.name) for r in graph.resources if r.retained} == data
 
     def test_models_alone_reach_it(self) -> None:
         graph, _ = kubernetes({}, tracking={"image": MLFLOW})
@@ -246,7 +245,7 @@ class TestTracking:
             identity=identity,
         )
         graph = place(settings, {"churn": STABLE})
-        assert graph.names(PVC) == set()
+        assert graph.names(PVC) == graph.names(CHART) == set()
         server = graph.one(DEPLOYMENT, "tracking").inputs["spec"]
         assert server["replicas"] == 2 and server["strategy"] == {"type": "RollingUpdate"}
         (container,) = server["template"]["spec"]["containers"]
