@@ -13,8 +13,11 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 # Words for pytest: make test TESTS="tests/unit -k weights"
 TESTS :=
+# What `make plan` plans, and the git commit it starts from (none: from nothing)
+ENV := dev
+SINCE :=
 
-.PHONY: help setup env up down test test-fast check clean
+.PHONY: help setup env up down plan test test-fast check clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -31,6 +34,9 @@ up: setup ## train, register and bring up the stack `local`; does only what is m
 down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
 	@$(PYTHON) -m provider.leftovers "$${MODEL_DELIVERY_HOME:-.delivery}/run"
+
+plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
+	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))
 
 test: setup ## run every test
 	@$(PYTHON) -m pytest $(TESTS)

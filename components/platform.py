@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import pulumi
 
-from components.environment import LocalPlatform, Model, Platform
+from components.environment import (
+    AwsPlatform,
+    BorrowedPlatform,
+    KubernetesPlatform,
+    LocalPlatform,
+    Model,
+    Platform,
+)
 
 
 class Place(Protocol):
     """A platform with everything that models need around them."""
 
     @property
-    def outputs(self) -> dict[str, pulumi.Input[str]]:
-        """The stack outputs of the platform itself: ``gatewayUrl``, ``trackingUrl``, ``prometheusUrl``."""
+    def outputs(self) -> Mapping[str, pulumi.Input[Any]]:
+        """The stack outputs of the platform itself: ``gatewayUrl``, ``trackingUrl`` and the place's own."""
         ...
 
     def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
@@ -32,3 +40,30 @@ def declare(platform: Platform) -> Place:
             from components.local.platform import LocalPlace
 
             return LocalPlace("local", platform)
+        case KubernetesPlatform():
+            import pulumi_kubernetes as k8s
+
+            from components.kubernetes.platform import KubernetesPlace
+            from components.kubernetes.settings import Settings
+
+            return KubernetesPlace(
+                "kubernetes",
+                Settings(
+                    cluster=platform.cluster,
+                    access={"context": platform.context},
+                    gpu=platform.gpu,
+                    metrics_server=platform.metrics_server,
+                ),
+                k8s.Provider("cluster", context=platform.context),
+            )
+        case AwsPlatform():
+            from components.aws.platform import AwsPlace, provider
+            from components.aws.scope import prefix
+
+            own = prefix(pulumi.get_project(), pulumi.get_stack())
+            opts = pulumi.ResourceOptions(providers=[provider(platform, own)])
+            return AwsPlace("aws", platform, own, opts)
+        case BorrowedPlatform():
+            from components.kubernetes.borrowed import BorrowedPlace
+
+            return BorrowedPlace("borrowed", platform)

@@ -16,16 +16,23 @@ class Release(pulumi.CustomResource):
     digest: pulumi.Output[str]
     """``sha256:…`` over the artifact's files; known in a preview."""
     artifact: pulumi.Output[str]
-    """The folder that holds the artifact."""
+    """The folder on the planning machine that holds the artifact."""
+    source: pulumi.Output[str]
+    """The artifact's URI as the registry names it, which servers elsewhere fetch it from."""
     run: pulumi.Output[str]
     """The MLflow run that trained it, empty where the registry knows none."""
 
     def __init__(
-        self, name: str, model: str, version: int, registry: str, opts: pulumi.ResourceOptions | None = None
+        self,
+        name: str,
+        model: str,
+        version: int,
+        registry: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``."""
         outputs = dict.fromkeys(
-            ("digest", "artifact", "flavor", "signature", "metrics", "run", "data", "commit"), None
+            ("digest", "artifact", "source", "flavor", "signature", "metrics", "run", "data", "commit"), None
         )
         inputs = {"model": model, "version": version, "registry": registry}
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

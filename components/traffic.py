@@ -30,3 +30,13 @@ def shares(model: Model) -> tuple[Share, ...]:
         Share(version=model.stable.version, weight=100 - canary.weight),
         Share(version=canary.version, weight=canary.weight, shadow=canary.shadow),
     )
+
+
+def floor(model: Model, share: Share) -> int:
+    """The servers that a release has at least: its share of ``autoscaling.min``, rounded up.
+
+    A release that is declared has one server, whatever its weight, unless the model may have none at all; a
+    shadow gets as many requests as the stable release, and so as many servers.
+    """
+    percent = 100 if share.shadow else share.weight
+    return max(-(-model.autoscaling.min * percent // 100), min(model.autoscaling.min, 1))

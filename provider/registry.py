@@ -34,6 +34,9 @@ class Registered:
 
     digest: str
     artifact: str
+    """Its folder on this machine."""
+    source: str
+    """Its URI as the registry names it (``s3://…``, ``mlflow-artifacts:/…``), without user and password."""
     flavor: str
     signature: Properties
     metrics: dict[str, float]
@@ -72,6 +75,7 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
     return Registered(
         digest=actual,
         artifact=str(artifact),
+        source=masked(source),
         flavor=next((f for f in _FLAVORS if f in flavors), ", ".join(sorted(flavors))),
         signature={k: v for k, v in _map(content.get("signature")).items() if v},
         metrics=metrics,

@@ -2,14 +2,17 @@
 
 Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and
 password). The check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its
-folder), ``flavor``, ``signature``, ``metrics``, ``run``, ``data`` (digest of the training data),
-``commit``. Outputs are the same.
+folder on this machine), ``source`` (its URI in the registry), ``flavor``, ``signature``, ``metrics``,
+``run``, ``data`` (digest of the training data), ``commit``. Outputs are the same.
 
 The digest stays for as long as the release is declared: a version that was changed under it is an error.
 When the registry does not answer, a release that is already pinned goes on with what is pinned; a new one
 can't be declared.
 
 An artifact that isn't on this machine is fetched into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
+
+MODEL_DELIVERY_REGISTRY is another address of the registry, for a machine that doesn't reach the declared one
+(through a tunnel, or a copy): it is asked, and the declared one stays in the state.
 """
 
 from __future__ import annotations
@@ -50,7 +53,7 @@ class Release:
         asked["registry"] = registry = masked(uri)
         pinned = _pinned(old, new)
         try:
-            found = asdict(self._lookup(uri, model, version, _store()))
+            found = asdict(self._lookup(_asked_at(uri), model, version, _store()))
         except UnreachableError as error:
             if pinned is None:
                 return _failed(
@@ -100,6 +103,10 @@ def _pinned(old: Properties | None, new: Properties) -> Properties | None:
 
 def _failed(inputs: Properties, reason: str) -> Checked:
     return Checked(inputs, (Failure("", reason),))
+
+
+def _asked_at(declared: str) -> str:
+    return os.environ.get("MODEL_DELIVERY_REGISTRY") or declared
 
 
 def _store() -> Path:

@@ -67,6 +67,7 @@ def build(service: Service) -> FastAPI:
         return JSONResponse(content, 200 if ready else 503)
 
     @api.get("/v2/health/ready", tags=["health"])
+    @api.get("/ping", tags=["health"], description="The same, where SageMaker asks.")
     async def ready() -> Response:
         return readiness()
 
@@ -100,6 +101,12 @@ def build(service: Service) -> FastAPI:
         require(name, version)
 
     @api.post("/predict", tags=["inference"], openapi_extra=_body(Predict))
+    @api.post(
+        "/invocations",
+        tags=["inference"],
+        openapi_extra=_body(Predict),
+        description="The same, where SageMaker sends requests.",
+    )
     async def predict() -> None:
         raise AssertionError("served in front of this application")
 

@@ -36,6 +36,7 @@ class App:
         base = f"/v2/models/{settings.model}"
         self._routes = {
             "/predict": Route.PLAIN,
+            "/invocations": Route.PLAIN,
             f"{base}/infer": Route.V2,
             f"{base}/versions/{settings.version}/infer": Route.V2,
         }

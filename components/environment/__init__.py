@@ -4,37 +4,51 @@
 All raise `ConfigError`, which has every mistake with its path.
 """
 
+from components.environment.aws import AwsPlatform
+from components.environment.borrowed import BorrowedPlatform
+from components.environment.capabilities import CAPABILITIES, Capability
+from components.environment.cluster import Cluster, Gateway, Source, Tracking
+from components.environment.kubernetes import KubernetesPlatform
+from components.environment.local import LocalPlatform, Ports
 from components.environment.parsing import parse
+from components.environment.platforms import Environment, Platform
 from components.environment.problems import MISSING, ConfigError, Problem
 from components.environment.reading import PROJECT, parse_json, read
 from components.environment.values import (
     Autoscaling,
     Canary,
-    Environment,
-    LocalPlatform,
     Model,
-    Platform,
-    Ports,
     ReleaseRef,
+    Resources,
     RiskClass,
     Runtime,
 )
 
 __all__ = [
+    "CAPABILITIES",
     "MISSING",
     "PROJECT",
     "Autoscaling",
+    "AwsPlatform",
+    "BorrowedPlatform",
     "Canary",
+    "Capability",
+    "Cluster",
     "ConfigError",
     "Environment",
+    "Gateway",
+    "KubernetesPlatform",
     "LocalPlatform",
     "Model",
     "Platform",
     "Ports",
     "Problem",
     "ReleaseRef",
+    "Resources",
     "RiskClass",
     "Runtime",
+    "Source",
+    "Tracking",
     "parse",
     "parse_json",
     "read",

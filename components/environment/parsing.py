@@ -4,44 +4,31 @@ import re
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from components.environment.capabilities import CAPABILITIES, Capability, judge
+from components.environment.platforms import Environment, Platform, parse_platform
 from components.environment.problems import ConfigError, Problem, dotted, nearest
 from components.environment.section import Section, open_section
 from components.environment.values import (
     Autoscaling,
     Canary,
-    Environment,
-    LocalPlatform,
     Model,
-    Platform,
-    Ports,
     ReleaseRef,
+    Resources,
     RiskClass,
     Runtime,
 )
 
 TOP_KEYS: Final = ("platform", "models")
 
-_KINDS: Final = ("local",)
-_LATER_KINDS: Final = ("kubernetes", "aws", "gcp", "azure")
 _RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
-_LATER_RUNTIMES: Final = (
-    "kubernetes",
-    "lambda",
-    "sagemaker",
-    "cloud-run",
-    "vertex",
-    "azure-ml",
-    "batch",
-    "edge",
-)
+_LATER_RUNTIMES: Final = ("azure-ml", "batch", "edge")
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
-_MODEL_KEYS: Final = ("autoscaling", "canary", "owner", "riskClass", "runtime", "stable")
-_PORT_KEYS: Final = ("gateway", "tracking", "prometheus")
+_MODEL_KEYS: Final = ("autoscaling", "canary", "owner", "resources", "riskClass", "runtime", "stable")
 
 _LONGEST_NAME = 40
-_MOST_REPLICAS = 16
 _LAST_VERSION = 2**31 - 1  # the registry keeps versions in 32 bits
+_MEMORY: Final = re.compile(r"[1-9][0-9]{0,6}(Mi|Gi)")
 
 
 def parse(platform: object, models: object, others: Mapping[str, object] | None = None) -> Environment:
@@ -61,52 +48,16 @@ def parse(platform: object, models: object, others: Mapping[str, object] | None 
 
     understood: Platform | None = None
     if platform is not None or "platform" not in excused:
-        understood = _platform(platform, problems)
+        understood = parse_platform(platform, problems)
     found: list[Model] = []
     if models is not None or "models" not in excused:
-        found = _models(models, problems)
+        found = _models(models, understood, problems)
     if problems or understood is None:
         raise ConfigError(problems)
     return Environment(platform=understood, models=tuple(sorted(found, key=lambda model: model.name)))
 
 
-def _platform(value: object, problems: list[Problem]) -> Platform | None:
-    if value is None:
-        message = "required, a map such as {kind: local}"
-        problems.append(Problem(path="platform", message=message))
-        return None
-    section = open_section(value, ("platform",), problems, "{kind: local}")
-    if section is None:
-        return None
-    kind = section.choice("kind", _KINDS, _LATER_KINDS)
-    if kind is None and section.values.get("kind") in _LATER_KINDS:
-        return None  # its other keys can't be judged
-    section.only(("kind", "ports"), later=("stack", "region"))
-    if "stack" not in section.values:
-        section.require("kind", "one of: " + ", ".join(_KINDS))
-    return LocalPlatform(ports=_ports(section))
-
-
-def _ports(platform: Section) -> Ports:
-    section = platform.section("ports", accepted=_PORT_KEYS, example="{gateway: 8080}")
-    if section is None:
-        return Ports()
-    default = Ports()
-    chosen = {key: section.whole(key, 1024, 65535) for key in _PORT_KEYS}
-    taken: dict[int, str] = {}
-    # What is written is compared with the defaults of what isn't: the mistake is in what is written.
-    for key in sorted(_PORT_KEYS, key=lambda key: section.has(key)):
-        port = chosen[key] if section.has(key) else getattr(default, key)
-        if port is None:
-            continue
-        if port in taken:
-            other = taken[port] if section.has(taken[port]) else f"{taken[port]}, by default"
-            section.problem(key, f"must differ from the other ports; {port} is the port of {other}")
-        taken.setdefault(port, key)
-    return Ports(**{key: port for key, port in chosen.items() if port is not None})
-
-
-def _models(value: object, problems: list[Problem]) -> list[Model]:
+def _models(value: object, platform: Platform | None, problems: list[Problem]) -> list[Model]:
     if value is None:
         message = "required, a map of models by name, {} for none"
         problems.append(Problem(path="models", message=message))
@@ -126,21 +77,24 @@ def _models(value: object, problems: list[Problem]) -> list[Model]:
         model = section.section(
             name,
             accepted=_MODEL_KEYS,
-            later=("resources", "analysis", "drift"),
+            later=("analysis", "drift"),
             example="{stable: {version: 3}}",
         )
-        if model and (understood := _model(name, model)):
+        if model and (understood := _model(name, model, platform)):
             found.append(understood)
     return found
 
 
-def _model(name: str, section: Section) -> Model | None:
-    runtime = section.choice("runtime", _RUNTIMES, _LATER_RUNTIMES)
+def _model(name: str, section: Section, platform: Platform | None) -> Model | None:
+    runtime = _runtime(section, platform)
     stable = _stable(section)
     canary = _canary(section, stable)
-    autoscaling = _autoscaling(section)
+    resources = _resources(section, runtime)
+    autoscaling = _autoscaling(section, runtime)
     owner = section.line("owner", 100)
     risk_class = section.choice("riskClass", _RISK_CLASSES)
+    if runtime:
+        judge(runtime, platform, canary, resources, section)
     if stable is None:
         return None
     return Model(
@@ -149,9 +103,24 @@ def _model(name: str, section: Section) -> Model | None:
         stable=stable,
         canary=canary,
         autoscaling=autoscaling,
+        resources=resources,
         owner=owner,
         risk_class=risk_class,
     )
+
+
+def _runtime(model: Section, platform: Platform | None) -> Runtime | None:
+    """Take the runtime, by default the platform's own; None where nothing can be judged by it."""
+    if platform is None:
+        return model.choice("runtime", _RUNTIMES, _LATER_RUNTIMES)
+    offered = platform.runtimes
+    value = model.values.get("runtime")
+    if value in _RUNTIMES and value not in offered:
+        names = ", ".join(offered)
+        what = "a borrowed platform" if platform.kind == "borrowed" else f"a platform of kind {platform.kind}"
+        model.problem("runtime", f"not on {what}; accepted: {names}")
+        return None
+    return model.choice("runtime", offered, _LATER_RUNTIMES) if model.has("runtime") else offered[0]
 
 
 def _version(section: Section) -> int | None:
@@ -193,21 +162,42 @@ def _canary(model: Section, stable: ReleaseRef | None) -> Canary | None:
     return Canary(version=version, weight=weight or 0, shadow=shadow or False)
 
 
-def _autoscaling(model: Section) -> Autoscaling:
-    section = model.section(
-        "autoscaling", accepted=("min", "max"), later=("requestsPerSecond",), example="{min: 2}"
-    )
+def _resources(model: Section, runtime: Runtime | None) -> Resources:
+    section = model.section("resources", accepted=("cpu", "memory", "gpu"), example="{cpu: 1, memory: 2Gi}")
     if section is None:
-        return Autoscaling()
-    least = section.whole("min", 1, _MOST_REPLICAS)
-    most = section.whole("max", 1, _MOST_REPLICAS)
+        return Resources()
+    cpu = section.number("cpu", 0.1, 256)
+    memory = section.matching("memory", _MEMORY, "must be a whole number of Mi or Gi, such as 512Mi or 2Gi")
+    gpu = section.whole("gpu", 0, 16)
+    refused = CAPABILITIES[runtime].resources if runtime else None
+    if refused:
+        model.problem("resources", f"not on the runtime {runtime}: {refused}")
+        return Resources()
+    default = Resources()
+    return Resources(cpu=cpu or default.cpu, memory=memory or default.memory, gpu=gpu or 0)
+
+
+def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
+    able = CAPABILITIES[runtime] if runtime else Capability(fewest=0)
+    section = model.section("autoscaling", accepted=("min", "max", "requestsPerSecond"), example="{min: 2}")
+    if section is None:
+        return Autoscaling(min=able.fewest, max=max(able.fewest, able.usual))
+    least = section.whole("min", able.fewest, able.most)
+    most = section.whole("max", 1, able.most)
+    rate = section.whole("requestsPerSecond", 1, 100_000)
+    if section.has("requestsPerSecond") and able.requests_per_second:
+        section.problem("requestsPerSecond", f"not on the runtime {runtime}: {able.requests_per_second}")
     if least is None and not section.has("min"):
-        least = 1
-    if most is not None and least is not None and most != least:
-        section.problem(
-            "max", f"must equal min, {least}, or be left out: nothing scales on the runtime local"
-        )
-    return Autoscaling(min=least or 1, max=least or 1)
+        least = able.fewest
+    if most is None and not section.has("max"):
+        most = max(least or 0, able.usual)
+    if least is not None and most is not None and section.has("max"):
+        if able.scaling and most != least:
+            section.problem("max", f"must equal min, {least}, or be left out: {able.scaling}")
+        elif most < least:
+            section.problem("max", f"must be min, {least}, or more")
+    floor = able.fewest if least is None else least
+    return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate)
 
 
 def _name_hint(name: str) -> str | None:

@@ -8,8 +8,8 @@ from typing import Final, cast
 
 from components.environment import stack_file
 from components.environment.parsing import TOP_KEYS, parse
+from components.environment.platforms import Environment
 from components.environment.problems import ConfigError, Problem
-from components.environment.values import Environment
 
 PROJECT: Final = "model-delivery"
 

@@ -48,6 +48,14 @@ class Section:
             found.only(accepted, later)
         return found
 
+    def inner(self, key: str) -> "Section":
+        """Open a map that has been taken before, to note a further problem with a key of it."""
+        value = self.values.get(key)
+        values: Mapping[str, object] = {}
+        if isinstance(value, Mapping):
+            values = cast(Mapping[str, object], value)
+        return Section(path=(*self.path, key), values=values, problems=self.problems)
+
     def only(self, accepted: Collection[str], later: Collection[str] = ()) -> None:
         """Note a problem for every key that isn't accepted here."""
         names = ", ".join(sorted(accepted))
@@ -75,6 +83,44 @@ class Section:
         ):
             return int(value)
         self.problem(key, f"must be a whole number from {low} to {high}", _number_hint(value, percentage))
+        return None
+
+    def number(self, key: str, low: float, high: float) -> float | None:
+        """Take a number within low..high, in steps of 0.001."""
+        if key not in self.values:
+            return None
+        value = self.values[key]
+        if (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and low <= value <= high
+            and round(value, 3) == value
+        ):
+            return float(value)
+        message = f"must be a number from {low:g} to {high:g}, in steps of 0.001"
+        self.problem(key, message, _number_hint(value, percentage=False))
+        return None
+
+    def matching(self, key: str, pattern: re.Pattern[str], accepted: str) -> str | None:
+        """Take a text that a pattern matches as a whole."""
+        if key not in self.values:
+            return None
+        value = self.values[key]
+        if isinstance(value, str) and pattern.fullmatch(value):
+            return value
+        self.problem(key, accepted)
+        return None
+
+    def texts(self, key: str, pattern: re.Pattern[str], accepted: str) -> tuple[str, ...] | None:
+        """Take a list of different texts, each of which a pattern matches as a whole; it isn't empty."""
+        if key not in self.values:
+            return None
+        value = self.values[key]
+        items = cast(list[object], value) if isinstance(value, list) else []
+        texts = [item for item in items if isinstance(item, str) and pattern.fullmatch(item)]
+        if texts and len(texts) == len(items) and len(set(texts)) == len(texts):
+            return tuple(texts)
+        self.problem(key, accepted)
         return None
 
     def flag(self, key: str) -> bool | None:

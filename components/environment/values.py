@@ -1,37 +1,16 @@
-"""What an environment is, once its configuration has been understood: plain frozen values."""
+"""What a model is, once the configuration has been understood: plain frozen values."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-Runtime = Literal["local"]
-"""Where a model server can run. `local`: processes on this machine."""
+Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "vertex"]
+"""Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
+cluster; the others are services of a cloud."""
 
 RiskClass = Literal["minimal", "limited", "high"]
 """A model's class under the EU AI Act."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ports:
-    """The loopback ports of the local platform. They differ from each other; each is within 1024..65535."""
-
-    gateway: int = 8080
-    """Envoy, the one address that callers use."""
-    tracking: int = 5000
-    """The MLflow tracking server and registry."""
-    prometheus: int = 9090
-    """Prometheus."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalPlatform:
-    """Everything as processes on this machine, listening on 127.0.0.1."""
-
-    kind: Literal["local"] = "local"
-    ports: Ports = Ports()
-
-
-Platform = LocalPlatform
-"""Every kind of platform that this version supports."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +35,31 @@ class Canary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autoscaling:
-    """How many servers each release of a model has. On the runtime `local` both bounds are equal."""
+    """How many servers a release that gets every request has; one that gets less has its share of them.
+
+    On the runtime `local` both bounds are equal, and each release has that many.
+    """
 
     min: int = 1
     max: int = 1
+    requests_per_second: int | None = None
+    """How many a server is to answer before there is another one; None: CPU alone decides."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What one server of a model has."""
+
+    cpu: float = 1.0
+    """Cores, in steps of 0.001."""
+    memory: str = "2Gi"
+    """A quantity in Mi or Gi."""
+    gpu: int = 0
+
+    @property
+    def mebibytes(self) -> int:
+        """The memory in MiB."""
+        return int(self.memory[:-2]) * (1024 if self.memory.endswith("Gi") else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +71,7 @@ class Model:
     stable: ReleaseRef
     canary: Canary | None = None
     autoscaling: Autoscaling = Autoscaling()
+    resources: Resources = Resources()
     owner: str | None = None
     risk_class: RiskClass | None = None
 
@@ -78,11 +79,3 @@ class Model:
     def replicas(self) -> int:
         """The number of servers that each release of the model starts with."""
         return self.autoscaling.min
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """All that a Pulumi.<stack>.yaml says: one platform and the models on it, sorted by name."""
-
-    platform: Platform
-    models: tuple[Model, ...] = ()

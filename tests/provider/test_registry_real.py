@@ -80,6 +80,7 @@ def test_a_registered_version_is_read_whole(registry: Registry, name: str, tmp_p
     assert resolve(registry.uri, name, 1, tmp_path) == Registered(
         digest=digest(artifact),
         artifact=str(artifact),
+        source=artifact.as_uri(),
         flavor="sklearn",
         signature={"inputs": "[]"},
         metrics={"auc": 0.99},

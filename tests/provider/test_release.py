@@ -22,6 +22,7 @@ from tests.provider.conftest import Told
 FOUND = Registered(
     digest="sha256:aaa",
     artifact="/artifacts/1",
+    source="s3://models/1",
     flavor="onnx",
     signature={"inputs": "[]"},
     metrics={"auc": 0.99},
@@ -53,6 +54,20 @@ def test_a_plan_knows_everything_of_a_release_but_the_password(told: Told) -> No
     assert checked.failures == ()
     assert checked.inputs == pinned()
     assert told.info == told.warnings == []
+
+
+def test_another_address_of_the_registry_is_asked_and_the_declared_one_kept(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+        asked.append(uri)
+        return FOUND
+
+    monkeypatch.setenv("MODEL_DELIVERY_REGISTRY", "http://localhost:5000")
+    checked = Release(lookup).check(told.context("churn-v3"), None, ASKED)
+    assert asked == ["http://localhost:5000"] and checked.inputs == pinned()
 
 
 def test_the_id_is_the_version_and_nothing_is_made_or_removed(told: Told) -> None:

@@ -26,6 +26,15 @@ def test_plain_predictions_are_the_models(summing: Path) -> None:
         assert response.json() == {"predictions": [6.0, -3.5], "model": "churn", "version": "3"}
 
 
+def test_sagemakers_paths_are_the_same_server(summing: Path) -> None:
+    with serve(summing) as client:
+        assert client.get("/ping").status_code == 200
+        answer = client.post("/invocations", json={"features": ROWS})
+        assert (answer.status_code, answer.json()) == (200, client.predict(ROWS).json())
+    with serve(summing, load=False) as client:
+        assert client.get("/ping").status_code == 503
+
+
 def test_onnx_and_scikit_learn_answer_the_same(onnx_folder: Path, classifier: Any, tmp_path: Path) -> None:
     rows = np.random.default_rng(3).normal(size=(50, 3))
     expected = classifier.predict(rows).tolist()

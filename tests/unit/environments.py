@@ -5,13 +5,22 @@ from typing import Any
 from hypothesis import strategies as st
 
 from components.environment import (
+    CAPABILITIES,
     Autoscaling,
+    BorrowedPlatform,
     Canary,
+    Cluster,
     Environment,
+    Gateway,
+    KubernetesPlatform,
     LocalPlatform,
     Model,
+    Platform,
     Ports,
     ReleaseRef,
+    Resources,
+    Runtime,
+    Tracking,
 )
 
 versions = st.integers(1, 2**31 - 1)
@@ -27,59 +36,156 @@ def ports(draw: st.DrawFn) -> Ports:
     return Ports(gateway=gateway, tracking=tracking, prometheus=prometheus)
 
 
+labels = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
+images = st.from_regex(r"[a-z]{1,9}\.example/[a-z]{1,9}@sha256:[0-9a-f]{64}", fullmatch=True)
+
+
 @st.composite
-def canaries(draw: st.DrawFn, stable: int) -> Canary:
+def clusters(draw: st.DrawFn) -> Cluster:
+    secure = draw(st.booleans())
+    host = draw(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
+    existing = Gateway(name=draw(labels), namespace=draw(labels))
+    installed = Gateway(tls_secret=draw(labels) if secure else None)
+    return Cluster(
+        image=draw(images),
+        registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
+        url=f"{'https' if secure else 'http'}://{host}",
+        namespace=draw(labels),
+        gateway=draw(st.sampled_from([existing, installed])),
+        tracking=draw(st.none() | st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]))),
+        monitoring=draw(st.sampled_from(["install", "existing", "none"])),
+        protect_data=draw(st.booleans()),
+    )
+
+
+kubernetes_platforms = st.builds(
+    KubernetesPlatform,
+    context=labels,
+    cluster=clusters(),
+    gpu=st.sampled_from(["install", "existing", "none"]),
+    metrics_server=st.sampled_from(["install", "existing"]),
+)
+borrowed_platforms = st.builds(BorrowedPlatform, stack=st.just("org/model-delivery/prod"))
+local_platforms = st.builds(LocalPlatform, ports=ports())
+platforms = local_platforms | kubernetes_platforms | borrowed_platforms
+
+
+@st.composite
+def canaries(draw: st.DrawFn, stable: int, shadows: bool = True) -> Canary:
     version = draw(versions.filter(lambda version: version != stable))
-    shadow = draw(st.booleans())
+    shadow = shadows and draw(st.booleans())
     return Canary(version=version, shadow=shadow, weight=0 if shadow else draw(st.integers(0, 100)))
 
 
 @st.composite
-def models(draw: st.DrawFn, name: str) -> Model:
+def scalings(draw: st.DrawFn, runtime: Runtime) -> Autoscaling:
+    able = CAPABILITIES[runtime]
+    least = draw(st.integers(able.fewest, 16))
+    return Autoscaling(
+        min=least,
+        max=least if able.scaling else draw(st.integers(max(least, 1), able.most)),
+        requests_per_second=None if able.requests_per_second else draw(st.none() | st.integers(1, 100_000)),
+    )
+
+
+@st.composite
+def resources(draw: st.DrawFn, runtime: Runtime, gpus: bool) -> Resources:
+    able = CAPABILITIES[runtime]
+    if able.resources:
+        return Resources()
+    return Resources(
+        cpu=draw(st.integers(100, 256_000)) / 1000,
+        memory=f"{draw(st.integers(1, 4096))}{draw(st.sampled_from(['Mi', 'Gi']))}",
+        gpu=draw(st.integers(0, 16)) if gpus and not able.gpu else 0,
+    )
+
+
+@st.composite
+def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
-    servers = draw(st.integers(1, 16))
+    runtime = draw(st.sampled_from(platform.runtimes))
     return Model(
         name=name,
-        runtime="local",
+        runtime=runtime,
         stable=ReleaseRef(version=stable),
-        canary=draw(st.none() | canaries(stable)),
-        autoscaling=Autoscaling(min=servers, max=servers),
+        canary=draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow)),
+        autoscaling=draw(scalings(runtime)),
+        resources=draw(resources(runtime, platform.gpus)),
         owner=draw(st.none() | owners),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
     )
 
 
 @st.composite
-def environments(draw: st.DrawFn, at_least: int = 0) -> Environment:
+def environments(
+    draw: st.DrawFn, at_least: int = 0, on: st.SearchStrategy[Platform] = platforms
+) -> Environment:
     chosen = sorted(draw(st.sets(names, min_size=at_least, max_size=4)))
-    return Environment(
-        platform=LocalPlatform(ports=draw(ports())),
-        models=tuple(draw(models(name)) for name in chosen),
-    )
+    platform = draw(on)
+    return Environment(platform=platform, models=tuple(draw(models(name, platform)) for name in chosen))
 
 
 def configuration(environment: Environment) -> dict[str, Any]:
     """Write an environment the way a person would, every key of it."""
-    written = environment.platform.ports
     return {
-        "platform": {
-            "kind": environment.platform.kind,
-            "ports": {
-                "gateway": written.gateway,
-                "tracking": written.tracking,
-                "prometheus": written.prometheus,
-            },
-        },
+        "platform": _platform(environment.platform),
         "models": {model.name: _model(model) for model in environment.models},
     }
 
 
+def _platform(platform: Platform) -> dict[str, Any]:
+    match platform:
+        case LocalPlatform():
+            written = platform.ports
+            ports = {
+                "gateway": written.gateway,
+                "tracking": written.tracking,
+                "prometheus": written.prometheus,
+            }
+            return {"kind": platform.kind, "ports": ports}
+        case BorrowedPlatform():
+            return {"stack": platform.stack}
+        case KubernetesPlatform():
+            own = {"context": platform.context, "gpu": platform.gpu, "metricsServer": platform.metrics_server}
+            return {"kind": platform.kind, **own, **_cluster(platform.cluster)}
+
+
+def _cluster(cluster: Cluster) -> dict[str, Any]:
+    written: dict[str, Any] = {
+        "image": cluster.image,
+        "registry": cluster.registry,
+        "url": cluster.url,
+        "namespace": cluster.namespace,
+        "monitoring": cluster.monitoring,
+        "protectData": cluster.protect_data,
+    }
+    gateway = {
+        "name": cluster.gateway.name,
+        "namespace": cluster.gateway.namespace,
+        "tlsSecret": cluster.gateway.tls_secret,
+    }
+    if cluster.gateway != Gateway():
+        written["gateway"] = {key: value for key, value in gateway.items() if value}
+    if cluster.tracking:
+        written["tracking"] = {"image": cluster.tracking.image, "storage": cluster.tracking.storage}
+    return written
+
+
 def _model(model: Model) -> dict[str, Any]:
+    autoscaling = {"min": model.autoscaling.min, "max": model.autoscaling.max}
+    if model.autoscaling.requests_per_second:
+        autoscaling["requestsPerSecond"] = model.autoscaling.requests_per_second
     written: dict[str, Any] = {
         "runtime": model.runtime,
         "stable": {"version": model.stable.version},
-        "autoscaling": {"min": model.autoscaling.min, "max": model.autoscaling.max},
+        "autoscaling": autoscaling,
     }
+    if not CAPABILITIES[model.runtime].resources:
+        written["resources"] = {
+            "cpu": model.resources.cpu,
+            "memory": model.resources.memory,
+            "gpu": model.resources.gpu,
+        }
     if model.canary:
         share = {"shadow": True} if model.canary.shadow else {"weight": model.canary.weight}
         written["canary"] = {"version": model.canary.version} | share

@@ -4,8 +4,9 @@ dependencies and options."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,14 @@ class Declared:
     needs: frozenset[str]
     """URNs that it names itself, by option or by value."""
     protect: bool
+    provider: str = ""
+    """The provider that it is declared by, `URN::ID`; empty: the default one."""
+    retained: bool = False
+    """Whether it stays where it is when its declaration goes."""
+    secrets: frozenset[str] = frozenset()
+    """Its inputs that are secrets."""
+    ignores: frozenset[str] = frozenset()
+    """Its inputs whose changes are ignored."""
 
     @property
     def parent(self) -> str:
@@ -81,14 +90,12 @@ def declare(program: Callable[[], object], outputs: Outputs, preview: bool = Fal
 
     class Monitor(mocks.MockMonitor):
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802
-            # The SDK makes a loop on each worker thread and never closes it.
-            loop = asyncio.new_event_loop()
-            asyncio.set_event_loop(loop)
-            try:
+            with _loop():
                 return self.record(request)
-            finally:
-                asyncio.set_event_loop(None)
-                loop.close()
+
+        def ReadResource(self, request: Any) -> Any:  # noqa: N802
+            with _loop():
+                return super().ReadResource(request)
 
         def record(self, request: Any) -> Any:
             if request.type != "pulumi:pulumi:Stack":
@@ -102,6 +109,10 @@ def declare(program: Callable[[], object], outputs: Outputs, preview: bool = Fal
                         parent_urn=request.parent,
                         needs=frozenset(request.dependencies),
                         protect=request.protect,
+                        ignores=frozenset(request.ignoreChanges),
+                        provider=request.provider,
+                        retained=request.retainOnDelete,
+                        secrets=frozenset(k for k, v in request.object.fields.items() if _is_secret(v)),
                     )
                 )
             return super().RegisterResource(request)
@@ -118,9 +129,26 @@ def declare(program: Callable[[], object], outputs: Outputs, preview: bool = Fal
         loop.run_until_complete(run())
     finally:
         settings.reset_options()
+        # A program that fails leaves waiting what would have used its outputs.
+        left = asyncio.all_tasks(loop)
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
         asyncio.set_event_loop(None)
     return graph
+
+
+@contextlib.contextmanager
+def _loop() -> Iterator[None]:
+    """A loop for a worker thread: the SDK makes one on each, and never closes it."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:
@@ -130,3 +158,10 @@ def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:
 
 def _name(urn: str) -> str:
     return urn.split("::")[-1]
+
+
+def _is_secret(value: Any) -> bool:
+    """Say whether a value is marked as a secret on the wire."""
+    fields = value.struct_value.fields
+    key = rpc._special_sig_key
+    return key in fields and fields[key].string_value == rpc._special_secret_sig

@@ -8,18 +8,33 @@ import pytest
 from components.environment import (
     MISSING,
     Autoscaling,
+    BorrowedPlatform,
     Canary,
+    Cluster,
     ConfigError,
     Environment,
+    Gateway,
+    KubernetesPlatform,
     LocalPlatform,
     Model,
     Ports,
     ReleaseRef,
+    Resources,
+    Tracking,
     parse,
 )
 
 LOCAL = {"kind": "local"}
 CHURN = {"stable": {"version": 3}}
+KINDS = "local, kubernetes, aws"
+IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
+CLUSTER = {
+    "kind": "kubernetes",
+    "context": "prod",
+    "image": IMAGE,
+    "registry": "https://mlflow.example.com",
+    "url": "http://models.example.com",
+}
 
 
 def mistakes(platform: object, models: object, others: dict[str, object] | None = None) -> list[str]:
@@ -189,31 +204,46 @@ class TestTheTop:
 
 class TestThePlatform:
     def test_the_kind_is_required(self):
-        assert mistakes({}, {}) == ["platform.kind: required, one of: local."]
+        assert mistakes({}, {}) == [f"platform.kind: required, one of: {KINDS}."]
 
-    @pytest.mark.parametrize("kind", ["kubernetes", "aws", "gcp", "azure"])
+    @pytest.mark.parametrize("kind", ["azure"])
     def test_kinds_of_later_versions_whose_keys_cannot_be_judged_yet(self, kind: str):
         found = mistakes({"kind": kind, "region": "eu-central-1", "nodes": 3}, {})
-        assert found == [f'platform.kind is "{kind}": not supported by this version; accepted: local.']
+        assert found == [f'platform.kind is "{kind}": not supported by this version; accepted: {KINDS}.']
 
     def test_an_unknown_kind(self):
         assert mistakes({"kind": "locla"}, {}) == [
-            'platform.kind is "locla": must be one of: local. Did you mean local?'
+            f'platform.kind is "locla": must be one of: {KINDS}. Did you mean local?'
         ]
-        assert mistakes({"kind": 3}, {}) == ["platform.kind is 3: must be one of: local."]
+        assert mistakes({"kind": 3}, {}) == [f"platform.kind is 3: must be one of: {KINDS}."]
         assert mistakes({"kind": ["aws"]}, {}) == [
-            "platform.kind is a list of 1 item: must be one of: local."
+            f"platform.kind is a list of 1 item: must be one of: {KINDS}."
         ]
 
     def test_a_borrowed_platform(self):
-        assert mistakes({"stack": "org/model-delivery/prod"}, {}) == [
-            'platform.stack is "org/model-delivery/prod":'
-            " not supported by this version; accepted: kind, ports."
+        environment = parse({"stack": "org/model-delivery/prod"}, {"churn": CHURN})
+        assert environment.platform == BorrowedPlatform(stack="org/model-delivery/prod")
+        assert [found.runtime for found in environment.models] == ["kubernetes"]
+
+    @pytest.mark.parametrize("stack", ["prod", "org/prod", "a/b/c/d", "a//b", 3, None, "a/b/é"])
+    def test_a_stack_is_named_in_full(self, stack: object):
+        (found,) = mistakes({"stack": stack}, {"churn": CHURN})
+        assert found.startswith("platform.stack is ")
+        assert found.endswith(": must be organization/project/stack, such as acme/model-delivery/prod.")
+
+    def test_a_borrowed_platform_has_no_keys_of_its_own(self):
+        assert mistakes({"stack": "org/model-delivery/prod", "kind": "local"}, {}) == [
+            'platform.kind is "local": unknown key; accepted: stack.'
+        ]
+
+    def test_a_borrowed_platform_has_no_local_runtime(self):
+        assert mistakes({"stack": "a/b/c"}, {"churn": CHURN | {"runtime": "local"}}) == [
+            'models.churn.runtime is "local": not on a borrowed platform; accepted: kubernetes.'
         ]
 
     def test_keys_of_other_kinds(self):
         assert mistakes(LOCAL | {"region": "x"}, {}) == [
-            'platform.region is "x": not supported by this version; accepted: kind, ports.'
+            'platform.region is "x": unknown key; accepted: kind, ports.'
         ]
         assert mistakes(LOCAL | {"port": 3}, {}) == [
             "platform.port is 3: unknown key; accepted: kind, ports. Did you mean ports?"
@@ -221,7 +251,7 @@ class TestThePlatform:
 
     def test_a_misspelt_kind_is_one_mistake(self):
         assert mistakes({"Kind": "local"}, {}) == [
-            'platform.Kind is "local": unknown key; accepted: kind, ports. Did you mean kind?'
+            'platform.Kind is "local": unknown key; accepted: kind. Did you mean kind?'
         ]
 
 
@@ -317,7 +347,7 @@ class TestTheNameOfAModel:
 
 
 class TestAModel:
-    KEYS = "autoscaling, canary, owner, riskClass, runtime, stable"
+    KEYS = "autoscaling, canary, owner, resources, riskClass, runtime, stable"
 
     @pytest.mark.parametrize(
         ("value", "shown"), [(None, "null"), ([], "a list of 0 items"), (3, "3"), ("x", '"x"')]
@@ -332,7 +362,7 @@ class TestAModel:
             "models.churn.stable: required, a map such as {version: 3}."
         ]
 
-    @pytest.mark.parametrize("key", ["resources", "analysis", "drift"])
+    @pytest.mark.parametrize("key", ["analysis", "drift"])
     def test_keys_of_later_versions(self, key: str):
         assert model_mistakes(**{key: {"a": 1}}) == [
             f"models.churn.{key} is a map of 1 key: not supported by this version; accepted: {self.KEYS}."
@@ -368,12 +398,16 @@ class TestAModel:
             f"models.churn.stabel is a map of 1 key: unknown key; accepted: {self.KEYS}. Did you mean stable?"
         ]
 
-    @pytest.mark.parametrize(
-        "runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run", "vertex", "azure-ml", "batch", "edge"]
-    )
+    @pytest.mark.parametrize("runtime", ["azure-ml", "batch", "edge"])
     def test_runtimes_of_later_versions(self, runtime: str):
         assert model_mistakes(runtime=runtime) == [
             f'models.churn.runtime is "{runtime}": not supported by this version; accepted: local.'
+        ]
+
+    @pytest.mark.parametrize("runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run", "vertex"])
+    def test_a_runtime_that_the_platform_does_not_offer(self, runtime: str):
+        assert model_mistakes(runtime=runtime) == [
+            f'models.churn.runtime is "{runtime}": not on a platform of kind local; accepted: local.'
         ]
 
     def test_an_unknown_runtime(self):
@@ -567,13 +601,14 @@ class TestAutoscaling:
             f"models.churn.autoscaling.min is 0: {self.RULE}"
         ]
         assert model_mistakes(autoscaling={"mim": 2, "max": 2}) == [
-            "models.churn.autoscaling.mim is 2: unknown key; accepted: max, min. Did you mean min?"
+            "models.churn.autoscaling.mim is 2: unknown key; accepted: max, min, requestsPerSecond."
+            " Did you mean min?"
         ]
 
-    def test_requests_per_second_belong_to_a_later_version(self):
+    def test_requests_per_second_scale_nothing_on_the_runtime_local(self):
         assert model_mistakes(autoscaling={"min": 1, "requestsPerSecond": 50}) == [
             "models.churn.autoscaling.requestsPerSecond is 50:"
-            " not supported by this version; accepted: max, min."
+            " not on the runtime local: nothing scales on the runtime local."
         ]
 
     def test_is_a_map(self):
@@ -582,17 +617,213 @@ class TestAutoscaling:
         ]
 
 
+class TestAScalingRuntime:
+    def model(self, **keys: Any) -> Model:
+        (found,) = parse(CLUSTER, {"churn": CHURN | keys}).models
+        return found
+
+    def mistakes(self, **keys: Any) -> list[str]:
+        return mistakes(CLUSTER, {"churn": CHURN | keys})
+
+    def test_the_defaults(self):
+        found = self.model()
+        assert found.runtime == "kubernetes"
+        assert found.autoscaling == Autoscaling(min=1, max=1, requests_per_second=None)
+        assert found.resources == Resources(cpu=1.0, memory="2Gi", gpu=0)
+
+    @pytest.mark.parametrize(
+        ("given", "expected"),
+        [
+            ({"min": 2, "max": 20, "requestsPerSecond": 50}, (2, 20, 50)),
+            ({"min": 3}, (3, 3, None)),
+            ({"max": 4}, (1, 4, None)),
+            ({"min": 1000}, (1000, 1000, None)),
+            ({"requestsPerSecond": 100000}, (1, 1, 100000)),
+        ],
+    )
+    def test_autoscaling(self, given: dict[str, int], expected: tuple[int, int, int | None]):
+        found = self.model(autoscaling=given).autoscaling
+        assert (found.min, found.max, found.requests_per_second) == expected
+
+    def test_a_maximum_below_the_minimum(self):
+        assert self.mistakes(autoscaling={"min": 3, "max": 2}) == [
+            "models.churn.autoscaling.max is 2: must be min, 3, or more."
+        ]
+
+    def test_no_runtime_of_pods_scales_to_zero(self):
+        assert self.mistakes(autoscaling={"min": 0}) == [
+            "models.churn.autoscaling.min is 0: must be a whole number from 1 to 1000."
+        ]
+
+    @pytest.mark.parametrize("cpu", [0.1, 0.25, 1, 2.125, 256])
+    def test_cores(self, cpu: float):
+        assert self.model(resources={"cpu": cpu}).resources == Resources(cpu=cpu)
+
+    @pytest.mark.parametrize("cpu", [0.05, 0, -1, 257, 0.1234, True, "1", None, float("nan"), 10**400])
+    def test_cores_that_are_none(self, cpu: object):
+        (found,) = self.mistakes(resources={"cpu": cpu})
+        assert found.startswith("models.churn.resources.cpu is ")
+        assert "must be a number from 0.1 to 256, in steps of 0.001." in found
+
+    @pytest.mark.parametrize(("memory", "mebibytes"), [("512Mi", 512), ("2Gi", 2048), ("1Mi", 1)])
+    def test_memory(self, memory: str, mebibytes: int):
+        found = self.model(resources={"memory": memory}).resources
+        assert (found.memory, found.mebibytes) == (memory, mebibytes)
+
+    @pytest.mark.parametrize("memory", ["2G", "2GB", "0Gi", "1.5Gi", "Gi", 2, None, "2 Gi", "02Gi"])
+    def test_memory_that_is_none(self, memory: object):
+        (found,) = self.mistakes(resources={"memory": memory})
+        assert found.endswith(": must be a whole number of Mi or Gi, such as 512Mi or 2Gi.")
+
+    def test_a_gpu_needs_nodes_that_have_one(self):
+        assert self.mistakes(resources={"gpu": 1}) == [
+            "models.churn.resources.gpu is 1: this platform of kind kubernetes has no GPU nodes."
+            " Add them to the platform, or leave gpu out."
+        ]
+        (found,) = parse(CLUSTER | {"gpu": "existing"}, {"churn": CHURN | {"resources": {"gpu": 1}}}).models
+        assert found.resources.gpu == 1
+
+    def test_resources_limit_nothing_on_the_runtime_local(self):
+        assert model_mistakes(resources={"cpu": 1}) == [
+            "models.churn.resources is a map of 1 key:"
+            " not on the runtime local: processes on this machine are not limited."
+        ]
+
+    def test_nothing_is_judged_by_a_runtime_that_is_wrong(self):
+        assert self.mistakes(runtime="moon", resources={"gpu": 1}, autoscaling={"min": 0}) == [
+            'models.churn.runtime is "moon": must be one of: kubernetes.'
+        ]
+
+
+class TestACluster:
+    def mistakes(self, **keys: object) -> list[str]:
+        return mistakes({**CLUSTER, **keys}, {})
+
+    def platform(self, **keys: object) -> KubernetesPlatform:
+        found = parse({**CLUSTER, **keys}, {}).platform
+        assert isinstance(found, KubernetesPlatform)
+        return found
+
+    def test_the_defaults(self):
+        assert self.platform() == KubernetesPlatform(
+            context="prod",
+            gpu="none",
+            metrics_server="existing",
+            cluster=Cluster(
+                image=IMAGE,
+                registry="https://mlflow.example.com",
+                url="http://models.example.com",
+                namespace="models",
+                gateway=Gateway(),
+                tracking=None,
+                monitoring="install",
+                protect_data=False,
+            ),
+        )
+
+    def test_every_key(self):
+        found = self.platform(
+            namespace="serving",
+            gateway={"name": "public", "namespace": "gateways"},
+            tracking={"image": IMAGE, "storage": "50Gi"},
+            monitoring="existing",
+            protectData=True,
+            gpu="install",
+            metricsServer="install",
+        )
+        assert found.cluster.namespace == "serving"
+        assert found.cluster.gateway == Gateway(name="public", namespace="gateways")
+        assert found.cluster.tracking == Tracking(image=IMAGE, storage="50Gi")
+        assert found.cluster.monitoring == "existing"
+        assert found.cluster.protect_data is True
+        assert (found.gpu, found.gpus, found.metrics_server) == ("install", True, "install")
+
+    @pytest.mark.parametrize("key", ["context", "image", "registry", "url"])
+    def test_what_is_required(self, key: str):
+        given = {name: value for name, value in CLUSTER.items() if name != key}
+        (found,) = mistakes(given, {})
+        assert found.startswith(f"platform.{key}: required, ")
+
+    @pytest.mark.parametrize(
+        "image",
+        ["serving", "serving:1.0", "serving@sha256:abc", IMAGE.upper(), f"{IMAGE}0", 3, "x y@" + IMAGE],
+    )
+    def test_an_image_is_pinned(self, image: object):
+        rule = (
+            ": must be an image pinned by its digest, such as registry.example.com/serving@sha256:<64 hex>."
+        )
+        (found,) = self.mistakes(image=image)
+        assert found.startswith("platform.image is ") and found.endswith(rule)
+        (found,) = self.mistakes(tracking={"image": image})
+        assert found.startswith("platform.tracking.image is ") and found.endswith(rule)
+
+    def test_an_image_may_have_a_port_and_a_tag_beside_its_digest(self):
+        image = "registry.example.com:5000/team/serving:1.2@sha256:" + "0" * 64
+        assert self.platform(image=image).cluster.image == image
+
+    def test_a_password_does_not_stand_in_the_registry(self):
+        (found,) = self.mistakes(registry="https://ann:secret@mlflow.example.com")
+        assert "without user and password" in found
+
+    @pytest.mark.parametrize("url", ["models.example.com", "https://a/b", "https://a:8443", "ftp://a", 1])
+    def test_a_url_is_a_scheme_and_a_host(self, url: object):
+        (found,) = self.mistakes(url=url)
+        assert found.endswith(": must be http:// or https:// and a host name, nothing after it.")
+
+    def test_https_needs_a_certificate(self):
+        (found,) = self.mistakes(url="https://models.example.com")
+        assert found.startswith("platform.gateway: required for an https url")
+        assert self.mistakes(url="https://models.example.com", gateway={}) == [
+            "platform.gateway.tlsSecret: required, the name of the TLS Secret for an https url."
+        ]
+        found = self.platform(url="https://models.example.com", gateway={"tlsSecret": "models-tls"})
+        assert found.cluster.gateway == Gateway(tls_secret="models-tls")
+
+    def test_a_gateway_that_is_there_is_named_in_full(self):
+        assert self.mistakes(gateway={"name": "public"}) == [
+            "platform.gateway.namespace: required, the namespace of the Gateway of that name."
+        ]
+        assert self.mistakes(gateway={"namespace": "gateways"}) == [
+            "platform.gateway.name: required, the name of the Gateway in that namespace."
+        ]
+
+    def test_a_gateway_that_is_there_has_its_own_certificate(self):
+        (found,) = self.mistakes(gateway={"name": "a", "namespace": "b", "tlsSecret": "c"})
+        assert found == (
+            'platform.gateway.tlsSecret is "c":'
+            " belongs to a Gateway that is installed; one that is there has its own."
+        )
+
+    @pytest.mark.parametrize("namespace", ["Models", "a_b", "-a", "a" * 64, ""])
+    def test_a_namespace_is_a_label(self, namespace: str):
+        (found,) = self.mistakes(namespace=namespace)
+        assert found.endswith(": must be a name of lower-case letters, digits and hyphens, at most 63.")
+
+    def test_sources_of_add_ons(self):
+        assert self.mistakes(monitoring="yes", gpu=1, metricsServer="none") == [
+            "platform.gpu is 1: must be one of: install, existing, none.",
+            'platform.metricsServer is "none": must be one of: install, existing.',
+            'platform.monitoring is "yes": must be one of: install, existing, none.',
+        ]
+
+    def test_a_misspelt_key_is_one_mistake(self):
+        given = {name: value for name, value in CLUSTER.items() if name != "context"}
+        (found,) = mistakes({**given, "contxt": "prod"}, {})
+        assert found.startswith('platform.contxt is "prod": unknown key; accepted: context, ')
+        assert found.endswith(" Did you mean context?")
+
+
 class TestTheError:
     def test_lists_every_mistake_by_path(self):
         with pytest.raises(ConfigError) as caught:
-            parse({"kind": "aws"}, {"b": {"stable": {"version": 0}, "colour": "red"}, "a": None})
+            parse({"kind": "azure"}, {"b": {"stable": {"version": 0}, "colour": "red"}, "a": None})
         assert str(caught.value) == (
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, canary, owner, riskClass, runtime, stable.\n"
+            "autoscaling, canary, owner, resources, riskClass, runtime, stable.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
-            '  platform.kind is "aws": not supported by this version; accepted: local.'
+            f'  platform.kind is "azure": not supported by this version; accepted: {KINDS}.'
         )
 
     def test_two_are_mistakes(self):

@@ -1,5 +1,6 @@
 """docs/configuration.md says what the code does: its keys, its defaults, and the errors that it shows."""
 
+import copy
 import dataclasses
 import re
 from pathlib import Path
@@ -9,20 +10,55 @@ import pytest
 import yaml
 
 from components.environment import (
+    CAPABILITIES,
     Autoscaling,
+    AwsPlatform,
+    BorrowedPlatform,
     Canary,
+    Capability,
+    Cluster,
     ConfigError,
+    Gateway,
+    KubernetesPlatform,
     LocalPlatform,
     Model,
     Ports,
     ReleaseRef,
+    Resources,
+    Tracking,
     parse,
     read,
 )
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
-TABLE = re.findall(r"^\| `((?:platform|models)[\w.]*)` \| (.*?) \| (.*?) ?\|$", PAGE, flags=re.MULTILINE)
+SECTIONS: dict[str, str] = dict(re.findall(r"^##+ (.*)\n((?:(?!##).*\n)*)", PAGE, flags=re.MULTILINE))
+ROW = re.compile(r"^\| `((?:platform|models)[\w.]*)` \| (.*?) \| (.*?) ?\|$", flags=re.MULTILINE)
+TABLE = ROW.findall(PAGE)
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
+LOCAL, KUBERNETES, AWS = (f"`kind: {kind}`" for kind in ("local", "kubernetes", "aws"))
+CLUSTER, BORROWED, MODELS = "Every cluster", "`stack`: a borrowed platform", "The models"
+IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
+CLUSTER_KEYS = {
+    "image": IMAGE,
+    "registry": "https://mlflow.example.com",
+    "url": "http://models.example.com",
+    "tracking": {"image": IMAGE},
+}
+# A platform of each section with everything that is required in it.
+WHOLE: dict[str, dict[str, Any]] = {
+    LOCAL: {"kind": "local"},
+    KUBERNETES: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
+    AWS: {
+        "kind": "aws",
+        "account": "123456789012",
+        "region": "eu-central-1",
+        "admins": ["arn:aws:iam::123456789012:role/deploy"],
+        **CLUSTER_KEYS,
+        "image": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{IMAGE.rpartition('/')[2]}",
+    },
+    CLUSTER: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
+    MODELS: {"kind": "local"},
+}
 
 
 def keys(of: type[Any]) -> set[str]:
@@ -31,31 +67,51 @@ def keys(of: type[Any]) -> set[str]:
     return {re.sub("_(.)", lambda found: found[1].upper(), name) for name in names}
 
 
-def documented(above: str) -> set[str]:
-    return {key.removeprefix(f"{above}.") for key, _, _ in TABLE if re.fullmatch(rf"{above}\.\w+", key)}
+def documented(section: str, above: str) -> set[str]:
+    found = [key for key, _, _ in ROW.findall(SECTIONS[section])]
+    return {key.removeprefix(f"{above}.") for key in found if re.fullmatch(rf"{above}\.\w+", key)}
 
 
 @pytest.mark.parametrize(
-    ("above", "of", "but"),
+    ("section", "above", "of", "but"),
     [
-        ("platform", LocalPlatform, set[str]()),
-        ("platform.ports", Ports, set[str]()),
-        ("models.NAME", Model, {"name"}),
-        ("models.NAME.stable", ReleaseRef, set[str]()),
-        ("models.NAME.canary", Canary, set[str]()),
-        ("models.NAME.autoscaling", Autoscaling, set[str]()),
+        (LOCAL, "platform", LocalPlatform, set[str]()),
+        (LOCAL, "platform.ports", Ports, set[str]()),
+        (KUBERNETES, "platform", KubernetesPlatform, {"cluster"}),
+        (AWS, "platform", AwsPlatform, {"cluster"}),
+        (CLUSTER, "platform", Cluster, set[str]()),
+        (CLUSTER, "platform.gateway", Gateway, set[str]()),
+        (CLUSTER, "platform.tracking", Tracking, set[str]()),
+        (BORROWED, "platform", BorrowedPlatform, {"kind"}),
+        (MODELS, "models.NAME", Model, {"name"}),
+        (MODELS, "models.NAME.stable", ReleaseRef, set[str]()),
+        (MODELS, "models.NAME.canary", Canary, set[str]()),
+        (MODELS, "models.NAME.resources", Resources, set[str]()),
+        (MODELS, "models.NAME.autoscaling", Autoscaling, set[str]()),
     ],
 )
-def test_every_key_is_documented_and_no_other(above: str, of: type[Any], but: set[str]):
-    assert documented(above) == keys(of) - but
+def test_every_key_is_documented_and_no_other(section: str, above: str, of: type[Any], but: set[str]):
+    assert documented(section, above) == keys(of) - but
 
 
-@pytest.mark.parametrize("key", [key for key, _, absent in TABLE if absent == "required"])
-def test_what_is_required_is(key: str):
-    written: dict[str, Any] = {
-        "platform": {"kind": "local"},
-        "models": {"NAME": {"stable": {"version": 3}, "canary": {"version": 4, "weight": 1}}},
-    }
+REQUIRED = [
+    (section, key)
+    for section, text in SECTIONS.items()
+    for key, _, absent in ROW.findall(text)
+    if absent == "required"
+]
+
+
+@pytest.mark.parametrize(("section", "key"), REQUIRED)
+def test_what_is_required_is(section: str, key: str):
+    written: dict[str, Any] = copy.deepcopy(
+        {
+            "platform": WHOLE[section],
+            "models": {"name": {"stable": {"version": 3}, "canary": {"version": 4, "weight": 1}}},
+        }
+    )
+    assert parse(written["platform"], written["models"])
+    key = key.replace("NAME", "name")
     *above, last = key.split(".")
     place = written
     for name in above:
@@ -66,26 +122,52 @@ def test_what_is_required_is(key: str):
     assert any(problem.path == key and "required" in problem.message for problem in caught.value.problems)
 
 
+def test_every_runtime_is_told_as_it_is():
+    platforms = {
+        "local": LocalPlatform,
+        "kubernetes": KubernetesPlatform,
+        "aws": AwsPlatform,
+        "stack": BorrowedPlatform,
+    }
+    offered: dict[str, list[str]] = {}
+    for kind, platform in platforms.items():
+        for runtime in platform.runtimes:
+            offered.setdefault(runtime, []).append(f"`{kind}`")
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", SECTIONS["Runtimes"], flags=re.MULTILINE)
+    assert dict(rows) == {
+        runtime: " | ".join([", ".join(kinds), *told(CAPABILITIES[runtime])])
+        for runtime, kinds in offered.items()
+    }
+
+
+def told(able: Capability) -> list[str]:
+    reasons = (able.shadow, able.gpu, able.resources, able.scaling, able.requests_per_second)
+    words = ["yes" if reason is None else f"no: {reason}" for reason in reasons]
+    return [*words, str(able.fewest), str(able.usual), str(able.most)]
+
+
 def test_the_defaults_of_ports():
-    absent = {key: int(value) for key, _, value in TABLE if key.startswith("platform.ports.")}
+    rows = ROW.findall(SECTIONS[LOCAL])
+    absent = {key: int(value) for key, _, value in rows if key.startswith("platform.ports.")}
     assert {f"platform.ports.{name}": port for name, port in dataclasses.asdict(Ports()).items()} == absent
 
 
 def test_ranges_are_those_that_are_checked():
-    ranges = {key: re.match(r"(\d+) to (\d+)", accepted) for key, accepted, _ in TABLE}
+    ranges = {key: re.match(r"([\d.]+) to (\d+)", accepted) for key, accepted, _ in TABLE}
     for key, found in ranges.items():
         if found is None:
             continue
         *above, last = key.removeprefix("models.NAME.").split(".")
-        for value in (int(found[1]) - 1, int(found[2]) + 1):
+        for value in (float(found[1]) - 1, int(found[2]) + 1):
             written: dict[str, Any] = {last: value}
             for name in reversed(above):
                 written = {name: written}
-            platform: Any = {"kind": "local"} | written.get("platform", {})
+            ours = key.startswith("platform")
+            platform = WHOLE[LOCAL] | written["platform"] if ours else WHOLE[KUBERNETES]
             with pytest.raises(ConfigError) as caught:
-                parse(platform, {} if key.startswith("platform") else {"a": written})
-            message = f"must be a whole number from {found[1]} to {found[2]}"
-            assert message in [problem.message for problem in caught.value.problems]
+                parse(platform, {} if ours else {"a": written})
+            message = f"must be a (whole )?number from {found[1]} to {found[2]}(, in steps of 0.001)?"
+            assert any(re.fullmatch(message, problem.message) for problem in caught.value.problems), key
 
 
 def test_the_first_example_is_valid():

@@ -10,10 +10,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
     "components.environment": set[str](),
+    "components.image": {"components.environment"},
     "components.traffic": {"components.environment"},
     "components.release": set[str](),
-    "components.platform": {"components.environment", "components.local"},
+    "components.platform": {
+        "components.environment",
+        "components.local",
+        "components.kubernetes",
+        "components.aws",
+    },
     "components.local": {"components.environment", "components.release", "components.traffic"},
+    "components.kubernetes": {"components.environment", "components.release", "components.traffic"},
+    # A cloud's cluster is a cluster: its models' pods are the Kubernetes floor's.
+    "components.aws": {
+        "components.environment",
+        "components.image",
+        "components.kubernetes",
+        "components.release",
+        "components.traffic",
+    },
     # The digest of an artifact is one rule, the server's.
     "provider": {"serving.artifact"},
     "pipeline": {"serving.artifact"},

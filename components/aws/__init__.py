@@ -1,0 +1,2 @@
+"""The AWS floor: an EKS cluster with what models need around it, and endpoints on Kubernetes, Lambda and
+SageMaker."""

@@ -1,0 +1,219 @@
+"""The AWS place: network, cluster, storage and registry, with models on Kubernetes, Lambda and SageMaker."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as k8s
+
+from components.aws.addons import STORAGE_CLASS, Addons, AddonsArgs
+from components.aws.artifacts import MODELS, Artifacts
+from components.aws.cluster import Cluster, ClusterArgs
+from components.aws.iam import document, granted, pod_trust
+from components.aws.key import Key
+from components.aws.lambda_endpoint import LambdaEndpoint, LambdaEndpointArgs
+from components.aws.load_balancer import LoadBalancer, LoadBalancerArgs
+from components.aws.network import Network, NetworkArgs
+from components.aws.nodes import NodePool, NodePoolArgs, node_role
+from components.aws.registry import Registry
+from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
+from components.aws.scope import Scope
+from components.aws.tracking import Tracking, TrackingArgs
+from components.environment import Model
+from components.environment.aws import AwsPlatform
+from components.kubernetes.platform import KubernetesPlace
+from components.kubernetes.settings import Settings, TrackingStore
+
+TRACKING_ACCOUNT = "tracking"
+"""MLflow's service account, as the Kubernetes floor names it."""
+# The load balancer of the gateway stays inside the VPC.
+_INTERNAL = {
+    "service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
+    "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+}
+
+
+def provider(settings: AwsPlatform, prefix: str) -> aws.Provider:
+    """Declare the provider of a platform: its region, its account and no other, its tags on everything."""
+    return aws.Provider(
+        "aws",
+        region=settings.region,
+        allowed_account_ids=[settings.account],
+        default_tags={"tags": tags(settings, prefix)},
+    )
+
+
+def tags(settings: AwsPlatform, prefix: str) -> dict[str, str]:
+    """Tags of everything that a platform has: the file's, and which stack it is from."""
+    return {**settings.tags, "model-delivery/stack": prefix}
+
+
+class AwsPlace(pulumi.ComponentResource):
+    """The platform of a stack on AWS, in one region of one account.
+
+    ``opts`` brings the AWS provider, see ``provider``; the Kubernetes provider is made here, out of the
+    cluster.
+    """
+
+    def __init__(
+        self, name: str, settings: AwsPlatform, prefix: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """``prefix`` begins every name that people see: project and stack."""
+        super().__init__("delivery:aws:Platform", name, None, opts)
+        self._child = pulumi.ResourceOptions(parent=self)
+        self._settings = settings
+        self._scope = scope = Scope(
+            prefix=prefix,
+            account=settings.account,
+            region=settings.region,
+            tags=tags(settings, prefix),
+            protect=settings.cluster.protect_data,
+            log_days=settings.log_days,
+            alarm_topic=settings.alarm_topic_arn,
+        )
+        self._key_arn = settings.kms_key_arn or Key("key", scope, self._child).arn
+        self._network = Network(
+            "network",
+            scope,
+            NetworkArgs(zones=settings.zones, cidr=settings.cidr, key_arn=self._key_arn, nat=settings.nat),
+            self._child,
+        )
+        self._registry = Registry("images", scope, self._key_arn, self._child)
+        self._artifacts = Artifacts("artifacts", scope, self._key_arn, self._child)
+        self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
+        self._kubernetes = k8s.Provider(
+            "kubernetes",
+            kubeconfig=self._cluster.kubeconfig,
+            # Whoever may not use the cluster can't declare anything in it.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._cluster.ready)),
+        )
+        self._addons = Addons(
+            "addons",
+            scope,
+            AddonsArgs(cluster=self._cluster, nodes=self._nodes(), kubernetes=self._kubernetes),
+            self._child,
+        )
+        self._balancer: LoadBalancer | None = None
+        self._place = KubernetesPlace(
+            "kubernetes",
+            self._in_cluster(),
+            self._kubernetes,
+            pulumi.ResourceOptions(parent=self, depends_on=list(self._addons.ready)),
+        )
+        self.register_outputs(dict(self.outputs))
+
+    @property
+    def outputs(self) -> dict[str, pulumi.Input[Any]]:
+        """What the cluster's place has, and ``clusterName``, ``imageRepository``, ``artifactsBucket``."""
+        return {
+            **self._place.outputs,
+            "clusterName": self._cluster.name,
+            "imageRepository": self._registry.repository_url,
+            "artifactsBucket": self._artifacts.bucket,
+        }
+
+    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+        """Declare a model's endpoint where its runtime is."""
+        cluster = self._settings.cluster
+        if model.runtime == "lambda":
+            args = LambdaEndpointArgs(
+                image=cluster.image,
+                registry=cluster.registry,
+                artifacts=self._artifacts,
+                key_arn=self._key_arn,
+                balancer=self._load_balancer(),
+            )
+            return LambdaEndpoint(model, self._scope, args, self._child).outputs
+        if model.runtime == "sagemaker":
+            rooms = SageMakerEndpointArgs(
+                image=cluster.image,
+                registry=cluster.registry,
+                artifacts=self._artifacts,
+                key_arn=self._key_arn,
+                settings=self._settings.sagemaker,
+            )
+            return SageMakerEndpoint(model, self._scope, rooms, self._child).outputs
+        return self._place.serve(model)
+
+    def _load_balancer(self) -> LoadBalancer:
+        """The one in front of Lambda, declared with the first model that needs it: it costs while idle."""
+        if self._balancer is None:
+            self._balancer = LoadBalancer(
+                "lambda",
+                self._scope,
+                LoadBalancerArgs(
+                    network=self._network,
+                    cidr=self._settings.cidr,
+                    certificate_arn=self._settings.certificate_arn,
+                ),
+                self._child,
+            )
+        return self._balancer
+
+    def _cluster_args(self) -> ClusterArgs:
+        settings = self._settings
+        return ClusterArgs(
+            version=settings.kubernetes_version,
+            network=self._network,
+            service_cidr=settings.service_cidr,
+            key_arn=self._key_arn,
+            admins=settings.admins,
+            api_access=settings.api_access,
+            addon_versions=settings.addons,
+        )
+
+    def _nodes(self) -> list[pulumi.Resource]:
+        """Declare the pools. Returns those that any pod can run on."""
+        role = node_role("nodes", self._scope, self._child)
+        shared = NodePoolArgs(cluster=self._cluster, network=self._network, role=role)
+        graphics = NodePoolArgs(cluster=self._cluster, network=self._network, role=role, gpu=True)
+        nodes = self._settings.nodes
+        cpu = NodePool("cpu", self._scope, nodes.cpu, shared, self._child)
+        for name, pool in sorted(nodes.gpu.items()):
+            NodePool(f"gpu-{name}", self._scope, pool, graphics, self._child)
+        return [cpu.resource]
+
+    def _in_cluster(self) -> Settings:
+        settings = self._settings
+        store: TrackingStore | None = None
+        if settings.cluster.tracking:
+            tracking = Tracking(
+                "tracking",
+                self._scope,
+                settings.database,
+                TrackingArgs(network=self._network, cluster=self._cluster, key_arn=self._key_arn),
+                self._child,
+            )
+            store = TrackingStore(database=tracking.uri, artifacts=self._artifacts.models_uri)
+        return Settings(
+            cluster=settings.cluster,
+            access={"kubeconfig": self._cluster.kubeconfig},
+            gpu="install" if settings.gpus else "none",
+            metrics_server="existing",
+            store=store,
+            identity=self._identity,
+            storage_class=STORAGE_CLASS,
+            gateway_annotations=_INTERNAL,
+        )
+
+    def _identity(
+        self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions
+    ) -> Sequence[pulumi.Resource]:
+        """Let MLflow's pods read and write artifacts; a model's read them, unless MLflow hands them out."""
+        if account != TRACKING_ACCOUNT and self._settings.cluster.tracking:
+            return ()
+        models, name = self._artifacts, f"pod-{account}"
+        rights = [*models.may_read(), *(models.may_keep(MODELS) if account == TRACKING_ACCOUNT else ())]
+        role = granted(name, pod_trust(), opts, document(*rights))
+        association = aws.eks.PodIdentityAssociation(
+            name,
+            cluster_name=self._cluster.resource.name,
+            namespace=namespace,
+            service_account=account,
+            role_arn=role.arn,
+            opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(role.ready))),
+        )
+        return (association,)

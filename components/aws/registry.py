@@ -1,0 +1,67 @@
+"""The image registry: one ECR repository for the model server's images."""
+
+from __future__ import annotations
+
+import json
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.iam import allow, document
+from components.aws.scope import Scope
+
+_UNTAGGED_DAYS = 14
+
+
+class Registry(pulumi.ComponentResource):
+    """A repository whose tags can't be moved, scanned on each push and encrypted with the platform's key.
+
+    Only images that no tag names are ever removed by AWS, 14 days after their push. A tag can't be moved to
+    another image here, so an image that was pushed with a tag keeps it, and a digest in use stays.
+    """
+
+    repository_url: pulumi.Output[str]
+    """Where images are pushed: ``ACCOUNT.dkr.ecr.REGION.amazonaws.com/PREFIX/serving``."""
+    repository_arn: str
+
+    def __init__(
+        self, name: str, scope: Scope, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("delivery:aws:Registry", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        repository_name = f"{scope.prefix}/serving"
+        repository = aws.ecr.Repository(
+            name,
+            name=repository_name,
+            image_tag_mutability="IMMUTABLE",
+            image_scanning_configuration={"scan_on_push": True},
+            encryption_configurations=[{"encryption_type": "KMS", "kms_key": key_arn}],
+            force_delete=False,
+            opts=scope.data(self),
+        )
+        rule = {
+            "rulePriority": 1,
+            "description": "Images that no tag names",
+            "selection": {
+                "tagStatus": "untagged",
+                "countType": "sinceImagePushed",
+                "countUnit": "days",
+                "countNumber": _UNTAGGED_DAYS,
+            },
+            "action": {"type": "expire"},
+        }
+        aws.ecr.LifecyclePolicy(
+            name, repository=repository.name, policy=json.dumps({"rules": [rule]}), opts=child
+        )
+        # Lambda pulls by itself, not as the function's role.
+        pull = allow(
+            ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            [],
+            {"ArnLike": {"aws:SourceArn": scope.arn("lambda", f"function:{scope.prefix}-*")}},
+            {"Service": "lambda.amazonaws.com"},
+        )
+        del pull["Resource"]  # a repository's policy is about the repository
+        aws.ecr.RepositoryPolicy(name, repository=repository.name, policy=document(pull), opts=child)
+        self.repository_url = repository.repository_url
+        self.repository_arn = scope.arn("ecr", f"repository/{repository_name}")
+        self.register_outputs({"repositoryUrl": self.repository_url})

@@ -1,0 +1,308 @@
+"""A model's endpoint on SageMaker: production variants with weights, and a shadow variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pulumi_aws as aws
+
+from components.aws.artifacts import CAPTURE, Artifacts
+from components.aws.iam import Granted, allow, document, granted, trust
+from components.aws.scaling import ScalingArgs, scale
+from components.aws.scope import Scope, model_tags
+from components.environment import Model
+from components.environment.aws import SageMaker
+from components.environment.aws_services import sagemaker_instance
+from components.release import Release
+from components.traffic import Share, floor, shares
+
+_STARTUP_SECONDS = 600
+_LATENCY_MICROSECONDS = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SageMakerEndpointArgs:
+    """What an endpoint's instances run."""
+
+    image: str
+    """The model server's image, pinned by its digest."""
+    registry: str
+    """The tracking URI at which the model's versions are looked up."""
+    artifacts: Artifacts
+    key_arn: pulumi.Input[str]
+    """Encrypts disks, logs and captured requests."""
+    settings: SageMaker
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Variant:
+    """One release as the endpoint knows it. Its name is its role: alarms and autoscaling keep theirs."""
+
+    name: str
+    share: Share
+    model: aws.sagemaker.Model
+
+
+class SageMakerEndpoint(pulumi.ComponentResource):
+    """One model on SageMaker, called as ``sagemaker:InvokeEndpoint`` with the caller's own IAM rights.
+
+    Weights are part of an endpoint's configuration, and a configuration can't change: every promotion makes
+    a new one, moves the endpoint to it in place, and removes the old one after. SageMaker starts the new
+    fleet beside the old one and shifts when it is in service, so a share never moves to instances that
+    aren't there. An alarm within the minutes after the shift brings the old fleet back, and the update
+    fails.
+
+    Only the stable variant scales, and starts each new fleet at its largest: SageMaker forgets what the
+    autoscaler had reached. A canary or shadow has its share of the most for as long as it is there: SageMaker
+    may refuse to let go of a variant that is registered for scaling.
+    """
+
+    outputs: pulumi.Output[dict[str, Any]]
+    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
+
+    def __init__(
+        self,
+        model: Model,
+        scope: Scope,
+        args: SageMakerEndpointArgs,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("delivery:aws:SageMakerEndpoint", model.name, None, opts)
+        self._model, self._scope, self._args = model, scope, args
+        self._child = pulumi.ResourceOptions(parent=self)
+        instance = sagemaker_instance(model.resources)
+        if instance is None:
+            raise ValueError(f"no SageMaker instance has what {model.name} asks: {model.resources}")
+        self._instance = instance
+        # An interface: callers name it.
+        self._endpoint_name = scope.short(model.name, 63)
+        split = shares(model)
+        releases = [self._release(share) for share in split]
+        role = self._role()
+        variants = [
+            self._variant(share, index, release, role)
+            for index, (share, release) in enumerate(zip(split, releases, strict=True))
+        ]
+        alarms = [alarm for variant in variants for alarm in self._alarms(variant)]
+        endpoint = self._endpoint(self._configuration(variants), alarms)
+        stable = variants[0]
+        if model.autoscaling.min != model.autoscaling.max:
+            scale(
+                f"{model.name}-{stable.name}",
+                ScalingArgs(
+                    model=model,
+                    endpoint=self._endpoint_name,
+                    variant=stable.name,
+                    cores=instance.cores,
+                    least=floor(model, stable.share),
+                ),
+                pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
+            )
+        url = (
+            f"https://runtime.sagemaker.{scope.region}.amazonaws.com"
+            f"/endpoints/{self._endpoint_name}/invocations"
+        )
+        self.outputs = pulumi.Output.from_input(
+            {
+                "url": url,
+                "releases": [
+                    {"version": s.version, "digest": r.digest, "weight": s.weight, "shadow": s.shadow}
+                    for s, r in zip(split, releases, strict=True)
+                ],
+            }
+        )
+        self.register_outputs({"endpoint": self.outputs})
+
+    def _release(self, share: Share) -> Release:
+        name = f"{self._model.name}-v{share.version}"
+        return Release(name, self._model.name, share.version, self._args.registry, self._child)
+
+    def _role(self) -> Granted:
+        scope, args, name = self._scope, self._args, self._model.name
+        logs = scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self._endpoint_name}")
+        statements = [
+            *args.artifacts.may_read(),
+            allow(
+                ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+                [repository_arn(args.image)],
+            ),
+            # These two have no narrower resource.
+            allow(("ecr:GetAuthorizationToken",), ["*"]),
+            allow(
+                ("cloudwatch:PutMetricData",),
+                ["*"],
+                {"StringEquals": {"cloudwatch:namespace": "/aws/sagemaker/Endpoints"}},
+            ),
+            allow(("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"), [f"{logs}:*"]),
+        ]
+        if args.settings.capture_percent:
+            statements += args.artifacts.may_keep(f"{CAPTURE}/{name}")
+        return granted(
+            name,
+            trust("sagemaker.amazonaws.com"),
+            self._child,
+            document(*statements),
+            tags=model_tags(self._model),
+        )
+
+    def _variant(self, share: Share, index: int, release: Release, role: Granted) -> _Variant:
+        name = f"{self._model.name}-v{share.version}"
+        model = aws.sagemaker.Model(
+            name,
+            execution_role_arn=role.arn,
+            # The container has no network at all; SageMaker brings it artifact and requests.
+            enable_network_isolation=True,
+            primary_container={
+                "image": self._args.image,
+                "mode": "SingleModel",
+                "model_data_source": {
+                    "s3_data_sources": [
+                        {
+                            # A prefix: without the slash also what only begins alike would be taken.
+                            "s3_uri": pulumi.Output.concat(self._args.artifacts.s3_uri(release.source), "/"),
+                            "s3_data_type": "S3Prefix",
+                            "compression_type": "None",
+                        }
+                    ]
+                },
+                "environment": {
+                    "SERVING_MODEL": self._model.name,
+                    "SERVING_VERSION": str(share.version),
+                    "SERVING_DIGEST": release.digest,
+                    "SERVING_ARTIFACT": "/opt/ml/model",
+                    "SERVING_HOST": "0.0.0.0",  # noqa: S104 - inside the container
+                    "SERVING_PORT": "8080",
+                },
+            },
+            tags=model_tags(self._model, share.version),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=list(role.ready)),
+        )
+        kind = "shadow" if share.shadow else ("stable", "canary")[index]
+        return _Variant(name=kind, share=share, model=model)
+
+    def _settings(self, variant: _Variant) -> dict[str, Any]:
+        """A variant's part of the configuration. A shadow's weight is the stable's: it gets every request."""
+        return {
+            "variant_name": variant.name,
+            "model_name": variant.model.name,
+            "instance_type": self._instance.name,
+            "initial_instance_count": self._first(variant.share),
+            "initial_variant_weight": float(100 if variant.share.shadow else variant.share.weight),
+            "container_startup_health_check_timeout_in_seconds": _STARTUP_SECONDS,
+            "model_data_download_timeout_in_seconds": _STARTUP_SECONDS,
+        }
+
+    def _first(self, share: Share) -> int:
+        """The instances that a new fleet starts with: a release's share of the most, rounded up."""
+        percent = 100 if share.shadow else share.weight
+        return max(-(-self._model.autoscaling.max * percent // 100), 1)
+
+    def _configuration(self, variants: Sequence[_Variant]) -> aws.sagemaker.EndpointConfiguration:
+        percent = self._args.settings.capture_percent
+        capture: Any = None
+        if percent:
+            capture = {
+                "enable_capture": True,
+                "initial_sampling_percentage": percent,
+                "destination_s3_uri": f"s3://{self._args.artifacts.bucket}/{CAPTURE}/{self._model.name}",
+                "kms_key_id": self._args.key_arn,
+                "capture_options": [{"capture_mode": "Input"}, {"capture_mode": "Output"}],
+                "capture_content_type_header": {"json_content_types": ["application/json"]},
+            }
+        answering = [self._settings(v) for v in variants if not v.share.shadow]
+        shadows = [self._settings(v) for v in variants if v.share.shadow]
+        return aws.sagemaker.EndpointConfiguration(
+            self._model.name,
+            production_variants=_typed(answering),
+            shadow_production_variants=_typed(shadows) or None,
+            data_capture_config=capture,
+            # Instances with disks of their own encrypt these themselves and take no key.
+            kms_key_arn=None if self._model.resources.gpu else self._args.key_arn,
+            tags=model_tags(self._model),
+            opts=self._child,
+        )
+
+    def _alarms(self, variant: _Variant) -> list[aws.cloudwatch.MetricAlarm]:
+        """Alarms on what a variant answers: its own errors, and how long the model takes."""
+        if variant.share.shadow:
+            return []
+        found: list[aws.cloudwatch.MetricAlarm] = []
+        for metric, statistic, threshold, text in (
+            ("Invocation5XXErrors", "Sum", 5.0, "5 or more requests a minute fail"),
+            ("ModelLatency", "p99", _LATENCY_MICROSECONDS, "1 request of 100 takes a second or more"),
+        ):
+            name = f"{self._endpoint_name}-{variant.name}-{metric}"
+            percentile = statistic.startswith("p")
+            found.append(
+                aws.cloudwatch.MetricAlarm(
+                    f"{self._model.name}-{variant.name}-{metric.lower()}",
+                    name=name,
+                    alarm_description=f"{self._endpoint_name} {variant.name}: {text}, for 2 minutes of 3",
+                    namespace="AWS/SageMaker",
+                    metric_name=metric,
+                    dimensions={"EndpointName": self._endpoint_name, "VariantName": variant.name},
+                    statistic=None if percentile else statistic,
+                    extended_statistic=statistic if percentile else None,
+                    period=60,
+                    evaluation_periods=3,
+                    datapoints_to_alarm=2,
+                    comparison_operator="GreaterThanOrEqualToThreshold",
+                    threshold=threshold,
+                    treat_missing_data="notBreaching",
+                    alarm_actions=self._scope.alarm_actions,
+                    tags=model_tags(self._model),
+                    opts=self._child,
+                )
+            )
+        return found
+
+    def _endpoint(
+        self,
+        configuration: aws.sagemaker.EndpointConfiguration,
+        alarms: Sequence[aws.cloudwatch.MetricAlarm],
+    ) -> aws.sagemaker.Endpoint:
+        deployment: Any = None
+        if self._args.settings.auto_rollback:
+            deployment = {
+                "blue_green_update_policy": {
+                    "traffic_routing_configuration": {
+                        "type": "ALL_AT_ONCE",
+                        # How long the alarms are watched before the old fleet goes.
+                        "wait_interval_in_seconds": 300,
+                    },
+                    "termination_wait_in_seconds": 60,
+                    "maximum_execution_timeout_in_seconds": 3600,
+                },
+                "auto_rollback_configuration": {"alarms": [{"alarm_name": alarm.name} for alarm in alarms]},
+            }
+        logs = aws.cloudwatch.LogGroup(
+            self._model.name,
+            name=f"/aws/sagemaker/Endpoints/{self._endpoint_name}",
+            retention_in_days=self._scope.log_days,
+            kms_key_id=self._args.key_arn,
+            tags=model_tags(self._model),
+            opts=self._child,
+        )
+        return aws.sagemaker.Endpoint(
+            self._model.name,
+            name=self._endpoint_name,
+            endpoint_config_name=configuration.name,
+            deployment_config=deployment,
+            tags=model_tags(self._model),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms]),
+        )
+
+
+def repository_arn(image: str) -> str:
+    """The ARN of the ECR repository that an image is in."""
+    host, _, path = image.partition("@")[0].partition("/")
+    account, _, _, region, *_ = host.split(".")
+    return f"arn:aws:ecr:{region}:{account}:repository/{path.partition(':')[0]}"
+
+
+def _typed(value: Any) -> Any:
+    """Hand over maps that are built from parts, which the type checker can't see to be the SDK's."""
+    return value

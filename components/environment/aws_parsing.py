@@ -1,0 +1,345 @@
+"""From the keys of a platform of kind `aws` to an `AwsPlatform`."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from components.environment.aws import AwsPlatform, Database, Nodes, Pool, SageMaker
+from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
+from components.environment.section import Section
+
+KEYS: Final = (
+    "kind",
+    "account",
+    "addons",
+    "admins",
+    "alarmTopicArn",
+    "apiAccess",
+    "certificateArn",
+    "cidr",
+    "database",
+    "kmsKeyArn",
+    "kubernetesVersion",
+    "logDays",
+    "nat",
+    "nodes",
+    "region",
+    "sagemaker",
+    "serviceCidr",
+    "tags",
+    "zones",
+    *CLUSTER_KEYS,
+)
+
+_ACCOUNT: Final = re.compile(r"[0-9]{12}")
+_REGION: Final = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central)(east|west)?-[1-9]")
+_INSTANCE: Final = re.compile(
+    r"[a-z]{1,3}[0-9]{1,2}[a-z]{0,4}(-flex)?\.(nano|micro|small|medium|large|([2-9]|[1-9][0-9])?xlarge|metal)"
+)
+# Their processors are Arm; the model server's image is for x86-64.
+_ARM: Final = re.compile(r"(a1|t4g|g5g|[a-z]{1,3}[0-9]{1,2}g[a-z]{0,3})\..*")
+_GPU: Final = re.compile(r"(g[4-9][a-z]{0,3}|gr[6-9][a-z]{0,3}|p[3-9][a-z]{0,3})\..*")
+_DATABASE_CLASS: Final = re.compile(
+    r"db\.[a-z]{1,2}[0-9]{1,2}[a-z]{0,4}\.(micro|small|medium|large|([2-9]|[1-9][0-9])?xlarge)"
+)
+_PRINCIPAL: Final = re.compile(r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+")
+_KEY: Final = re.compile(
+    r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}|arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/mrk-[0-9a-f]{32}"
+)
+_TOPIC: Final = re.compile(r"arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[\w-]{1,256}")
+_CERTIFICATE: Final = re.compile(r"arn:aws:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]{36}")
+_ADDONS: Final = (
+    "aws-ebs-csi-driver",
+    "coredns",
+    "eks-pod-identity-agent",
+    "kube-proxy",
+    "metrics-server",
+    "vpc-cni",
+)
+_ADDON_VERSION: Final = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+")
+_POOL: Final = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
+_TAG: Final = re.compile(r"[\w +\-=.:/@]{1,128}")
+# fmt: off
+_LOG_DAYS: Final = (
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+)
+# fmt: on
+"""The periods that CloudWatch has."""
+_MOST_NODES: Final = 450  # EKS' quota for one group
+
+
+def parse_aws(section: Section) -> AwsPlatform | None:
+    """Understand the keys of the kind `aws`; None if a required one is missing or wrong."""
+    section.require("account", 'the number of the AWS account, in quotes: "123456789012"')
+    section.require("region", "such as eu-central-1")
+    section.require("admins", "a list of the ARNs of IAM roles or users, the one that runs Pulumi among them")
+    account = section.matching("account", _ACCOUNT, 'must be 12 digits in quotes, such as "123456789012"')
+    region = section.matching("region", _REGION, "must be a region as AWS writes it, such as eu-central-1")
+    zones = _zones(section, region)
+    admins = section.texts(
+        "admins",
+        _PRINCIPAL,
+        "must be a list of different ARNs such as arn:aws:iam::123456789012:role/deploy",
+    )
+    cidr, service_cidr = _ranges(section)
+    cluster = parse_cluster(section)
+    _images(section, cluster, region)
+    nat = section.choice("nat", ("none", "one", "zone"))
+    version = section.matching(
+        "kubernetesVersion",
+        re.compile(r"1\.[0-9]{2}"),
+        'must be a minor version in quotes, such as "1.35"',
+    )
+    days = section.whole("logDays", _LOG_DAYS[0], _LOG_DAYS[-1])
+    if days is not None and days not in _LOG_DAYS:
+        section.problem("logDays", f"must be a period that CloudWatch has: {', '.join(map(str, _LOG_DAYS))}")
+    key = _local_arn(section, "kmsKeyArn", _KEY, "kms:…:key/…", region)
+    certificate = _local_arn(section, "certificateArn", _CERTIFICATE, "acm:…:certificate/…", region)
+    topic = _local_arn(section, "alarmTopicArn", _TOPIC, "sns:…:NAME", region)
+    api_access = _api_access(section)
+    addons = _addons(section)
+    nodes = _nodes(section)
+    database = _database(section)
+    sagemaker = _sagemaker(section)
+    tags = _tags(section)
+    if account is None or region is None or zones is None or admins is None or cluster is None:
+        return None
+    return AwsPlatform(
+        account=account,
+        region=region,
+        zones=zones,
+        admins=admins,
+        cluster=cluster,
+        cidr=cidr,
+        service_cidr=service_cidr,
+        nat=nat or "one",
+        api_access=api_access,
+        kubernetes_version=version or "1.35",
+        addons=addons,
+        nodes=nodes,
+        database=database,
+        sagemaker=sagemaker,
+        kms_key_arn=key,
+        certificate_arn=certificate,
+        alarm_topic_arn=topic,
+        log_days=days or 90,
+        tags=tags,
+    )
+
+
+def _zones(section: Section, region: str | None) -> tuple[str, ...] | None:
+    """Take the zones; by default the region's first two."""
+    if not section.has("zones"):
+        return (f"{region}a", f"{region}b") if region else None
+    letters = re.compile(rf"{re.escape(region)}[a-f]" if region else r"[a-z]+-[a-z]+-[1-9][a-f]")
+    of = region or "eu-central-1"
+    zones = section.texts(
+        "zones", letters, f"must be a list of different zones of the region: {of}a, {of}b, …"
+    )
+    if zones is not None and len(zones) not in (2, 3):
+        section.problem("zones", "must have two or three zones: EKS asks for two")
+        return None
+    return zones
+
+
+def _ranges(section: Section) -> tuple[str, str]:
+    """Take the VPC's range and the Services', which share no address."""
+    cidr = _range(section, "cidr", 16, 20) or "10.20.0.0/16"
+    services = _range(section, "serviceCidr", 12, 24) or "172.20.0.0/16"
+    if ipaddress.IPv4Network(cidr).overlaps(ipaddress.IPv4Network(services)):
+        key = "cidr" if section.has("cidr") else "serviceCidr"
+        mine, other = (cidr, f"serviceCidr, {services}") if key == "cidr" else (services, f"cidr, {cidr}")
+        section.problem(key, f"overlaps with {other}: {mine} must share no address with it")
+    return cidr, services
+
+
+def _range(section: Section, key: str, shortest: int, longest: int) -> str | None:
+    """Take a private IPv4 range in CIDR notation."""
+    if key not in section.values:
+        return None
+    value = section.values[key]
+    accepted = f"must be a private IPv4 range such as 10.20.0.0/16, from /{shortest} to /{longest}"
+    if not isinstance(value, str) or "/" not in value:
+        section.problem(key, accepted)
+        return None
+    try:
+        network = ipaddress.IPv4Network(value)
+    except ValueError:
+        section.problem(key, accepted, _range_hint(value, shortest, longest))
+        return None
+    if not shortest <= network.prefixlen <= longest or not _is_private(network):
+        section.problem(key, accepted)
+        return None
+    return value
+
+
+def _range_hint(value: str, shortest: int, longest: int) -> str | None:
+    """Offer the range that an address with a prefix is in, where that one is accepted."""
+    try:
+        network = ipaddress.IPv4Network(value, strict=False)
+    except ValueError:
+        return None
+    near = shortest <= network.prefixlen <= longest and _is_private(network)
+    return f"Perhaps {network}?" if near else None
+
+
+def _is_private(network: ipaddress.IPv4Network) -> bool:
+    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+    return any(network.subnet_of(ipaddress.IPv4Network(block)) for block in private)
+
+
+def _images(section: Section, cluster: Cluster | None, region: str | None) -> None:
+    """The image is pulled by nodes without internet, by Lambda and by SageMaker: from ECR in this region."""
+    if cluster is None or region is None:
+        return
+    host = rf"[0-9]{{12}}\.dkr\.ecr\.{re.escape(region)}\.amazonaws\.com"
+    if not re.fullmatch(host, cluster.image.split("/")[0]):
+        section.problem(
+            "image",
+            f"must be in ECR in the platform's region: ACCOUNT.dkr.ecr.{region}.amazonaws.com/NAME@sha256:…",
+            "Nodes, Lambda and SageMaker pull it from there.",
+        )
+
+
+def _local_arn(
+    section: Section, key: str, pattern: re.Pattern[str], form: str, region: str | None
+) -> str | None:
+    arn = section.matching(key, pattern, f"must be an ARN such as arn:aws:{form}")
+    if arn and region and arn.split(":")[3] != region:
+        section.problem(key, f"must be in the platform's region, {region}")
+    return arn
+
+
+def _api_access(section: Section) -> tuple[str, ...]:
+    ranges = section.texts(
+        "apiAccess",
+        re.compile(r"[0-9.]{7,15}/[0-9]{1,2}"),
+        "must be a list of different IPv4 ranges such as 203.0.113.7/32",
+    )
+    for value in ranges or ():
+        try:
+            network = ipaddress.IPv4Network(value)
+        except ValueError:
+            section.problem("apiAccess", f"has {value}, which is not an IPv4 range such as 203.0.113.7/32")
+            continue
+        if network.prefixlen < 16:
+            section.problem("apiAccess", f"has {value}: /16 is the widest range that is accepted")
+    return ranges or ()
+
+
+def _addons(platform: Section) -> Mapping[str, str]:
+    section = platform.section("addons", accepted=_ADDONS, example="{vpc-cni: v1.20.4-eksbuild.2}")
+    if section is None:
+        return {}
+    rule = "must be a version as EKS writes it, such as v1.20.4-eksbuild.2"
+    found = {name: section.matching(name, _ADDON_VERSION, rule) for name in _ADDONS}
+    return {name: version for name, version in found.items() if version}
+
+
+def _nodes(platform: Section) -> Nodes:
+    section = platform.section(
+        "nodes", accepted=("cpu", "gpu"), example="{cpu: {instanceTypes: [m7i.large]}}"
+    )
+    if section is None:
+        return Nodes()
+    default = Nodes()
+    cpu = _pool(section, "cpu", gpu=False) if section.has("cpu") else None
+    gpus: dict[str, Pool] = {}
+    keys = section.values.get("gpu")
+    names = [key for key in keys if isinstance(key, str)] if isinstance(keys, Mapping) else []  # pyright: ignore[reportUnknownVariableType]
+    pools = section.section("gpu", accepted=names, example="{l4: {instanceTypes: [g6.xlarge], max: 2}}")
+    for name in names if pools else []:
+        if pools and not _POOL.fullmatch(name):
+            pools.problem(name, "a pool's name has up to 30 lower-case letters, digits and hyphens")
+        elif pools and (pool := _pool(pools, name, gpu=True)):
+            gpus[name] = pool
+    return Nodes(cpu=cpu or default.cpu, gpu=gpus)
+
+
+def _pool(nodes: Section, key: str, *, gpu: bool) -> Pool | None:
+    accepted = ("diskGb", "instanceTypes", "max", "min", "spot")
+    section = nodes.section(key, accepted=accepted, example="{instanceTypes: [m7i.large], min: 2, max: 6}")
+    if section is None:
+        return None
+    section.require("instanceTypes", f"a list such as [{'g6.xlarge' if gpu else 'm7i.large'}]")
+    types = section.texts(
+        "instanceTypes", _INSTANCE, "must be a list of different EC2 instance types such as m7i.large"
+    )
+    for name in types or ():
+        if _ARM.fullmatch(name):
+            section.problem("instanceTypes", f"has {name}, an Arm instance; the images are for x86-64")
+        elif bool(_GPU.fullmatch(name)) != gpu:
+            what = "no GPU that is known here" if gpu else "a GPU; it belongs under nodes.gpu"
+            section.problem("instanceTypes", f"has {name}, which has {what}")
+    # The add-ons run on the CPU pool, so it is never empty.
+    least = section.whole("min", 0 if gpu else 1, _MOST_NODES)
+    most = section.whole("max", 1, _MOST_NODES)
+    low = (0 if gpu else 2) if least is None else least
+    high = max(low, 1) if most is None else most
+    if most is not None and most < low:
+        section.problem("max", f"must be min, {low}, or more")
+    spot = section.flag("spot")
+    disk = section.whole("diskGb", 20, 2000)
+    if types is None:
+        return None
+    return Pool(
+        instance_types=types,
+        min=low,
+        max=high,
+        spot=spot or False,
+        disk_gb=disk or (100 if gpu else 50),
+    )
+
+
+def _database(platform: Section) -> Database:
+    section = platform.section(
+        "database",
+        accepted=("instanceClass", "multiZone", "storageGb"),
+        example="{instanceClass: db.t4g.small}",
+    )
+    if section is None:
+        return Database()
+    default = Database()
+    name = section.matching(
+        "instanceClass", _DATABASE_CLASS, "must be an instance class of RDS, such as db.t4g.small"
+    )
+    size = section.whole("storageGb", 20, 10_000)
+    return Database(
+        instance_class=name or default.instance_class,
+        storage_gb=size or default.storage_gb,
+        multi_zone=section.flag("multiZone") or False,
+    )
+
+
+def _sagemaker(platform: Section) -> SageMaker:
+    section = platform.section(
+        "sagemaker", accepted=("autoRollback", "capturePercent"), example="{capturePercent: 10}"
+    )
+    if section is None:
+        return SageMaker()
+    rollback = section.flag("autoRollback")
+    percent = section.whole("capturePercent", 0, 100, percentage=True)
+    return SageMaker(auto_rollback=rollback is not False, capture_percent=percent or 0)
+
+
+def _tags(platform: Section) -> Mapping[str, str]:
+    value = platform.values.get("tags")
+    names = [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []  # pyright: ignore[reportUnknownVariableType]
+    section = platform.section("tags", accepted=names, example="{costCentre: ml}")
+    if section is None:
+        return {}
+    found: dict[str, str] = {}
+    for name in names:
+        if not _TAG.fullmatch(name) or name.lower().startswith("aws:"):
+            section.problem(name, "a tag's name has up to 128 letters, digits, spaces and + - = . _ : / @")
+        text = section.matching(
+            name,
+            re.compile(r"[\w +\-=.:/@]{0,256}"),
+            "must be text of up to 256 letters, digits, spaces and + - = . _ : / @",
+        )
+        if text is not None:
+            found[name] = text
+    return found

@@ -1,0 +1,81 @@
+"""What Lambda and SageMaker can give a model of what it asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from components.environment.section import Section
+from components.environment.values import Resources, Runtime
+
+MOST_LAMBDA_MEMORY: Final = 10_240
+_MEMORY_A_CORE: Final = 1769
+"""MiB: Lambda gives a function one core for as much memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """An instance type of SageMaker."""
+
+    name: str
+    cores: int
+    gib: int
+    gpus: int = 0
+
+
+def _general(size: str, cores: int) -> Instance:
+    return Instance(name=f"ml.m5.{size}", cores=cores, gib=4 * cores)
+
+
+def _graphics(size: str, cores: int, gpus: int) -> Instance:
+    return Instance(name=f"ml.g5.{size}", cores=cores, gib=4 * cores, gpus=gpus)
+
+
+# From small to large.
+_INSTANCES: Final = (
+    _general("large", 2),
+    _general("xlarge", 4),
+    _general("2xlarge", 8),
+    _general("4xlarge", 16),
+    _general("12xlarge", 48),
+    _general("24xlarge", 96),
+    _graphics("xlarge", 4, 1),
+    _graphics("2xlarge", 8, 1),
+    _graphics("4xlarge", 16, 1),
+    _graphics("8xlarge", 32, 1),
+    _graphics("16xlarge", 64, 1),
+    _graphics("12xlarge", 48, 4),
+    _graphics("24xlarge", 96, 4),
+    _graphics("48xlarge", 192, 8),
+)
+
+
+def lambda_memory(resources: Resources) -> int:
+    """The memory in MiB that gives a function what is asked: its cores come with its memory."""
+    return max(resources.mebibytes, round(resources.cpu * _MEMORY_A_CORE))
+
+
+def sagemaker_instance(resources: Resources) -> Instance | None:
+    """The smallest instance type that has what is asked, with GPUs only if asked; None if none has."""
+    for instance in _INSTANCES:
+        enough = instance.cores >= resources.cpu and instance.gib * 1024 >= resources.mebibytes
+        if enough and instance.gpus >= resources.gpu and bool(instance.gpus) == bool(resources.gpu):
+            return instance
+    return None
+
+
+def judge_aws(runtime: Runtime, resources: Resources, model: Section) -> None:
+    """Note what Lambda and SageMaker haven't got of what a model asks."""
+    section = model.inner("resources")
+    if runtime == "lambda":
+        memory = lambda_memory(resources)
+        if memory > MOST_LAMBDA_MEMORY:
+            key = "memory" if resources.mebibytes > MOST_LAMBDA_MEMORY else "cpu"
+            section.problem(key, "too much for Lambda: 10240Mi is the most, and 5.788 cores come with that")
+    elif runtime == "sagemaker" and sagemaker_instance(resources) is None:
+        most = [instance for instance in _INSTANCES if bool(instance.gpus) == bool(resources.gpu)][-1]
+        gpus = f"{most.gpus} GPUs, " if most.gpus else ""
+        model.problem(
+            "resources",
+            f"more than a SageMaker instance has; the largest has {gpus}{most.cores} cores, {most.gib}Gi",
+        )

@@ -1,0 +1,153 @@
+"""What every platform with a Kubernetes cluster says about what runs in it: the same keys for each kind."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from components.environment.section import Section
+
+CLUSTER_KEYS: Final = (
+    "gateway",
+    "image",
+    "monitoring",
+    "namespace",
+    "protectData",
+    "registry",
+    "tracking",
+    "url",
+)
+LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+"""A DNS label: the name of a namespace, a Gateway, a Secret."""
+PINNED: Final = re.compile(
+    r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-._a-z0-9]*[a-z0-9])?)*"
+    r"(:[A-Za-z0-9_][-._A-Za-z0-9]{0,127})?@sha256:[0-9a-f]{64}"
+)
+"""A container image by its digest."""
+STORAGE: Final = re.compile(r"[1-9][0-9]{0,4}(Mi|Gi|Ti)")
+
+_LABEL_RULE = "must be a name of lower-case letters, digits and hyphens, at most 63"
+_PINNED_RULE = "must be an image pinned by its digest, such as registry.example.com/serving@sha256:<64 hex>"
+
+Source = Literal["install", "existing", "none"]
+"""Where an add-on comes from: this stack installs it, the cluster has it already, or there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """The Gateway that models are reached through.
+
+    With a `name` it is one that the cluster already has; without, Envoy Gateway is installed.
+    """
+
+    name: str | None = None
+    namespace: str | None = None
+    """Where the Gateway of that name is."""
+    tls_secret: str | None = None
+    """The TLS Secret of an installed Gateway, in the namespace of the gateway; None: plain HTTP."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """An MLflow server in the cluster."""
+
+    image: str
+    """MLflow's image, pinned by its digest."""
+    storage: str = "20Gi"
+    """The size of its volume, where the platform has no database and bucket for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """What runs in a cluster around the models."""
+
+    image: str
+    """The model server's image, pinned by its digest."""
+    registry: str
+    """The MLflow tracking URI at which releases are looked up, as the machine that plans reaches it."""
+    url: str
+    """What callers use, without a path; a model is at `URL/MODEL`."""
+    namespace: str = "models"
+    gateway: Gateway = Gateway()
+    tracking: Tracking | None = None
+    """None: `registry` is an MLflow that is there already."""
+    monitoring: Source = "install"
+    """`existing`: the cluster has the Prometheus operator: only what models need of it is declared."""
+    protect_data: bool = False
+    """Whether data outlives a mistake: it is protected, and kept when its declaration goes."""
+
+
+def parse_cluster(section: Section) -> Cluster | None:
+    """Understand the keys `CLUSTER_KEYS` of a platform; None if a required one is missing or wrong."""
+    section.require("image", "the model server's image, pinned by its digest")
+    section.require("registry", "an MLflow tracking URI such as https://mlflow.example.com")
+    section.require("url", "what callers use, such as https://models.example.com")
+    image = section.matching("image", PINNED, _PINNED_RULE)
+    registry = section.matching(
+        "registry",
+        re.compile(r"https?://[^\s/@]+(/[^\s]*)?"),
+        "must be an MLflow tracking URI such as https://mlflow.example.com, without user and password"
+        " (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD have them)",
+    )
+    url = section.matching(
+        "url",
+        re.compile(r"https?://[a-z0-9]([-.a-z0-9]*[a-z0-9])?"),
+        "must be http:// or https:// and a host name, nothing after it",
+    )
+    namespace = section.matching("namespace", LABEL, _LABEL_RULE)
+    gateway = _gateway(section, url)
+    tracking = _tracking(section)
+    monitoring = section.choice("monitoring", ("install", "existing", "none"))
+    protect = section.flag("protectData")
+    if image is None or registry is None or url is None:
+        return None
+    return Cluster(
+        image=image,
+        registry=registry,
+        url=url,
+        namespace=namespace or "models",
+        gateway=gateway,
+        tracking=tracking,
+        monitoring=monitoring or "install",
+        protect_data=protect or False,
+    )
+
+
+def _gateway(platform: Section, url: str | None) -> Gateway:
+    secure = url is not None and urlsplit(url).scheme == "https"
+    section = platform.section(
+        "gateway", accepted=("name", "namespace", "tlsSecret"), example="{name: public, namespace: gateways}"
+    )
+    if section is None:
+        if secure and not platform.has("gateway"):
+            platform.problem(
+                "gateway",
+                "required for an https url: {tlsSecret: NAME}, or {name: …, namespace: …}"
+                " of a Gateway that has TLS",
+            )
+        return Gateway()
+    name = section.matching("name", LABEL, _LABEL_RULE)
+    namespace = section.matching("namespace", LABEL, _LABEL_RULE)
+    secret = section.matching("tlsSecret", LABEL, _LABEL_RULE)
+    if section.has("name") or section.has("namespace"):
+        section.require("name", "the name of the Gateway in that namespace")
+        section.require("namespace", "the namespace of the Gateway of that name")
+        if section.has("tlsSecret"):
+            section.problem(
+                "tlsSecret", "belongs to a Gateway that is installed; one that is there has its own"
+            )
+    elif secure:
+        section.require("tlsSecret", "the name of the TLS Secret for an https url")
+    return Gateway(name=name, namespace=namespace, tls_secret=secret)
+
+
+def _tracking(platform: Section) -> Tracking | None:
+    section = platform.section("tracking", accepted=("image", "storage"), example="{image: …@sha256:…}")
+    if section is None:
+        return None
+    section.require("image", "MLflow's image, pinned by its digest")
+    image = section.matching("image", PINNED, _PINNED_RULE)
+    storage = section.matching("storage", STORAGE, "must be a size such as 20Gi")
+    return Tracking(image=image, storage=storage or "20Gi") if image else None

@@ -1,0 +1,78 @@
+"""A place that another stack owns: only endpoints are declared, on what that stack exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.environment import BorrowedPlatform, Model
+from components.kubernetes.endpoint import Endpoint, EndpointArgs
+
+
+class BorrowedPlace(pulumi.ComponentResource):
+    """The cluster of another stack. A plan knows its outputs as of its last apply."""
+
+    def __init__(
+        self, name: str, settings: BorrowedPlatform, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("delivery:kubernetes:Borrowed", name, None, opts)
+        self._stack = settings.stack
+        owner = pulumi.StackReference(settings.stack, opts=pulumi.ResourceOptions(parent=self))
+        self._shared: pulumi.Output[dict[str, Any]] = owner.get_output("platform").apply(self._checked)
+        access = self._shared.apply(lambda shared: shared["access"])
+        # Declared here because only here is known what it is made from; it belongs to no component's caller.
+        provider = k8s.Provider(
+            "cluster",
+            context=access.apply(lambda found: found.get("context")),
+            kubeconfig=access.apply(lambda found: found.get("kubeconfig")),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self._child = pulumi.ResourceOptions(parent=self, providers=[provider])
+        self._endpoint = EndpointArgs(
+            namespace=self._text("namespace"),
+            image=self._text("image"),
+            registry=self._text("registry"),
+            tracking=self._text("tracking"),
+            url=self._text("url"),
+            gateway=self._text("gateway"),
+            gateway_namespace=self._text("gatewayNamespace"),
+            proxies=self._text("proxies"),
+            waiter=self._text("waiter"),
+        )
+        self.register_outputs({"gatewayUrl": self._endpoint.url})
+
+    @property
+    def outputs(self) -> dict[str, pulumi.Input[Any]]:
+        """``gatewayUrl`` and ``trackingUrl``, the owner's."""
+        return {"gatewayUrl": self._endpoint.url, "trackingUrl": self._endpoint.registry}
+
+    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+        """Declare a model's endpoint; see ``Endpoint``. Fails the plan for a GPU where the owner has none."""
+        args = self._endpoint
+        if model.resources.gpu:
+            # By the image, which no pod can do without: the plan can't go on past it.
+            image = pulumi.Output.all(args.image, self._shared).apply(lambda found: self._gpu(model, *found))
+            args = replace(args, image=image)
+        return Endpoint(model, args, self._child).outputs
+
+    def _text(self, key: str) -> pulumi.Output[str]:
+        return self._shared.apply(lambda shared: str(shared[key]))
+
+    def _checked(self, shared: object) -> dict[str, Any]:
+        if isinstance(shared, dict):
+            return cast(dict[str, Any], shared)
+        raise pulumi.RunError(
+            f"platform.stack {self._stack}: that stack exports no platform; accepted: a stack that has been"
+            " applied and whose own platform is a cluster"
+        )
+
+    def _gpu(self, model: Model, image: str, shared: dict[str, Any]) -> str:
+        if not shared["gpus"]:
+            raise pulumi.RunError(
+                f"models.{model.name}.resources.gpu is {model.resources.gpu}: the platform of {self._stack}"
+                " has no GPU nodes. Add them there first, or leave gpu out"
+            )
+        return image

@@ -1,0 +1,119 @@
+"""The Gateway that models are reached through: Envoy Gateway, or one that the cluster already has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.kubernetes.charts import ENVOY_GATEWAY, install
+from components.kubernetes.labels import PART_OF
+
+SYSTEM = "envoy-gateway-system"
+"""The namespace of Envoy Gateway and of its proxies."""
+_CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
+_API = "gateway.networking.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayArgs:
+    """An installed Gateway."""
+
+    namespace: pulumi.Input[str]
+    """The namespace of the models, from which alone it takes routes."""
+    url: str
+    """What callers use. With https the Gateway ends TLS."""
+    tls_secret: str | None
+    """The TLS Secret in that namespace."""
+    annotations: Mapping[str, str]
+    """Annotations of the proxies' Service."""
+
+
+class Gateway(pulumi.ComponentResource):
+    """Envoy Gateway by its chart, with a GatewayClass and one Gateway for the models.
+
+    The chart brings the Gateway API's definitions. Two proxies share the traffic, on different nodes where
+    there are two; what a proxy is told to end it finishes first.
+    """
+
+    gateway: str
+    """The Gateway's name."""
+
+    def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("delivery:kubernetes:Gateway", name, None, opts)
+        self.gateway = "models"
+        chart = install("envoy-gateway", ENVOY_GATEWAY, SYSTEM, {}, pulumi.ResourceOptions(parent=self))
+        after = pulumi.ResourceOptions(parent=self, depends_on=[chart])
+        proxy = k8s.apiextensions.CustomResource(
+            "models-proxy",
+            api_version="gateway.envoyproxy.io/v1alpha1",
+            kind="EnvoyProxy",
+            metadata={"name": "models", "namespace": SYSTEM, "labels": PART_OF},
+            spec=_proxy(args.annotations),
+            opts=after,
+        )
+        gateway_class = k8s.apiextensions.CustomResource(
+            "models-class",
+            api_version=_API,
+            kind="GatewayClass",
+            metadata={"name": "models", "labels": PART_OF},
+            spec={
+                "controllerName": _CONTROLLER,
+                "parametersRef": {
+                    "group": "gateway.envoyproxy.io",
+                    "kind": "EnvoyProxy",
+                    "name": "models",
+                    "namespace": SYSTEM,
+                },
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[chart, proxy]),
+        )
+        k8s.apiextensions.CustomResource(
+            "models-gateway",
+            api_version=_API,
+            kind="Gateway",
+            metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
+            spec={"gatewayClassName": "models", "listeners": [_listener(args)]},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
+        )
+        self.register_outputs({"gateway": self.gateway})
+
+
+def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": {"app.kubernetes.io/component": "proxy"}},
+    }
+    service: dict[str, object] = {"type": "LoadBalancer"}
+    if annotations:
+        service["annotations"] = dict(annotations)
+    return {
+        "provider": {
+            "type": "Kubernetes",
+            "kubernetes": {
+                "envoyDeployment": {"replicas": 2, "pod": {"topologySpreadConstraints": [spread]}},
+                "envoyPDB": {"minAvailable": 1},
+                "envoyService": service,
+            },
+        },
+        "shutdown": {"drainTimeout": "60s", "minDrainDuration": "10s"},
+    }
+
+
+def _listener(args: GatewayArgs) -> dict[str, object]:
+    parts = urlsplit(args.url)
+    listener: dict[str, object] = {
+        "name": parts.scheme,
+        "hostname": parts.hostname or "",
+        "port": 443 if args.tls_secret else 80,
+        "protocol": "HTTPS" if args.tls_secret else "HTTP",
+        "allowedRoutes": {"namespaces": {"from": "Same"}},
+    }
+    if args.tls_secret:
+        listener["tls"] = {"mode": "Terminate", "certificateRefs": [{"name": args.tls_secret}]}
+    return listener

@@ -1,0 +1,53 @@
+"""What every object of a model is labelled with."""
+
+from __future__ import annotations
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.environment import Model
+
+PART_OF = {"app.kubernetes.io/part-of": "model-delivery"}
+
+
+def selector(model: Model, version: int) -> dict[str, str]:
+    """The labels that the pods of one release have, and no other pod."""
+    return {"model-delivery/model": model.name, "model-delivery/version": str(version)}
+
+
+def pod_labels(model: Model, version: int) -> dict[str, str]:
+    """The labels of a release's pods. What a person may change without a restart isn't among them."""
+    return {
+        "app.kubernetes.io/name": model.name,
+        "app.kubernetes.io/version": str(version),
+        **PART_OF,
+        **selector(model, version),
+    }
+
+
+def release_metadata(
+    name: str, namespace: pulumi.Input[str], model: Model, version: int, **more: str
+) -> k8s.meta.v1.ObjectMetaArgsDict:
+    """Metadata of one of a release's objects; ``more`` are further labels."""
+    labels = {**pod_labels(model, version), **_class(model), **more}
+    return {"name": name, "namespace": namespace, "labels": labels, "annotations": _annotations(model)}
+
+
+def model_metadata(name: str, namespace: pulumi.Input[str], model: Model) -> k8s.meta.v1.ObjectMetaArgsDict:
+    """Metadata of an object that belongs to a model as a whole."""
+    labels = {
+        "app.kubernetes.io/name": model.name,
+        **PART_OF,
+        "model-delivery/model": model.name,
+        **_class(model),
+    }
+    return {"name": name, "namespace": namespace, "labels": labels, "annotations": _annotations(model)}
+
+
+def _class(model: Model) -> dict[str, str]:
+    return {"model-delivery/riskClass": model.risk_class} if model.risk_class else {}
+
+
+def _annotations(model: Model) -> dict[str, str]:
+    # An annotation: a label has no spaces and 63 characters.
+    return {"model-delivery/owner": model.owner} if model.owner else {}

@@ -1,0 +1,161 @@
+"""A place on Kubernetes: a namespace, a gateway, MLflow, monitoring, and the models' endpoints among them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.environment import Cluster, Model
+from components.kubernetes.charts import METRICS_SERVER, install
+from components.kubernetes.endpoint import Endpoint, EndpointArgs
+from components.kubernetes.gateway import SYSTEM, Gateway, GatewayArgs
+from components.kubernetes.gpu import device_plugin
+from components.kubernetes.labels import PART_OF
+from components.kubernetes.monitoring import Monitoring, MonitoringArgs
+from components.kubernetes.settings import Settings
+from components.kubernetes.tracking import Tracking, TrackingArgs
+
+_WAITER = "capacity"
+
+
+class KubernetesPlace(pulumi.ComponentResource):
+    """The platform of a stack in one namespace of a cluster. Each part is installed, or one that is there."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: Settings,
+        provider: k8s.Provider,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """``provider`` is the cluster's; every object but releases is declared by it."""
+        own = pulumi.ResourceOptions(providers=[provider])
+        super().__init__(
+            "delivery:kubernetes:Platform", name, None, pulumi.ResourceOptions.merge(opts or own, own)
+        )
+        self._settings = settings
+        cluster = settings.cluster
+        child = pulumi.ResourceOptions(parent=self)
+        space = _namespace(cluster, child)
+        self._inside = inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
+        gateway, gateway_namespace, proxies = self._gateway(inside)
+        tracking = self._tracking(inside)
+        if settings.gpu == "install":
+            device_plugin(child)
+        if settings.metrics_server == "install":
+            install("metrics-server", METRICS_SERVER, "kube-system", {}, child, create_namespace=False)
+        if cluster.monitoring != "none":
+            Monitoring(
+                "monitoring",
+                MonitoringArgs(
+                    namespace=cluster.namespace,
+                    install=cluster.monitoring == "install",
+                    storage_class=settings.storage_class,
+                ),
+                inside,
+            )
+        self._endpoint = EndpointArgs(
+            namespace=cluster.namespace,
+            image=settings.image or cluster.image,
+            registry=cluster.registry,
+            tracking=tracking.url if tracking else cluster.registry,
+            url=cluster.url,
+            gateway=gateway,
+            gateway_namespace=gateway_namespace,
+            proxies=proxies,
+            waiter=_waiter(cluster.namespace, inside),
+            identity=settings.identity,
+        )
+        self.register_outputs({"gatewayUrl": cluster.url})
+
+    @property
+    def outputs(self) -> dict[str, pulumi.Input[Any]]:
+        """``gatewayUrl``, ``trackingUrl``, and ``platform``: what other stacks need to serve models here."""
+        endpoint, settings = self._endpoint, self._settings
+        shared = {
+            "access": dict(settings.access),
+            "namespace": endpoint.namespace,
+            "image": endpoint.image,
+            "registry": endpoint.registry,
+            "tracking": endpoint.tracking,
+            "url": endpoint.url,
+            "gateway": endpoint.gateway,
+            "gatewayNamespace": endpoint.gateway_namespace,
+            "proxies": endpoint.proxies,
+            "waiter": endpoint.waiter,
+            "gpus": settings.gpu != "none",
+        }
+        return {"gatewayUrl": endpoint.url, "trackingUrl": endpoint.registry, "platform": shared}
+
+    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+        """Declare a model's endpoint; see ``Endpoint``."""
+        return Endpoint(model, self._endpoint, self._inside).outputs
+
+    def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
+        """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""
+        cluster = self._settings.cluster
+        chosen = cluster.gateway
+        if chosen.name and chosen.namespace:
+            return chosen.name, chosen.namespace, ""
+        gateway = Gateway(
+            "gateway",
+            GatewayArgs(
+                namespace=cluster.namespace,
+                url=cluster.url,
+                tls_secret=chosen.tls_secret,
+                annotations=self._settings.gateway_annotations,
+            ),
+            opts,
+        )
+        # Routes and models need the definitions that the gateway's chart brings.
+        self._inside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[gateway]))
+        return gateway.gateway, cluster.namespace, SYSTEM
+
+    def _tracking(self, opts: pulumi.ResourceOptions) -> Tracking | None:
+        settings = self._settings
+        tracking = settings.cluster.tracking
+        if tracking is None:
+            return None
+        args = TrackingArgs(
+            namespace=settings.cluster.namespace,
+            image=tracking.image,
+            storage=tracking.storage,
+            storage_class=settings.storage_class,
+            store=settings.store,
+            identity=settings.identity,
+            protect=settings.cluster.protect_data,
+        )
+        return Tracking("tracking", args, opts)
+
+
+def _namespace(cluster: Cluster, opts: pulumi.ResourceOptions) -> k8s.core.v1.Namespace:
+    """The models' namespace, in which the cluster itself refuses pods that aren't hardened."""
+    levels = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "warn")}
+    keep = cluster.protect_data  # with a namespace goes all that is in it
+    return k8s.core.v1.Namespace(
+        cluster.namespace,
+        metadata={"name": cluster.namespace, "labels": {**PART_OF, **levels}},
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(protect=keep, retain_on_delete=keep)),
+    )
+
+
+def _waiter(namespace: str, opts: pulumi.ResourceOptions) -> str:
+    """The service account that waits for capacity: it may read Deployments of this namespace, no more."""
+    metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": _WAITER, "namespace": namespace, "labels": PART_OF}
+    account = k8s.core.v1.ServiceAccount(_WAITER, metadata=metadata, opts=opts)
+    role = k8s.rbac.v1.Role(
+        _WAITER,
+        metadata=metadata,
+        rules=[{"api_groups": ["apps"], "resources": ["deployments"], "verbs": ["get"]}],
+        opts=opts,
+    )
+    k8s.rbac.v1.RoleBinding(
+        _WAITER,
+        metadata=metadata,
+        role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": _WAITER},
+        subjects=[{"kind": "ServiceAccount", "name": _WAITER, "namespace": namespace}],
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[account, role])),
+    )
+    return _WAITER

@@ -1,0 +1,45 @@
+"""What a platform on Kubernetes is made of: the file's choices, and what a cloud adds around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pulumi
+
+from components.environment import Cluster, Source
+
+Identity = Callable[[pulumi.Input[str], str, pulumi.ResourceOptions], Sequence[pulumi.Resource]]
+"""Lets a service account act in a cloud: from namespace, service account and options to what does it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingStore:
+    """Where an MLflow in the cluster keeps its data. Absent: SQLite and files on one volume."""
+
+    database: pulumi.Input[str]
+    """A SQLAlchemy URI with user and password, such as ``postgresql+psycopg2://…``; kept as a secret."""
+    artifacts: pulumi.Input[str]
+    """The artifacts' root, such as ``s3://bucket/artifacts``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A platform on Kubernetes."""
+
+    cluster: Cluster
+    """The choices of the file."""
+    access: Mapping[str, pulumi.Input[str]]
+    """How other stacks reach the cluster: ``context`` of a kubeconfig, or ``kubeconfig``, the text of one
+    without secrets."""
+    image: pulumi.Input[str] | None = None
+    """The model server's image by its digest, where it isn't the cluster's ``image``."""
+    gpu: Source = "none"
+    metrics_server: Source = "existing"
+    store: TrackingStore | None = None
+    identity: Identity | None = None
+    """None: service accounts are nobody outside the cluster."""
+    storage_class: str | None = None
+    """None: the cluster's default."""
+    gateway_annotations: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Annotations of the Service of an installed Gateway, by which a cloud's load balancer is chosen."""

@@ -1,0 +1,182 @@
+"""MLflow in the cluster: tracking server and model registry."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from components.kubernetes.labels import PART_OF
+from components.kubernetes.server import container_security, pod_security
+from components.kubernetes.settings import Identity, TrackingStore
+
+_PORT = 5000
+_NAME = "tracking"
+_SELECTOR = {"app.kubernetes.io/name": _NAME}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackingArgs:
+    """An MLflow server."""
+
+    namespace: pulumi.Input[str]
+    image: pulumi.Input[str]
+    """MLflow's image by its digest."""
+    storage: str
+    """The size of the volume, where there is no ``store``."""
+    storage_class: str | None
+    store: TrackingStore | None
+    identity: Identity | None
+    protect: bool
+    """Whether the volume, which is data, is protected and outlives its declaration."""
+
+
+class Tracking(pulumi.ComponentResource):
+    """An MLflow server with a Service inside the cluster, and none outside: MLflow asks nobody who they are.
+
+    It hands out artifacts itself, so that pods and people need no rights on the store. With a volume there is
+    one server, and an update stops the old one first; with a database there are two.
+    """
+
+    url: pulumi.Output[str]
+    """Where pods reach it."""
+
+    def __init__(self, name: str, args: TrackingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("delivery:kubernetes:Tracking", name, None, opts)
+        self._args = args
+        self._child = child = pulumi.ResourceOptions(parent=self)
+        account = k8s.core.v1.ServiceAccount(
+            _NAME, metadata=self._metadata(), automount_service_account_token=False, opts=child
+        )
+        acting = args.identity(args.namespace, _NAME, child) if args.identity else ()
+        store = self._secret(args.store) if args.store else self._volume()
+        k8s.apps.v1.Deployment(
+            _NAME,
+            metadata=self._metadata(),
+            spec={
+                "replicas": 2 if args.store else 1,
+                "strategy": {"type": "RollingUpdate" if args.store else "Recreate"},
+                "selector": {"match_labels": _SELECTOR},
+                "template": {"metadata": {"labels": {**_SELECTOR, **PART_OF}}, "spec": self._pod()},
+            },
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, store, *acting]),
+        )
+        k8s.core.v1.Service(
+            _NAME,
+            metadata=self._metadata(),
+            spec={
+                "selector": _SELECTOR,
+                "ports": [{"name": "http", "port": _PORT, "target_port": "http"}],
+            },
+            opts=child,
+        )
+        self._policy()
+        self.url = pulumi.Output.concat("http://", _NAME, ".", args.namespace, f".svc:{_PORT}")
+        self.register_outputs({"url": self.url})
+
+    def _metadata(self) -> k8s.meta.v1.ObjectMetaArgsDict:
+        return {"name": _NAME, "namespace": self._args.namespace, "labels": {**_SELECTOR, **PART_OF}}
+
+    def _secret(self, store: TrackingStore) -> pulumi.Resource:
+        return k8s.core.v1.Secret(
+            _NAME,
+            metadata=self._metadata(),
+            string_data={"database": pulumi.Output.secret(store.database)},
+            opts=self._child,
+        )
+
+    def _volume(self) -> pulumi.Resource:
+        keep = self._args.protect
+        spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
+            "access_modes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": self._args.storage}},
+        }
+        if self._args.storage_class:
+            spec["storage_class_name"] = self._args.storage_class
+        return k8s.core.v1.PersistentVolumeClaim(
+            _NAME,
+            # Volumes that bind with their first pod would be waited for before there is one.
+            metadata={**self._metadata(), "annotations": {"pulumi.com/skipAwait": "true"}},
+            spec=spec,
+            opts=pulumi.ResourceOptions(parent=self, protect=keep, retain_on_delete=keep),
+        )
+
+    def _pod(self) -> k8s.core.v1.PodSpecArgsDict:
+        limits = {"cpu": "1", "memory": "2Gi"}
+        mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
+            {"name": "tmp", "mount_path": "/tmp"}  # noqa: S108
+        ]
+        volumes: list[k8s.core.v1.VolumeArgsDict] = [{"name": "tmp", "empty_dir": {}}]
+        database: k8s.core.v1.EnvVarArgsDict = {"name": "MLFLOW_BACKEND_STORE_URI"}
+        artifacts: pulumi.Input[str]
+        if store := self._args.store:
+            database["value_from"] = {"secret_key_ref": {"name": _NAME, "key": "database"}}
+            artifacts = store.artifacts
+        else:
+            database["value"] = "sqlite:////data/mlflow.db"
+            artifacts = "/data/artifacts"
+            mounts.append({"name": "data", "mount_path": "/data"})
+            volumes.append({"name": "data", "persistent_volume_claim": {"claim_name": _NAME}})
+        hosts = pulumi.Output.concat(
+            f"{_NAME}.", self._args.namespace, f".svc:{_PORT},localhost:*,127.0.0.1:*"
+        )
+        words: list[pulumi.Input[str]] = [
+            *("mlflow", "server", "--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104
+            *("--artifacts-destination", artifacts, "--serve-artifacts", "--workers", "2"),
+            *("--allowed-hosts", hosts),
+        ]
+        probe: k8s.core.v1.ProbeArgsDict = {
+            "http_get": {
+                "path": "/health",
+                "port": "http",
+                "http_headers": [{"name": "Host", "value": f"localhost:{_PORT}"}],
+            },
+            "period_seconds": 5,
+            "timeout_seconds": 3,
+        }
+        return {
+            "service_account_name": _NAME,
+            "automount_service_account_token": False,
+            "enable_service_links": False,
+            "security_context": pod_security(),
+            "containers": [
+                {
+                    "name": "mlflow",
+                    "image": self._args.image,
+                    "command": words,
+                    "env": [
+                        database,
+                        {"name": "HOME", "value": "/tmp"},  # noqa: S108
+                        {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},
+                    ],
+                    "ports": [{"name": "http", "container_port": _PORT}],
+                    "resources": {"requests": limits, "limits": limits},
+                    "security_context": container_security(),
+                    # A first start makes the tables of an empty database.
+                    "startup_probe": {**probe, "failure_threshold": 60},
+                    "readiness_probe": {**probe, "failure_threshold": 2},
+                    "liveness_probe": {**probe, "failure_threshold": 6},
+                    "volume_mounts": mounts,
+                }
+            ],
+            "volumes": volumes,
+        }
+
+    def _policy(self) -> None:
+        # Port-forwarding comes from the node itself, which no policy stops.
+        k8s.networking.v1.NetworkPolicy(
+            _NAME,
+            metadata=self._metadata(),
+            spec={
+                "pod_selector": {"match_labels": _SELECTOR},
+                "policy_types": ["Ingress"],
+                "ingress": [
+                    {
+                        "from_": [{"pod_selector": {"match_labels": PART_OF}}],
+                        "ports": [{"protocol": "TCP", "port": _PORT}],
+                    }
+                ],
+            },
+            opts=self._child,
+        )

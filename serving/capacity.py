@@ -1,0 +1,90 @@
+"""Wait until a Deployment of this cluster has a number of ready pods: what comes before their traffic."""
+
+import argparse
+import json
+import os
+import ssl
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+_EVERY_SECONDS = 2.0
+
+Ask = Callable[[], int]
+"""Returns how many pods are ready; raises OSError where the cluster doesn't answer."""
+
+
+class RefusedError(Exception):
+    """The cluster's answer is that asking again is of no use."""
+
+
+def wait(ask: Ask, wanted: int, seconds: float, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Ask until enough pods are ready. Returns how many were at last: fewer when the time is over."""
+    end = time.monotonic() + seconds
+    ready = 0
+    while True:
+        try:
+            ready = ask()
+        except OSError as error:
+            sys.stderr.write(f"the cluster does not answer: {error}\n")
+        if ready >= wanted or time.monotonic() >= end:
+            return ready
+        sleep(_EVERY_SECONDS)
+
+
+def deployment(namespace: str, name: str, environment: Mapping[str, str], account: Path = _ACCOUNT) -> Ask:
+    """Return a question about a Deployment, asked as this pod's service account."""
+    host, port = environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]
+    address = f"[{host}]" if ":" in host else host
+    url = f"https://{address}:{port}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+    context = ssl.create_default_context(cafile=str(account / "ca.crt"))
+
+    def ask() -> int:
+        # Read each time: a token is replaced while it is valid.
+        token = (account / "token").read_text().strip()
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+        try:
+            with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310
+                found = json.load(answer)
+        except urllib.error.HTTPError as error:
+            if error.code in (401, 403, 404):
+                raise RefusedError(f"{url} answered {error.code} {error.reason}") from None
+            raise
+        # A count that is older than the last change says nothing of it.
+        status = found.get("status", {})
+        if status.get("observedGeneration", 0) < found["metadata"]["generation"]:
+            return 0
+        return int(status.get("readyReplicas", 0))
+
+    return ask
+
+
+def main(arguments: Sequence[str], environment: Mapping[str, str], account: Path = _ACCOUNT) -> int:
+    """Wait as the command line says; returns 0, or 1 with a message."""
+    parser = argparse.ArgumentParser(prog="python -m serving.capacity", description=__doc__)
+    parser.add_argument("--namespace", required=True)
+    parser.add_argument("--deployment", required=True)
+    parser.add_argument("--ready", required=True, type=int, help="pods that must be ready")
+    parser.add_argument("--seconds", required=True, type=float, help="how long to wait at most")
+    given = parser.parse_args(arguments)
+    try:
+        ask = deployment(given.namespace, given.deployment, environment, account)
+        ready = wait(ask, given.ready, given.seconds)
+    except RefusedError as error:
+        sys.stderr.write(f"serving.capacity: {error}\n")
+        return 1
+    if ready < given.ready:
+        sys.stderr.write(
+            f"serving.capacity: {given.deployment} has {ready} of {given.ready} pods ready after"
+            f" {given.seconds:g} s; is there room in the cluster?\n"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:], os.environ))

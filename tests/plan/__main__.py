@@ -1,0 +1,80 @@
+"""Plan an environment with no cloud account: `make plan ENV=prod`.
+
+    python -m tests.plan ENV [--since REF]
+
+Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
+with --since, on the state that the file as of a git commit gives: each resource with what is done to it, and
+each property that changes. Then everything is applied to the stand-ins, since a first preview can't check
+what depends on a cluster that isn't there yet.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from components.environment import ConfigError, read
+from tests.plan.rendering import changes
+from tests.plan.schema import PACKAGES
+from tests.plan.stack import PlanError, PlannedStack
+from tests.plan.stand_ins import ROOT
+
+_REAL = "the engine, the program, the file, the release lookup and its digests, previews and diffs"
+_STANDING_IN = (
+    f"the providers {', '.join(PACKAGES)}: each input is checked against what the official SDK declares;"
+    " ids, ARNs and addresses are made up",
+    "the model registry: every version that the file names is taken to exist",
+    "the state: {state}, thrown away after this",
+    "the secrets provider: values under `secure:` are not decrypted",
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        prog="make plan", description="Plan an environment with no cloud account."
+    )
+    parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
+    parser.add_argument("--since", help="start from the file as of this git commit, instead of from nothing")
+    arguments = parser.parse_args()
+    file = ROOT / f"Pulumi.{arguments.environment}.yaml"
+    try:
+        read(file)
+        before = _as_of(arguments.since, file) if arguments.since else None
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except subprocess.CalledProcessError as error:
+        print(f"{file.name} as of {arguments.since} can't be read: {error.stderr.strip()}", file=sys.stderr)
+        return 2
+    state = f"what {file.name} as of {arguments.since} gives" if arguments.since else "empty"
+    print(f"A plan of {file.name} with no cloud account.\n  Real: {_REAL}.")
+    for part in _STANDING_IN:
+        print(f"  Standing in: {part.format(state=state)}.")
+    sys.stdout.flush()
+    with tempfile.TemporaryDirectory(prefix="plan-") as folder:
+        stack = PlannedStack(Path(folder) / "stack", arguments.environment)
+        try:
+            if before is not None:
+                stack.declare(before)
+                stack.up()
+            stack.declare(file.read_text())
+            print(f"\n{changes(stack.steps(), {folder: '<folder>', str(ROOT): '<checkout>'})}", flush=True)
+            stack.up()
+        except PlanError as error:
+            print(error, file=sys.stderr)
+            return 1
+    print("Applied to the stand-ins as well: every input is one that the SDKs declare.")
+    return 0
+
+
+def _as_of(commit: str, file: Path) -> str:
+    return subprocess.run(
+        ["git", "show", f"{commit}:{file.name}"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+if __name__ == "__main__":
+    sys.exit(main())

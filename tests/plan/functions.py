@@ -1,0 +1,74 @@
+"""The few functions of providers that programs call while they plan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from provider.resource import UNKNOWN, Properties
+from tests.plan.outputs import ACCOUNT
+
+_Function = Callable[[Mapping[str, Any], str], Properties]
+
+
+class UnknownFunctionError(Exception):
+    """A function that the stand-in doesn't have."""
+
+
+def call(token: str, arguments: Mapping[str, Any], region: str) -> Properties:
+    """The answer of a function. Raises UnknownFunctionError."""
+    if token not in _FUNCTIONS:
+        known = ", ".join(sorted(_FUNCTIONS))
+        raise UnknownFunctionError(f"the stand-in doesn't know the function {token}; it knows {known}")
+    if UNKNOWN in arguments.values():
+        return {}
+    return {"id": token, **_FUNCTIONS[token](arguments, region)}
+
+
+def _identity(arguments: Mapping[str, Any], region: str) -> Properties:
+    return {
+        "accountId": ACCOUNT,
+        "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/plan/nobody",
+        "userId": "NOBODY",
+    }
+
+
+def _region(arguments: Mapping[str, Any], region: str) -> Properties:
+    return {
+        "name": region,
+        "region": region,
+        "description": region,
+        "endpoint": f"ec2.{region}.amazonaws.com",
+    }
+
+
+def _partition(arguments: Mapping[str, Any], region: str) -> Properties:
+    return {"partition": "aws", "dnsSuffix": "amazonaws.com", "reverseDnsPrefix": "com.amazonaws"}
+
+
+def _zones(arguments: Mapping[str, Any], region: str) -> Properties:
+    names = [f"{region}{letter}" for letter in "abc"]
+    return {"names": names, "zoneIds": [f"{region}-az{n}" for n in (1, 2, 3)], "groupNames": [region]}
+
+
+def _policy(arguments: Mapping[str, Any], region: str) -> Properties:
+    statements = [
+        {
+            key[0].upper() + key[1:]: value
+            for key, value in statement.items()
+            if key in ("sid", "effect", "actions", "resources", "principals", "conditions") and value
+        }
+        for statement in arguments.get("statements") or []
+    ]
+    text = json.dumps({"Version": arguments.get("version") or "2012-10-17", "Statement": statements})
+    return {"json": text, "minifiedJson": text}
+
+
+_FUNCTIONS: dict[str, _Function] = {
+    "aws:index/getCallerIdentity:getCallerIdentity": _identity,
+    "aws:index/getRegion:getRegion": _region,
+    "aws:index/getPartition:getPartition": _partition,
+    "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:iam/getPolicyDocument:getPolicyDocument": _policy,
+}

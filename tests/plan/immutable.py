@@ -1,0 +1,166 @@
+"""Which changes a provider makes by a replacement: a table of what is used here, since the SDKs don't say it.
+
+A path without indexes stands for everything below it, one after `=` for a block that comes or goes. What
+isn't in the table is updated in place.
+
+Sources. Kubernetes: `provider/pkg/provider/diff.go` of pulumi-kubernetes 4. AWS: what is `ForceNew` in the
+schemas of terraform-provider-aws 6, which pulumi-aws 7 is made from. They were read for SageMaker, Lambda's
+function and alias, target groups, autoscaling targets, EKS clusters and node groups; for the other types
+these are the arguments that AWS' API has no call to change.
+"""
+
+from __future__ import annotations
+
+import re
+
+_METADATA = frozenset({"metadata.name", "metadata.namespace"})
+
+_KUBERNETES: dict[str, frozenset[str]] = {
+    "kubernetes:apps/v1:Deployment": frozenset({"spec.selector"}),
+    "kubernetes:apps/v1:StatefulSet": frozenset(
+        {
+            "spec.podManagementPolicy",
+            "spec.revisionHistoryLimit",
+            "spec.selector",
+            "spec.serviceName",
+            "spec.volumeClaimTemplates",
+        }
+    ),
+    "kubernetes:batch/v1:Job": frozenset(
+        {"spec.completions", "spec.parallelism", "spec.selector", "spec.template"}
+    ),
+    # Unless the provider is told enableConfigMapMutable or enableSecretMutable.
+    "kubernetes:core/v1:ConfigMap": frozenset({"binaryData", "data"}),
+    "kubernetes:core/v1:Secret": frozenset({"type", "data", "stringData"}),
+    "kubernetes:core/v1:PersistentVolumeClaim": frozenset({"spec"}),
+    "kubernetes:core/v1:Service": frozenset({"spec.clusterIP"}),
+    "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding": frozenset({"roleRef"}),
+    "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding": frozenset({"roleRef"}),
+    "kubernetes:storage.k8s.io/v1:StorageClass": frozenset({"parameters", "provisioner"}),
+}
+
+_AWS: dict[str, frozenset[str]] = {
+    "aws:sagemaker/model:Model": frozenset(
+        {
+            "name",
+            "containers",
+            "enableNetworkIsolation",
+            "executionRoleArn",
+            "inferenceExecutionConfig",
+            "primaryContainer",
+            "vpcConfig",
+        }
+    ),
+    "aws:sagemaker/endpointConfiguration:EndpointConfiguration": frozenset(
+        {
+            "name",
+            "namePrefix",
+            "asyncInferenceConfig",
+            "dataCaptureConfig",
+            "executionRoleArn",
+            "kmsKeyArn",
+            "productionVariants",
+            "shadowProductionVariants",
+        }
+    ),
+    "aws:sagemaker/endpoint:Endpoint": frozenset({"name", "=deploymentConfig.autoRollbackConfiguration"}),
+    "aws:lambda/function:Function": frozenset({"name", "packageType", "tenancyConfig"}),
+    "aws:lambda/alias:Alias": frozenset({"name", "functionName"}),
+    "aws:lambda/permission:Permission": frozenset(
+        {"action", "function", "principal", "qualifier", "sourceAccount", "sourceArn", "statementId"}
+    ),
+    "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig": frozenset(
+        {"functionName", "qualifier"}
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": frozenset({"name", "internal", "loadBalancerType"}),
+    "aws:lb/listener:Listener": frozenset({"loadBalancerArn"}),
+    "aws:lb/listenerRule:ListenerRule": frozenset({"listenerArn"}),
+    "aws:lb/targetGroup:TargetGroup": frozenset(
+        {
+            "name",
+            "namePrefix",
+            "ipAddressType",
+            "port",
+            "protocol",
+            "protocolVersion",
+            "targetType",
+            "vpcId",
+        }
+    ),
+    "aws:lb/targetGroupAttachment:TargetGroupAttachment": frozenset(
+        {"availabilityZone", "port", "targetGroupArn", "targetId"}
+    ),
+    "aws:appautoscaling/target:Target": frozenset({"resourceId", "scalableDimension", "serviceNamespace"}),
+    "aws:appautoscaling/policy:Policy": frozenset(
+        {"name", "resourceId", "scalableDimension", "serviceNamespace"}
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": frozenset({"name", "namePrefix"}),
+    "aws:cloudwatch/metricAlarm:MetricAlarm": frozenset({"name"}),
+    "aws:iam/role:Role": frozenset({"name", "namePrefix", "path"}),
+    "aws:iam/rolePolicy:RolePolicy": frozenset({"name", "role"}),
+    "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"policyArn", "role"}),
+    "aws:kms/alias:Alias": frozenset({"name"}),
+    "aws:ec2/vpc:Vpc": frozenset({"cidrBlock"}),
+    "aws:ec2/subnet:Subnet": frozenset({"availabilityZone", "cidrBlock", "vpcId"}),
+    "aws:ec2/routeTable:RouteTable": frozenset({"vpcId"}),
+    "aws:ec2/route:Route": frozenset({"destinationCidrBlock", "routeTableId"}),
+    "aws:ec2/natGateway:NatGateway": frozenset({"allocationId", "connectivityType", "subnetId"}),
+    "aws:ec2/securityGroup:SecurityGroup": frozenset({"description", "name", "vpcId"}),
+    "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"serviceName", "vpcEndpointType", "vpcId"}),
+    "aws:ec2/launchTemplate:LaunchTemplate": frozenset({"name", "namePrefix"}),
+    "aws:ecr/repository:Repository": frozenset({"encryptionConfigurations", "name"}),
+    "aws:eks/cluster:Cluster": frozenset(
+        {
+            "name",
+            "accessConfig.bootstrapClusterCreatorAdminPermissions",
+            "bootstrapSelfManagedAddons",
+            "kubernetesNetworkConfig.ipFamily",
+            "kubernetesNetworkConfig.serviceIpv4Cidr",
+            "roleArn",
+        }
+    ),
+    "aws:eks/nodeGroup:NodeGroup": frozenset(
+        {
+            "amiType",
+            "capacityType",
+            "clusterName",
+            "diskSize",
+            "instanceTypes",
+            "launchTemplate.id",
+            "launchTemplate.name",
+            "nodeGroupName",
+            "nodeRoleArn",
+            "remoteAccess",
+            "subnetIds",
+        }
+    ),
+    "aws:eks/accessEntry:AccessEntry": frozenset({"clusterName", "principalArn", "type"}),
+    "aws:eks/addon:Addon": frozenset({"addonName", "clusterName"}),
+    "aws:eks/podIdentityAssociation:PodIdentityAssociation": frozenset(
+        {"clusterName", "namespace", "serviceAccount"}
+    ),
+    "aws:rds/instance:Instance": frozenset(
+        {"availabilityZone", "dbName", "engine", "kmsKeyId", "storageEncrypted", "username"}
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": frozenset({"name"}),
+    "aws:s3/bucket:Bucket": frozenset({"bucket", "bucketPrefix"}),
+    "aws:secretsmanager/secret:Secret": frozenset({"name", "namePrefix"}),
+}
+
+
+def replaces(token: str, path: str) -> bool:
+    """Whether a change at a path (``spec.template.spec.containers[0].image``) needs a new resource."""
+    plain = re.sub(r"\[[^\]]*\]", "", path)
+    table = _KUBERNETES if token.startswith("kubernetes:") else _AWS
+    fixed = table.get(token, frozenset()) | (_METADATA if token.startswith("kubernetes:") else frozenset())
+    return f"={plain}" in fixed or any(plain == name or plain.startswith(f"{name}.") for name in fixed)
+
+
+def tokens() -> set[str]:
+    """Every type that the table knows."""
+    return _KUBERNETES.keys() | _AWS.keys()
+
+
+def paths(token: str) -> set[str]:
+    """The immutable paths of a type, each as it is written without indexes."""
+    return {path.removeprefix("=") for path in {**_KUBERNETES, **_AWS}[token]}

@@ -1,0 +1,172 @@
+"""What a provider would answer: names it chooses, and outputs that no input gives.
+
+Values are made up, but of the declared type, the same each time, and of the right form where a program may
+take them apart (ARNs, URLs, certificates).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import inspect
+import typing
+from collections.abc import Container, Mapping
+from typing import Any
+
+from pulumi import _types as sdk
+
+from provider.resource import UNKNOWN, Properties
+from tests.plan.schema import Kind, alternatives
+
+ACCOUNT = "123456789012"
+_DEEPEST = 4
+
+_NAMED_BY: dict[str, str] = {
+    "aws:s3/bucket:Bucket": "bucket",
+    "aws:rds/instance:Instance": "identifier",
+}
+"""The property that the provider fills in when it isn't `name`."""
+
+_KEEPS_NO_NAME = ("aws:ec2/", "aws:apigatewayv2/route", "aws:eks/addon", "aws:route53/")
+"""Types with an optional `name` that the provider leaves empty."""
+
+_RENEWED: dict[str, dict[str, frozenset[str]]] = {
+    # A published version is a new one with each change of the code or of the configuration.
+    "aws:lambda/function:Function": {
+        "version": frozenset({"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}),
+        "qualifiedArn": frozenset(
+            {"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}
+        ),
+    },
+    "docker-build:index:Image": {
+        name: frozenset({"context", "dockerfile", "buildArgs", "tags", "labels", "target", "platforms"})
+        for name in ("ref", "digest", "contextHash")
+    },
+}
+"""Outputs that are known only after an update of certain inputs; every other output stays as it was."""
+
+
+def named(
+    kind: Kind, name: str, old: Properties | None, new: Properties, taken: Container[str] = ()
+) -> Properties:
+    """Inputs with the name that the provider chooses where none is given: the last one, or a free one."""
+    if kind.token.startswith("kubernetes:"):
+        metadata = new.get("metadata")
+        metadata = {} if metadata is None else metadata
+        if not isinstance(metadata, dict) or metadata.get("name") or metadata.get("generateName"):
+            return new
+        before = ((old or {}).get("metadata") or {}).get("name")
+        return {**new, "metadata": {**metadata, "name": before or _free(kind.token, name, 8, taken)}}
+    at = _NAMED_BY.get(kind.token, "name")
+    if kind.inputs is None or at not in kind.inputs.types or at in kind.inputs.required:
+        return new
+    if new.get(at) is not None or new.get(f"{at}Prefix") is not None:
+        return new
+    if kind.inputs.types[at] is not str or kind.token.startswith(_KEEPS_NO_NAME):
+        return new
+    return {**new, at: (old or {}).get(at) or _free(kind.token, name, 7, taken)}
+
+
+def own_name(kind: Kind, inputs: Properties) -> str:
+    """The name by which the provider would find a resource with these inputs."""
+    if kind.token.startswith("kubernetes:"):
+        return str((inputs.get("metadata") or {}).get("name"))
+    return str(inputs.get(_NAMED_BY.get(kind.token, "name")))
+
+
+def preview(kind: Kind, inputs: Properties) -> Properties:
+    """What is known of a resource before it is there: its inputs."""
+    return {**dict.fromkeys(kind.computed, UNKNOWN), **inputs}
+
+
+def created(kind: Kind, name: str, inputs: Properties) -> Properties:
+    """What a resource has once it is there."""
+    made = {key: _made(kind.token, name, key, found) for key, found in kind.computed.items()}
+    return {**made, **_special(kind.token, name, inputs), **inputs}
+
+
+def updated(kind: Kind, name: str, state: Properties, inputs: Properties, preview: bool) -> Properties:
+    """What a resource has after an update."""
+    given = kind.inputs.types if kind.inputs else state
+    kept = {key: value for key, value in state.items() if key not in given}
+    for key, causes in _RENEWED.get(kind.token, {}).items():
+        if any(state.get(cause) != inputs.get(cause) for cause in causes):
+            kept[key] = UNKNOWN if preview else _next(state.get(key))
+    return {**kept, **inputs}
+
+
+def identity(kind: Kind, name: str, outputs: Mapping[str, Any]) -> str:
+    """The id that the provider gives a resource."""
+    if kind.token.startswith("kubernetes:"):
+        metadata = outputs.get("metadata") or {}
+        space, own = metadata.get("namespace"), str(metadata.get("name") or name)
+        return f"{space}/{own}" if space else own
+    return str(outputs.get(_NAMED_BY.get(kind.token, "name")) or f"{name}-{_letters(kind.token, name, 7)}")
+
+
+def _next(value: Any) -> Any:
+    text = str(value)
+    head, _, tail = text.rpartition(":")
+    if tail.isdigit():
+        return f"{head}:{int(tail) + 1}" if head else str(int(tail) + 1)
+    return f"{text}-next"
+
+
+def _special(token: str, name: str, inputs: Properties) -> Properties:
+    if token == "aws:lambda/function:Function":
+        arn = _arn(token, str(inputs.get("name") or name))
+        return {
+            "arn": arn,
+            "version": "1" if inputs.get("publish") else "$LATEST",
+            "qualifiedArn": f"{arn}:1",
+        }
+    if token == "aws:eks/cluster:Cluster":
+        authority = base64.b64encode(b"a certificate of nobody").decode()
+        return {"endpoint": "https://eks.invalid", "certificateAuthority": {"data": authority}}
+    if token == "aws:ecr/repository:Repository":
+        return {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs.get('name') or name}"}
+    if token == "docker-build:index:Image":
+        tags = inputs.get("tags") or [name]
+        digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
+        return {"digest": digest, "ref": f"{tags[0]}@{digest}"}
+    return {}
+
+
+def _made(token: str, name: str, key: str, declared: Any, depth: int = 0) -> Any:
+    found = next(iter(alternatives(declared)), Any)
+    origin, inner = typing.get_origin(found) or found, typing.get_args(found)
+    if origin is typing.Literal:
+        return inner[0]
+    if found is str:
+        return _arn(token, name) if key.lower().endswith("arn") else f"{name}-{key}"
+    if found is bool:
+        return False
+    if found in (int, float):
+        return 1
+    if inspect.isclass(found) and sdk.is_output_type(found):
+        if depth == _DEEPEST:
+            return {}
+        return {
+            inside: _made(token, name, inside, type_, depth + 1)
+            for inside, type_ in sdk.output_type_types(found).items()
+        }
+    if getattr(origin, "__name__", "") in ("Sequence", "list") and inner:
+        return [_made(token, name, key, inner[0], depth)]
+    return {} if getattr(origin, "__name__", "") in ("Mapping", "dict") else None
+
+
+def _arn(token: str, name: str) -> str:
+    service, _, kind = token.split(":")[1].partition("/")
+    return f"arn:aws:{service}:eu-central-1:{ACCOUNT}:{kind.lower()}/{name}"
+
+
+def _free(token: str, name: str, count: int, taken: Container[str]) -> str:
+    """A name with letters of its own; a replacement beside the old resource gets other ones."""
+    found, salt = f"{name}-{_letters(token, name, count)}", 1
+    while found in taken:
+        found, salt = f"{name}-{_letters(token, f'{name} {salt}', count)}", salt + 1
+    return found
+
+
+def _letters(token: str, name: str, count: int) -> str:
+    return hashlib.sha256(f"{token} {name}".encode()).hexdigest()[:count]

@@ -1,0 +1,72 @@
+"""A small MLflow registry in which every version that a plan asks for exists, as it would in a real one.
+
+Artifacts are named where a real registry has them, in a bucket. They are small, the same each time, and
+already in the store of fetched artifacts, so nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+from serving.artifact import digest
+
+BUCKET = "s3://mlflow-artifacts"
+
+_MLMODEL = """\
+flavors:
+  sklearn:
+    serialization_format: cloudpickle
+signature:
+  inputs: '[{{"type": "double", "name": "age", "required": true}}]'
+  outputs: '[{{"type": "long", "required": true}}]'
+model_uuid: {name}-{version}
+"""
+
+
+class SeededRegistry:
+    """A registry and a store below ``home``, which is the plan's MODEL_DELIVERY_HOME."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._folder = home / "registry"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self.uri = f"sqlite:///{self._folder / 'mlflow.db'}"
+        self._last: dict[str, int] = {}
+
+    def seed(self, versions: Mapping[str, int]) -> None:
+        """Register models up to a version each; what is there already stays."""
+        from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
+
+        from pipeline import quiet
+
+        quiet.hush()
+        client = MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+        for name, last in sorted(versions.items()):
+            if name not in self._last:
+                try:
+                    client.create_registered_model(name)
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                        raise
+            for version in range(self._last.get(name, 0) + 1, last + 1):
+                self._register(client, name, version)
+            self._last[name] = max(self._last.get(name, 0), last)
+
+    def _register(self, client: object, name: str, version: int) -> None:
+        from mlflow import MlflowClient
+
+        assert isinstance(client, MlflowClient)
+        store = self.home / "artifacts"
+        fresh = store / f".new-{name}-{version}"
+        fresh.mkdir(parents=True)
+        (fresh / "MLmodel").write_text(_MLMODEL.format(name=name, version=version))
+        found = digest(fresh)
+        kept = store / found.replace(":", "-")
+        shutil.rmtree(kept, ignore_errors=True)
+        fresh.rename(kept)
+        tags = {"artifact.digest": found, "data.digest": "sha256:0", "git.commit": "0" * 40}
+        made = client.create_model_version(name, f"{BUCKET}/{name}/{version}", tags=tags)
+        assert int(made.version) == version, f"{name}: the registry gave {made.version} for {version}"

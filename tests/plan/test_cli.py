@@ -1,0 +1,73 @@
+"""`python -m tests.plan`, before anything is planned; and what a plan is kept apart from."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.plan.stack import _without_secrets, readable, versions
+from tests.plan.stand_ins import ROOT, install
+
+
+def plan(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.plan", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+
+def test_an_environment_without_a_file_is_told() -> None:
+    ran = plan("nowhere")
+    assert ran.returncode == 2 and "Pulumi.nowhere.yaml" in ran.stderr and "no such file" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_commit_that_does_not_exist_is_told() -> None:
+    ran = plan("dev", "--since", "no-such-commit")
+    assert ran.returncode == 2 and "Pulumi.dev.yaml as of no-such-commit can't be read" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_stand_ins_are_only_where_they_are_put(tmp_path: Path) -> None:
+    folder = install(tmp_path / "plugins")
+    assert {file.name for file in folder.iterdir()} == {
+        f"pulumi-resource-{name}" for name in ("aws", "kubernetes", "gcp", "docker-build")
+    }
+    assert all(os.access(file, os.X_OK) for file in folder.iterdir())
+    toolchain = ROOT / ".delivery" / "toolchain"
+    assert not [file for file in toolchain.glob("**/pulumi-resource-*") if "pulumi-python" not in file.name]
+
+
+def test_secret_values_are_not_needed() -> None:
+    config: dict[str, Any] = {
+        "a": {"secure": "v1:abc"},
+        "b": [{"c": {"secure": "x"}}],
+        "d": {"secure": "x", "e": 1},
+    }
+    found = _without_secrets(config)
+    assert isinstance(found["a"], str) and isinstance(found["b"][0]["c"], str)
+    assert found["d"] == config["d"]
+
+
+@pytest.mark.parametrize(
+    ("models", "expected"),
+    [
+        ({"a": {"stable": {"version": 3}, "canary": {"version": 4}}}, {"a": 4}),
+        ({"a": {"stable": {"version": 3}}, "b": {"stable": {"version": 1}}}, {"a": 3, "b": 1}),
+        ({"a": {"stable": "3"}, "b": None}, {"a": 0, "b": 0}),
+        ([], {}),
+    ],
+)
+def test_the_versions_that_a_file_names_are_found_however_it_is_written(
+    models: Any, expected: dict[str, int]
+) -> None:
+    assert versions({"model-delivery:models": models, "platform": {}}) == expected
+    assert versions({"models": models}) == expected
+
+
+def test_only_the_notes_on_stand_ins_are_left_out_of_what_pulumi_says() -> None:
+    text = "a\n  warning: using pulumi-resource-aws from $PATH at /x/pulumi-resource-aws\nerror: b"
+    assert readable(text) == "a\nerror: b"

@@ -1,0 +1,130 @@
+"""A cluster's stack on the real engine: what a promotion changes, in which order, and who borrows it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.plan.stack import PlannedStack, Step
+
+pytestmark = pytest.mark.real
+
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
+PLATFORM: dict[str, Any] = {
+    "kind": "kubernetes",
+    "context": "prod",
+    "image": IMAGE,
+    "registry": "https://mlflow.example.com",
+    "url": "https://models.example.com",
+    "gateway": {"tlsSecret": "models-tls"},
+    "gpu": "existing",
+    "metricsServer": "install",
+    "tracking": {"image": IMAGE},
+    "protectData": True,
+}
+VISION = {"stable": {"version": 7}, "canary": {"version": 8, "shadow": True}, "resources": {"gpu": 1}}
+
+
+def fraud(**changes: Any) -> dict[str, Any]:
+    scaling = {"min": 10, "max": 30, "requestsPerSecond": 200}
+    return {"stable": {"version": 3}, "autoscaling": scaling, "owner": "the risk team", **changes}
+
+
+def written(models: dict[str, Any], platform: dict[str, Any] = PLATFORM) -> str:
+    return yaml.safe_dump({"config": {"model-delivery:platform": platform, "model-delivery:models": models}})
+
+
+def changes(steps: list[Step]) -> set[tuple[str, str, str, frozenset[str]]]:
+    """What is not as it was, without the components and the stack, which are only its outputs."""
+    found = {
+        (step.op, step.type.rpartition("$")[2], step.name, step.paths) for step in steps if step.op != "same"
+    }
+    return {
+        (op, kind.rpartition(":")[2], name, paths)
+        for op, kind, name, paths in found
+        if not kind.startswith(("delivery:kubernetes:", "pulumi:pulumi:"))
+    }
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> PlannedStack:
+    """A stack that has been applied with a canary of 10 percent and a shadow."""
+    found = PlannedStack(tmp_path_factory.mktemp("kubernetes"), "kube")
+    found.declare(written({"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}))
+    found.up()
+    return found
+
+
+def test_nothing_changes_without_a_change(stack: PlannedStack) -> None:
+    stack.declare(written({"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}))
+    assert changes(stack.steps()) == set()
+
+
+def test_a_weight_changes_one_models_route_and_capacity(stack: PlannedStack) -> None:
+    stack.declare(written({"fraud": fraud(canary={"version": 4, "weight": 50}), "vision": VISION}))
+    steps = stack.steps()
+    floor = frozenset({"spec.minReplicas"})
+    weights = frozenset(f"spec.rules[0].backendRefs[{index}].weight" for index in (0, 1))
+    assert changes(steps) == {
+        ("update", "HorizontalPodAutoscaler", "fraud-v3", floor),
+        ("update", "HorizontalPodAutoscaler", "fraud-v4", floor),
+        ("create", "Job", "fraud-v3-c5", frozenset()),
+        ("create", "Job", "fraud-v4-c5", frozenset()),
+        ("update", "HTTPRoute", "fraud", weights),
+        ("delete", "Job", "fraud-v3-c9", frozenset()),
+    }
+    order = [step.name for step in steps if step.op != "same"]
+    assert order.index("fraud-v4-c5") < order.index("fraud")
+
+
+def test_a_promotion_keeps_the_pods_and_removes_the_old_release_last(stack: PlannedStack) -> None:
+    stack.declare(written({"fraud": fraud(stable={"version": 4}), "vision": VISION}))
+    steps = stack.steps()
+    found = changes(steps)
+    assert not any(op.startswith(("replace", "create-replacement")) for op, *_ in found)
+    assert {name for op, kind, name, _ in found if kind == "Deployment"} == {"fraud-v3"}
+    assert {op for op, _, name, _ in found if name == "fraud-v3"} == {"delete"}
+    updated = {(kind, name) for op, kind, name, _ in found if op == "update"}
+    # The role is a label of the Service: pods don't know theirs.
+    assert updated == {
+        ("HorizontalPodAutoscaler", "fraud-v4"),
+        ("Service", "fraud-v4"),
+        ("HTTPRoute", "fraud"),
+    }
+    order = [(step.op, step.name) for step in steps if step.op != "same"]
+    assert order.index(("update", "fraud")) < order.index(("delete", "fraud-v3"))
+
+
+def test_a_new_model_touches_no_other(stack: PlannedStack) -> None:
+    models = {"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}
+    stack.declare(written({**models, "churn": {"stable": {"version": 1}}}))
+    assert {name for _, _, name, _ in changes(stack.steps())} == {"churn", "churn-v1"}
+    stack.declare(written({"vision": VISION}))
+    found = changes(stack.steps())
+    assert {op for op, *_ in found} == {"delete"}
+    assert all(name.startswith("fraud") for _, _, name, _ in found)
+
+
+def test_a_stack_of_models_alone_borrows_the_platform(stack: PlannedStack, tmp_path: Path) -> None:
+    config = tmp_path / "Pulumi.team.yaml"
+    flags = ("--stack", "team", "--config-file", str(config))
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "Pulumi.yaml").write_text("name: model-delivery\nruntime: python\n")
+    stack.command("stack", "init", "team", "--no-select", cwd=project)
+    borrowed = {"stack": "organization/model-delivery/kube"}
+    models = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 20}}}
+    stack.registry.seed({"churn": 2})
+    config.write_text(written(models, borrowed))
+    ran = stack.command("preview", *flags)
+    assert "https://models.example.com/churn" in ran.text
+    # Nothing of it is unknown: a plan of models shows all that an update would do.
+    steps = json.loads(stack.command("preview", "--json", *flags).text)["steps"]
+    declared = [step["newState"] for step in steps if step["newState"]["type"].startswith("kubernetes:")]
+    assert len(declared) == 13
+    assert not [state["urn"] for state in declared if UNKNOWN in json.dumps(state["inputs"])]

@@ -1,0 +1,259 @@
+"""An artifact from wherever its registry keeps it: whole and with its digest, or not at all."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
+
+import pytest
+
+from serving.artifact import ArtifactError, digest
+from serving.fetch import FetchError, fetch, main
+
+FILES = {"MLmodel": b"flavors: {}\n", "data/model.onnx": b"\x00\x01" * 5000, "data/a b+c.txt": b"names"}
+
+
+@pytest.fixture
+def artifact(tmp_path: Path) -> Path:
+    folder = tmp_path / "artifact"
+    for name, content in FILES.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+class Store:
+    """A server that keeps FILES below a prefix, in the words of MLflow, Cloud Storage and S3."""
+
+    def __init__(self) -> None:
+        self.files = {f"models/3/{name}": content for name, content in FILES.items()}
+        self.files["models/30/MLmodel"] = b"another version"
+        self.files["models/3/"] = b""  # what consoles make for a folder
+        self.asked: list[str] = []
+        self.authorisations: set[str] = set()
+        self.failures = 0
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.asked.append(self.path)
+                owner.authorisations.add(self.headers.get("Authorization", ""))
+                if owner.failures:
+                    owner.failures -= 1
+                    self.answer(503, b"busy")
+                    return
+                parts = urlsplit(self.path)
+                code, content = owner.answer(parts.path, parse_qs(parts.query))
+                self.answer(code, content)
+
+            do_HEAD = do_GET  # noqa: N815
+
+            def answer(self, code: int, content: bytes) -> None:
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(content)))
+                self.send_header("ETag", '"x"')
+                self.send_header("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
+                self.end_headers()
+                if self.command == "GET":
+                    self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
+        if path.startswith("/api/2.0/mlflow-artifacts/artifacts"):
+            return self._mlflow(unquote(path.removeprefix("/api/2.0/mlflow-artifacts/artifacts")), query)
+        if path.startswith("/storage/v1/b/bucket/o"):
+            return self._gs(unquote(path.removeprefix("/storage/v1/b/bucket/o")), query)
+        if path.startswith("/computeMetadata/"):
+            return 200, json.dumps({"access_token": "from-metadata"}).encode()
+        return self._s3(unquote(path.removeprefix("/bucket").removeprefix("/")), query)
+
+    def _object(self, name: str) -> tuple[int, bytes]:
+        return (200, self.files[name]) if name in self.files else (404, b"no such file")
+
+    def _mlflow(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
+        if name:
+            return self._object(name.strip("/"))
+        folder = query["path"][0].strip("/") + "/"
+        below = {file.removeprefix(folder) for file in self.files if file.startswith(folder)} - {""}
+        entries = {(name.partition("/")[0], "/" in name) for name in below}
+        found = [{"path": path, "is_dir": is_folder} for path, is_folder in sorted(entries)]
+        return 200, json.dumps({"files": found}).encode()
+
+    def _gs(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
+        if name:
+            return self._object(name.removeprefix("/"))
+        names = sorted(file for file in self.files if file.startswith(query["prefix"][0]))
+        start = int(query.get("pageToken", ["0"])[0])
+        page: dict[str, object] = {"items": [{"name": file} for file in names[start : start + 2]]}
+        if start + 2 < len(names):
+            page["nextPageToken"] = str(start + 2)
+        return 200, json.dumps(page).encode()
+
+    def _s3(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
+        if name:
+            return self._object(name)
+        prefix = query["prefix"][0]
+        keys = "".join(
+            f"<Contents><Key>{escape(file)}</Key><Size>{len(content)}</Size></Contents>"
+            for file, content in self.files.items()
+            if file.startswith(prefix)
+        )
+        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
+        return 200, body.encode()
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    found = Store()
+    for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", found.url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", found.url)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    yield found
+    found.close()
+
+
+SOURCES = ["mlflow-artifacts:/models/3", "gs://bucket/models/3", "s3://bucket/models/3"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_the_artifact_comes_whole(store: Store, artifact: Path, tmp_path: Path, source: str) -> None:
+    to = tmp_path / "to" / "model"
+    assert fetch(source, digest(artifact), to, store.url, pause=0) is True
+    found = {path.relative_to(to).as_posix(): path.read_bytes() for path in to.rglob("*") if path.is_file()}
+    assert found == FILES
+    assert [path.name for path in to.parent.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_other_bytes_than_the_pinned_ones_are_refused(
+    store: Store, artifact: Path, tmp_path: Path, source: str
+) -> None:
+    expected = digest(artifact)
+    store.files["models/3/MLmodel"] = b"flavors: {evil: {}}\n"
+    with pytest.raises(ArtifactError, match="is not the one that was registered"):
+        fetch(source, expected, tmp_path / "to" / "model", store.url, pause=0)
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+@pytest.mark.parametrize("source", [source[:-1] + "4" for source in SOURCES])
+def test_nothing_there_is_an_error(store: Store, artifact: Path, tmp_path: Path, source: str) -> None:
+    with pytest.raises((FetchError, ArtifactError)):
+        fetch(source, digest(artifact), tmp_path / "to" / "model", store.url, pause=0)
+    assert not (tmp_path / "to" / "model").exists()
+
+
+@pytest.mark.parametrize("source", SOURCES[:2])
+def test_what_fails_for_a_moment_is_tried_again(
+    store: Store, artifact: Path, tmp_path: Path, source: str
+) -> None:
+    store.failures = 3
+    assert fetch(source, digest(artifact), tmp_path / "model", store.url, pause=0) is True
+
+
+def test_a_server_that_goes_on_failing_is_an_error(store: Store, artifact: Path, tmp_path: Path) -> None:
+    store.failures = 100
+    with pytest.raises(FetchError, match="503"):
+        fetch(SOURCES[0], digest(artifact), tmp_path / "model", store.url, pause=0)
+    assert len(store.asked) == 4
+
+
+def test_what_is_there_already_is_not_fetched_again(store: Store, artifact: Path, tmp_path: Path) -> None:
+    to = tmp_path / "model"
+    fetch(SOURCES[0], digest(artifact), to, store.url, pause=0)
+    store.asked.clear()
+    assert fetch(SOURCES[0], digest(artifact), to, store.url, pause=0) is False
+    assert store.asked == []
+
+
+def test_an_older_artifact_in_its_place_is_replaced(store: Store, artifact: Path, tmp_path: Path) -> None:
+    to = tmp_path / "model"
+    to.mkdir()
+    (to / "MLmodel").write_text("old")
+    assert fetch(SOURCES[0], digest(artifact), to, store.url, pause=0) is True
+    assert (to / "MLmodel").read_bytes() == FILES["MLmodel"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "data/../../outside", "/etc/outside"])
+def test_names_that_lead_out_of_the_artifact_are_refused(store: Store, tmp_path: Path, name: str) -> None:
+    store.files[f"models/3/{name}"] = b"x"
+    with pytest.raises(FetchError, match="outside of its folder"):
+        fetch(SOURCES[1], "sha256:" + "0" * 64, tmp_path / "to" / "model", pause=0)
+    assert not (tmp_path / "outside").exists()
+    assert not (tmp_path / "to" / "outside").exists()
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"MLFLOW_TRACKING_TOKEN": "t0ken"}, "Bearer t0ken"),
+        ({"MLFLOW_TRACKING_USERNAME": "ann", "MLFLOW_TRACKING_PASSWORD": "pw"}, "Basic YW5uOnB3"),
+        ({}, ""),
+    ],
+)
+def test_mlflow_is_told_who_asks(
+    store: Store,
+    artifact: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    expected: str,
+) -> None:
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    fetch(SOURCES[0], digest(artifact), tmp_path / "model", store.url, pause=0)
+    assert store.authorisations == {expected}
+
+
+def test_cloud_storage_is_asked_as_the_service_account_of_the_metadata_server(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from serving import fetch as module
+
+    monkeypatch.setenv("GCE_METADATA_HOST", store.url.removeprefix("http://"))
+    assert module._google_token(0) == "from-metadata"
+
+
+@pytest.mark.parametrize("form", ["{}", "file://{}"])
+def test_a_mounted_folder_is_copied(artifact: Path, tmp_path: Path, form: str) -> None:
+    to = tmp_path / "model"
+    assert fetch(form.format(artifact), digest(artifact), to) is True
+    assert digest(to) == digest(artifact)
+
+
+def test_an_unknown_kind_of_address_says_which_are_known(tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match=r"ftp://; accepted: s3://, gs://, mlflow-artifacts:/ and file://"):
+        fetch("ftp://host/models/3", "sha256:" + "0" * 64, tmp_path / "model")
+
+
+def test_the_command_line(
+    store: Store, artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--source", SOURCES[0], "--digest", digest(artifact), "--to", str(tmp_path / "model")]
+    assert main([*words, "--tracking", store.url]) == 0
+    assert main([*words, "--tracking", store.url]) == 0
+    assert main([*words[:4], "--to", str(tmp_path / "other"), "--tracking", f"{store.url}/none"]) == 1
+    error = capsys.readouterr().err
+    assert f"{tmp_path / 'model'} has sha256:" in error and f"{tmp_path / 'model'} had sha256:" in error
+    assert "Traceback" not in error

@@ -1,0 +1,121 @@
+"""Models on the cluster of an AWS platform: the Kubernetes floor's own graph, with what AWS adds to it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.unit.aws import ACCOUNT, DEV, PREFIX, PROD, amazon, one_policy
+from tests.unit.graph import Graph
+from tests.unit.kubernetes import DEPLOYMENT, ENDPOINT, ROUTE
+
+ASSOCIATION = "aws:eks/podIdentityAssociation:PodIdentityAssociation"
+
+
+def churn(platform: dict[str, Any] | None = None, **model: Any) -> Graph:
+    return amazon({"churn": {"stable": {"version": 3}, **model}}, platform or DEV)[0]
+
+
+def added(graph: Graph, platform: dict[str, Any]) -> dict[str, int]:
+    """How many of each type of AWS' a model adds to its platform."""
+    before = amazon(platform=platform)[0].counts()
+    return {
+        type: number - before.get(type, 0)
+        for type, number in graph.counts().items()
+        if type.startswith("aws:") and number != before.get(type, 0)
+    }
+
+
+MODES: list[tuple[dict[str, Any] | None, int]] = [
+    (None, 1),
+    ({"version": 4, "weight": 10}, 2),
+    ({"version": 4, "weight": 0}, 2),
+    ({"version": 4, "weight": 100}, 2),
+    ({"version": 4, "shadow": True}, 2),
+]
+
+
+@pytest.mark.parametrize(("canary", "releases"), MODES)
+def test_a_release_may_read_its_artifact_by_a_role_of_its_own(
+    canary: dict[str, Any] | None, releases: int
+) -> None:
+    graph = churn(**({"canary": canary} if canary else {}))
+    assert added(graph, DEV) == {
+        "aws:iam/role:Role": releases,
+        "aws:iam/rolePolicy:RolePolicy": releases,
+        ASSOCIATION: releases,
+    }
+    association = graph.one(ASSOCIATION, "pod-churn-v3")
+    assert association.inputs == {
+        "clusterName": PREFIX,
+        "namespace": "models",
+        "serviceAccount": "churn-v3",
+        "roleArn": "arn:of:pod-churn-v3",
+    }
+    assert association.parent == "churn"
+    assert association.urn in graph.one(DEPLOYMENT, "churn-v3").needs
+    bucket = f"arn:aws:s3:::{PREFIX}-artifacts-{ACCOUNT}"
+    rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "pod-churn-v3")
+    assert [(r["Action"], r["Resource"]) for r in rights] == [
+        (["s3:ListBucket"], [bucket]),
+        (["s3:GetObject"], [f"{bucket}/mlflow/*"]),
+        (["kms:Decrypt"], ["arn:of:key"]),
+    ]
+    (trust,) = json.loads(graph.one("aws:iam/role:Role", "pod-churn-v3").inputs["assumeRolePolicy"])[
+        "Statement"
+    ]
+    assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
+    assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+
+
+@pytest.mark.parametrize(("canary", "releases"), MODES)
+def test_with_mlflow_in_the_cluster_a_model_adds_nothing_to_aws(
+    canary: dict[str, Any] | None, releases: int
+) -> None:
+    """MLflow hands artifacts out, so that pods need no rights on the bucket."""
+    graph = churn(PROD, **({"canary": canary} if canary else {}))
+    assert added(graph, PROD) == {}
+    assert graph.counts()[DEPLOYMENT] == releases + 1
+
+
+def test_the_route_and_the_gateway_are_those_of_any_cluster() -> None:
+    graph = churn(canary={"version": 4, "weight": 10})
+    assert graph.one(ENDPOINT, "churn").parent == "kubernetes"
+    assert graph.one("delivery:kubernetes:Platform", "kubernetes").parent == "aws"
+    (rule,) = graph.one(ROUTE, "churn").inputs["spec"]["rules"]
+    assert [backend["weight"] for backend in rule["backendRefs"]] == [90, 10]
+    objects = [r for r in graph.resources if r.type.startswith("kubernetes:")]
+    assert {r.provider.split("::")[-2] for r in objects} == {"kubernetes"}
+
+
+def test_the_gateways_load_balancer_is_inside() -> None:
+    (proxy,) = [r for r in churn().resources if r.type.endswith(":EnvoyProxy")]
+    text = json.dumps(proxy.inputs)
+    assert '"service.beta.kubernetes.io/aws-load-balancer-internal": "true"' in text
+    assert '"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"' in text
+
+
+def test_volumes_are_encrypted_and_kept_where_data_is_protected() -> None:
+    for platform, policy in ((DEV, "Delete"), (PROD, "Retain")):
+        graph = amazon(platform=platform)[0]
+        disk = graph.one("kubernetes:storage.k8s.io/v1:StorageClass", "addons-gp3").inputs
+        assert disk["parameters"] == {"type": "gp3", "encrypted": "true"}
+        assert (disk["reclaimPolicy"], disk["volumeBindingMode"]) == (policy, "WaitForFirstConsumer")
+        assert disk["provisioner"] == "ebs.csi.aws.com"
+
+
+def test_one_environment_can_use_every_runtime() -> None:
+    _, endpoints, _ = amazon(
+        {
+            name: {"runtime": name, "stable": {"version": 3}, "canary": {"version": 4, "weight": 20}}
+            for name in ("kubernetes", "lambda", "sagemaker")
+        }
+    )
+    told = {
+        name: [(r["version"], r["weight"]) for r in endpoint["releases"]]
+        for name, endpoint in endpoints.items()
+    }
+    assert told == {name: [(3, 80), (4, 20)] for name in ("kubernetes", "lambda", "sagemaker")}
+    assert endpoints["kubernetes"]["url"] == "http://models.example.com/kubernetes"

@@ -1,0 +1,120 @@
+"""The same models block gives the same percentages on every runtime: each runtime's own words, read back."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from components.environment import CAPABILITIES, Platform, Runtime, parse
+from tests.unit.aws import amazon
+from tests.unit.graph import Graph
+from tests.unit.kubernetes import ROUTE, declared, kubernetes
+
+Effective = tuple[dict[int, int], set[int]]
+"""The percentage of the requests that each version answers, and the versions that get a copy of every one."""
+
+BLOCKS: dict[str, tuple[dict[str, Any], Effective]] = {
+    "all to stable": ({}, ({3: 100}, set())),
+    "a canary": ({"canary": {"version": 4, "weight": 10}}, ({3: 90, 4: 10}, set())),
+    "one in a hundred": ({"canary": {"version": 4, "weight": 1}}, ({3: 99, 4: 1}, set())),
+    "a third": ({"canary": {"version": 4, "weight": 33}}, ({3: 67, 4: 33}, set())),
+    "blue": ({"canary": {"version": 4, "weight": 0}}, ({3: 100, 4: 0}, set())),
+    "green": ({"canary": {"version": 4, "weight": 100}}, ({3: 0, 4: 100}, set())),
+    "a shadow": ({"canary": {"version": 4, "shadow": True}}, ({3: 100}, {4})),
+}
+
+
+def by_the_local_route(graph: Graph) -> Effective:
+    backends = graph.one("delivery:local:Route", "churn").inputs["backends"]
+    answering = {int(b["version"]): int(b["weight"]) for b in backends if not b["shadow"]}
+    return answering, {int(b["version"]) for b in backends if b["shadow"]}
+
+
+def by_the_gateway_api(graph: Graph) -> Effective:
+    (rule,) = graph.one(ROUTE, "churn").inputs["spec"]["rules"]
+    total = sum(backend["weight"] for backend in rule["backendRefs"])
+    answering = {version(b["name"]): round(100 * b["weight"] / total) for b in rule["backendRefs"]}
+    mirrors = [f["requestMirror"] for f in rule["filters"] if f["type"] == "RequestMirror"]
+    # Without a percentage or a fraction a mirror copies every request.
+    assert all(mirror.keys() == {"backendRef"} for mirror in mirrors)
+    return answering, {version(mirror["backendRef"]["name"]) for mirror in mirrors}
+
+
+def by_the_target_groups(graph: Graph) -> Effective:
+    (action,) = graph.one("aws:lb/listenerRule:ListenerRule", "churn").inputs["actions"]
+    groups = action["forward"]["targetGroups"]
+    total = sum(group["weight"] for group in groups)
+    return {version(group["arn"]): round(100 * group["weight"] / total) for group in groups}, set()
+
+
+def by_the_variants(graph: Graph) -> Effective:
+    kind = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+    (name,) = graph.names(kind)
+    configuration = graph.one(kind, name).inputs
+    production = configuration["productionVariants"]
+    shadows = configuration.get("shadowProductionVariants") or []
+    total = sum(variant["initialVariantWeight"] for variant in production)
+    # SageMaker copies to a shadow the share that its weight is of all production weights.
+    assert all(shadow["initialVariantWeight"] == total for shadow in shadows)
+    answering = {
+        version(variant["modelName"]): round(100 * variant["initialVariantWeight"] / total)
+        for variant in production
+    }
+    return answering, {version(shadow["modelName"]) for shadow in shadows}
+
+
+def version(name: str) -> int:
+    """The version in the name of a release."""
+    (found,) = re.findall(r"-v([0-9]+)", name)
+    return int(found)
+
+
+Declare = Callable[[dict[str, Any]], tuple[Graph, dict[str, Any]]]
+
+
+def here(models: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
+    return declared(parse({"kind": "local"}, models))
+
+
+def on_aws(models: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
+    graph, endpoints, _ = amazon(models)
+    return graph, endpoints
+
+
+RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph], Effective]]] = {
+    "local": ("local", here, by_the_local_route),
+    "kubernetes": ("kubernetes", kubernetes, by_the_gateway_api),
+    "kubernetes on aws": ("kubernetes", on_aws, by_the_gateway_api),
+    "lambda": ("lambda", on_aws, by_the_target_groups),
+    "sagemaker": ("sagemaker", on_aws, by_the_variants),
+}
+CASES = [
+    (where, block)
+    for where, (runtime, _, _) in RUNTIMES.items()
+    for block, (_, (_, shadows)) in BLOCKS.items()
+    if not (shadows and CAPABILITIES[runtime].shadow)
+]
+
+
+@pytest.mark.parametrize(("where", "block"), CASES)
+def test_the_same_block_is_the_same_percentages(
+    where: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", str(tmp_path))
+    runtime, declare, read_back = RUNTIMES[where]
+    keys, expected = BLOCKS[block]
+    graph, endpoints = declare({"churn": {"runtime": runtime, "stable": {"version": 3}, **keys}})
+    assert read_back(graph) == expected
+    answering, shadows = expected
+    released = endpoints["churn"]["releases"]
+    assert {r["version"]: r["weight"] for r in released if not r["shadow"]} == answering
+    assert {r["version"] for r in released if r["shadow"]} == shadows
+
+
+def test_every_runtime_of_every_platform_is_in_the_table() -> None:
+    offered = {runtime for platform in get_args(Platform) for runtime in platform.runtimes}
+    assert {runtime for runtime, _, _ in RUNTIMES.values()} == offered
