@@ -75,7 +75,7 @@ def test_exports_say_where_everything_is(stack: Stack) -> None:
         assert client.get(f"{outputs['trackingUrl']}/health").text == "OK"
         assert client.get(f"{outputs['prometheusUrl']}/-/ready").status_code == 200
         found = client.get(f"{outputs['trackingUrl']}/api/2.0/mlflow/registered-models/search")
-        assert {m["name"] for m in found.json()["registered_models"]} == {"churn", "fraud"}
+        assert {m["name"] for m in found.json()["registered_models"]} >= {"churn", "fraud"}
 
 
 def test_a_second_up_changes_nothing(stack: Stack) -> None:
