@@ -143,13 +143,18 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> None:
-    """Serve until the engine is gone. Prints the port on standard output, as the engine expects."""
+    """Serve these kinds until the engine is gone."""
+    host(Plugin(kinds, version, engine))
+
+
+def host(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
+    """Serve a plugin until the engine is gone. Prints the port on standard output, as the engine expects."""
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),
     ]
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=32), options=options)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(Plugin(kinds, version, engine), server)
+    provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -10,28 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import sys
-import threading
 import traceback
 from collections.abc import Callable, Mapping
-from concurrent import futures
 from typing import Any, NoReturn, cast
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
-from provider.plugin import _exit_with_parent
+from provider.plugin import host
 from provider.resource import UNKNOWN, Diff, Properties, changed_paths
 from provider.values import diff_response, from_struct, to_struct
 from tests.plan import functions, outputs
 from tests.plan.checking import Fault, faults, value_faults
 from tests.plan.immutable import replaces
 from tests.plan.schema import Kind, Package, UnknownTypeError
-
-_MESSAGE_LIMIT = 400 * 1024 * 1024
 
 
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
@@ -179,22 +173,7 @@ def _abort(context: grpc.ServicerContext, message: str) -> NoReturn:
 
 def main() -> None:
     """Serve one package until the engine is gone."""
-    options = [
-        ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
-        ("grpc.max_send_message_length", _MESSAGE_LIMIT),
-    ]
-    server = grpc.server(futures.ThreadPoolExecutor(max_workers=8), options=options)
-    provider_pb2_grpc.add_ResourceProviderServicer_to_server(StandIn(Package(sys.argv[1])), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda number, frame: ended.set())
-    server.start()
-    sys.stdout.write(f"{port}\n")
-    sys.stdout.flush()
-    _exit_with_parent(os.getppid())
-    ended.wait()
-    server.stop(1).wait()
+    host(StandIn(Package(sys.argv[1])))
 
 
 if __name__ == "__main__":
