@@ -136,6 +136,8 @@ def declare(program: Callable[[], object], outputs: Outputs, preview: bool = Fal
         loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         loop.close()
         asyncio.set_event_loop(None)
+    # Registered from several threads, they arrive in an order that differs from run to run.
+    graph.resources.sort(key=lambda resource: resource.urn)
     return graph
 
 
