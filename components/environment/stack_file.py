@@ -23,46 +23,63 @@ class StackFile:
     """The line of each value by its dotted path; through `<<`, the line where it is written."""
 
 
-def load(path: Path, project: str) -> StackFile:
-    """Load a file. Raises ConfigError if it can't be read, or isn't YAML that Pulumi takes."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A whole YAML file: its value, None where the file is empty, and the line of each value by its path."""
 
-    def failed(message: str, line: int | None = None) -> ConfigError:
-        where = f"{path.name}:{line}" if line else path.name
-        return ConfigError([Problem(path=where, message=message)], source=path.name)
+    value: object
+    lines: Mapping[str, int]
 
+
+def document(path: Path) -> Document:
+    """Load any YAML file by the same rules. Raises ConfigError if it can't be read or isn't YAML."""
+    node, value = _loaded(path)
+    return Document(value=value, lines={dotted(keys): line for keys, line in _lines(node)} if node else {})
+
+
+def _failed(path: Path, message: str, line: int | None = None) -> ConfigError:
+    where = f"{path.name}:{line}" if line else path.name
+    return ConfigError([Problem(path=where, message=message)], source=path.name)
+
+
+def _loaded(path: Path) -> tuple[yaml.Node | None, object]:
     try:
         loader = _Loader(path.read_text(encoding="utf-8"))
         node = loader.get_single_node()
-        whole = cast(object, loader.construct_document(node) if node else None)
+        return node, cast(object, loader.construct_document(node) if node else None)
     except FileNotFoundError:
-        raise failed(f"there is no such file in {path.parent}") from None
+        raise _failed(path, f"there is no such file in {path.parent}") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise failed(f"can't be read: {error}") from None
+        raise _failed(path, f"can't be read: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise failed(
-            f"broken YAML: {error.problem or error.context}", mark.line + 1 if mark else None
+        raise _failed(
+            path, f"broken YAML: {error.problem or error.context}", mark.line + 1 if mark else None
         ) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise failed(f"broken YAML: {' '.join(str(error).split())}") from None
+        raise _failed(path, f"broken YAML: {' '.join(str(error).split())}") from None
 
+
+def load(path: Path, project: str) -> StackFile:
+    """Load a file. Raises ConfigError if it can't be read, or isn't YAML that Pulumi takes."""
+    node, whole = _loaded(path)
     if not isinstance(node, yaml.MappingNode):
         if node is None:
             return StackFile(config={}, lines={})
-        raise failed("must be a map with the key config", 1)
+        raise _failed(path, "must be a map with the key config", 1)
     config = cast(dict[str, object], whole).get("config")
     if config is None:
         return StackFile(config={}, lines={})
     found = _child(node, "config")
     if not isinstance(config, dict):
-        raise failed("config must be a map", found.start_mark.line + 1)
+        raise _failed(path, "config must be a map", found.start_mark.line + 1)
     values: dict[str, object] = {}
     for key, value in cast(dict[str, object], config).items():
         own = _own(key, project)
         if own in values:
             # Pulumi takes either of the two, not always the same.
             line = next(line for keys, line in _lines(found) if keys == (key,))
-            raise failed(f"the key {own} stands twice, with and without {project}:", line)
+            raise _failed(path, f"the key {own} stands twice, with and without {project}:", line)
         if own:
             values[own] = value
     lines = {dotted(_own_path(keys, project)): line for keys, line in _lines(found)}

@@ -33,7 +33,9 @@ MAY_IMPORT = {
     "provider": {"serving.artifact"},
     "pipeline": {"serving.artifact"},
     "serving": set[str](),
-    "delivery": {"components.environment"},
+    "delivery": {"components.environment", "policy"},
+    # Everything that it judges reaches it as the engine's properties.
+    "policy": {"components.environment"},
     "tools": set[str](),
 }
 OURS = {name.split(".")[0] for name in MAY_IMPORT} | {"tests", "benchmarks"}

@@ -1,0 +1,199 @@
+"""What a rule is, what it is given, and how it is asked. Nothing here knows the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum, StrEnum
+from typing import Any, Final, cast
+
+from policy.settings import Settings
+
+
+class Severity(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A demand of a framework that a rule helps to meet: ``EU AI Act``, ``Art. 12(1)``."""
+
+    framework: str
+    clause: str
+
+    def __str__(self) -> str:
+        return f"{self.framework} {self.clause}"
+
+
+class Unknown(Enum):
+    """The value of a property that only an apply can know."""
+
+    UNKNOWN = "known after apply"
+
+
+UNKNOWN: Final = Unknown.UNKNOWN
+
+
+class UndecidedError(Exception):
+    """A rule needs a value that a preview doesn't know; ``path`` is where it is."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """A resource as it is declared, the properties named as the engine has them (``kmsKeyId``)."""
+
+    type: str
+    name: str
+    properties: Mapping[str, Any]
+    """Plain values; what a preview doesn't know is UNKNOWN."""
+    urn: str = ""
+    protect: bool = False
+    """Whether the engine refuses to delete it."""
+    provider: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """The properties of the provider it is declared by."""
+
+    @property
+    def id(self) -> str:
+        """What messages and exemptions call it: ``aws:s3/bucket:Bucket::artifacts``."""
+        return f"{self.type}::{self.name}"
+
+    def given(self, path: str) -> bool:
+        """Whether there is a value, which a preview may not know yet; null and an empty text are none."""
+        found = _at(self.properties, path)
+        return found is not None and found != ""
+
+    def value(self, path: str, default: Any = None) -> Any:
+        """The value at a path (``spec.template.spec``); the default where there is none.
+
+        Raises UndecidedError where it isn't known."""
+        found = _at(self.properties, path)
+        if found is UNKNOWN:
+            raise UndecidedError(path)
+        return default if found is None else found
+
+    def items(self, path: str) -> Sequence[Any]:
+        """The items of a list, none where there is no list. Raises UndecidedError where one isn't known."""
+        found = self.value(path)
+        if not isinstance(found, list | tuple):
+            return ()
+        items = cast("Sequence[Any]", found)
+        for index, item in enumerate(items):
+            if item is UNKNOWN:
+                raise UndecidedError(f"{path}[{index}]")
+        return items
+
+
+def _at(properties: object, path: str) -> object:
+    found: object = properties
+    for key in path.split("."):
+        if found is UNKNOWN:
+            return UNKNOWN
+        found = cast("Mapping[str, object]", found).get(key) if isinstance(found, Mapping) else None
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a rule judges: one resource, in its stack."""
+
+    resource: Resource
+    settings: Settings
+    now: datetime
+    stack: Sequence[Resource] = ()
+    """All resources of the stack, the judged one included; empty for a rule that doesn't ask for them."""
+
+    def others(self, *types: str) -> Iterator[Resource]:
+        """The resources of the stack that have one of the types."""
+        return (resource for resource in self.stack if resource.type in types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that is wrong with a resource. ``message`` says what and where, in one line."""
+
+    message: str
+    fix: str = ""
+    """What to do about this one, where that says more than the rule's own fix."""
+
+
+Check = Callable[[Case], Iterable[Finding]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One rule, as data and as a check."""
+
+    id: str
+    title: str
+    """What holds where the rule holds, in one sentence."""
+    severity: Severity
+    references: tuple[Reference, ...] = ()
+    why: str
+    fix: str
+    types: frozenset[str]
+    """The types of the resources that it judges."""
+    check: Check
+    whole_stack: bool = False
+    """Whether it looks at other resources too. The engine asks such a rule when all are declared: it refuses
+    a preview like any other rule, and an update without a preview only when that is done."""
+    strict: bool = False
+    """Whether a value that the preview doesn't know is refused. Otherwise the rule is undecided there, which
+    the preview says, and decides in the update, when every value is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a rule says of one resource."""
+
+    findings: tuple[Finding, ...] = ()
+    undecided: str = ""
+    """The path of the value that it would need to know; empty: it is decided."""
+
+
+def judge(rule: Rule, case: Case) -> Verdict:
+    """Ask a rule about a resource. A rule that raises is a failed rule: that is a finding, not a pass."""
+    findings: list[Finding] = []
+    resource = case.resource
+    try:
+        findings.extend(rule.check(case))
+    except UndecidedError as unknown:
+        if not rule.strict:
+            return Verdict(findings=tuple(findings), undecided=unknown.path)
+        findings.append(
+            Finding(
+                message=f"{resource.id}: {unknown.path} is known only after the apply",
+                fix=f"give {unknown.path} a value that a preview knows",
+            )
+        )
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        findings.append(
+            Finding(
+                message=f"{resource.id}: the rule {rule.id} itself failed on it, which counts as refused: "
+                f"{reason[:300]}",
+                fix="look whether the resource's properties have the shape that the provider documents; "
+                "if they have, the rule is wrong: report it, and exempt the resource until it is mended",
+            )
+        )
+    return Verdict(findings=tuple(findings))
+
+
+def text(rule: Rule, finding: Finding, note: str = "") -> str:
+    """What the reader gets of a finding; ``note`` is a line of its own after the first."""
+    references = "; ".join(str(reference) for reference in rule.references)
+    lines = [
+        finding.message,
+        *([note] if note else []),
+        f"Why: {rule.why}",
+        f"Fix: {finding.fix or rule.fix}",
+        f"Rule: {rule.id} ({rule.severity}{'; ' if references else ''}{references})",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,171 @@
+"""Which steps of a rollout are right, and what is said of those that aren't."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policy.steps import (
+    CANARY_STEP,
+    PREVIOUS_STABLE_KEPT,
+    STABLE_WITHOUT_CANARY,
+    Canary,
+    Limits,
+    Step,
+    StepProblem,
+    problems,
+    step,
+)
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+LIMITS = Limits(first=20, increase=50, bake_hours=24)
+
+
+def at(stable: int, canary: int | None = None, weight: int = 0, shadow: bool = False) -> Step:
+    found = None if canary is None else Canary(version=canary, weight=weight, shadow=shadow)
+    return Step(stable=stable, canary=found)
+
+
+def wrong(
+    before: Step | None,
+    after: Step,
+    served: tuple[int, ...] = (),
+    hours: float = 0,
+    limits: Limits = LIMITS,
+) -> list[StepProblem]:
+    since = NOW - timedelta(hours=hours)
+    return problems("churn", before, after, served=served, since=since, now=NOW, limits=limits)
+
+
+def rules(*args: object, **named: object) -> list[str]:
+    return [problem.rule for problem in wrong(*args, **named)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, at(3)),
+        (None, at(3, 4, 100)),
+        (at(3), at(3)),
+        (at(3), at(3, 4, 20)),
+        (at(3), at(3, 4, 0)),
+        (at(3), at(3, 4, shadow=True)),
+        (at(3, 4, 0), at(3, 4, 20)),
+        (at(3, 4, shadow=True), at(3, 4, 20)),
+        (at(3, 4, 20), at(3, 4, 70)),
+        (at(3, 4, 50), at(4, 3, 0)),
+        (at(3, 4, 100), at(4, 3, 0)),
+        (at(3, 4, 90), at(3)),
+        (at(3, 4, 90), at(3, 5, 20)),
+        (at(3, 4, 90), at(3, 4, shadow=True)),
+    ],
+)
+def test_a_step_that_is_right(before: Step | None, after: Step) -> None:
+    assert wrong(before, after) == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        (at(3), at(3, 4, 21), CANARY_STEP),
+        (at(3, 4, 0), at(3, 4, 21), CANARY_STEP),
+        (at(3, 4, shadow=True), at(3, 4, 21), CANARY_STEP),
+        (at(3, 4, 20), at(3, 4, 71), CANARY_STEP),
+        (at(3, 4, 49), at(4, 3, 0), CANARY_STEP),
+        (at(3, 4, 10), at(3, 5, 21), CANARY_STEP),
+        (at(3), at(4, 3, 0), STABLE_WITHOUT_CANARY),
+        (at(3, 4, 0), at(4, 3, 0), STABLE_WITHOUT_CANARY),
+        (at(3, 4, shadow=True), at(4, 3, 0), STABLE_WITHOUT_CANARY),
+        (at(3), at(2, 3, 0), STABLE_WITHOUT_CANARY),
+        (at(3, 4, 50), at(4), PREVIOUS_STABLE_KEPT),
+        (at(3, 4, 50), at(4, 5, 20), PREVIOUS_STABLE_KEPT),
+    ],
+)
+def test_a_step_that_is_refused(before: Step, after: Step, rule: str) -> None:
+    assert rules(before, after) == [rule]
+
+
+def test_it_is_said_in_the_words_of_the_file() -> None:
+    jump = wrong(at(3, 4, 10), at(3, 4, 90))[0]
+    assert jump.message == (
+        "churn: v4 goes from 10 % to 90 %, a step may add 50 points: v3 90 %, v4 10 % → v3 10 %, v4 90 %"
+    )
+    assert jump.fix == "set canary.weight to 60 or less, and go on from there"
+    start = wrong(at(3), at(3, 4, 90))[0]
+    assert "v4 starts at 90 %, it may start at 20 %" in start.message
+    assert start.fix == "set canary.weight to 20 or less"
+    straight = wrong(at(3), at(4, 3))[0]
+    assert (
+        "v4 becomes stable, and has served nobody as a canary: v3 100 % → v4 100 %, v3 0 %"
+        in straight.message
+    )
+    assert "`stable: {version: 3}` and `canary: {version: 4, weight: 20}` first" in straight.fix
+    gone = wrong(at(4, 3, 0), at(4), served=(3, 4), hours=1.5)[0]
+    assert "v3 is taken away, and v4 has baked for 1.5 of 24 h" in gone.message
+    assert "`canary: {version: 3, weight: 0}` beside `stable: {version: 4}`" in gone.fix
+
+
+@pytest.mark.parametrize("after", [at(3), at(3, 4, 50), at(3, 4, 0), at(4, 3, 90), at(2), at(4, 2, 100)])
+def test_going_back_to_an_older_version_that_served_is_right_in_one_step(after: Step) -> None:
+    assert wrong(at(4, 3, 0), after, served=(2, 3, 4)) == []
+
+
+def test_a_newer_version_that_was_taken_back_starts_anew() -> None:
+    assert rules(at(3), at(3, 4, 60), served=(3, 4)) == [CANARY_STEP]
+    assert rules(at(3), at(4, 3, 0), served=(3, 4)) == [STABLE_WITHOUT_CANARY]
+
+
+def test_the_previous_stable_version_may_go_when_the_new_one_has_baked() -> None:
+    assert rules(at(4, 3, 0), at(4), served=(3, 4), hours=23.9) == [PREVIOUS_STABLE_KEPT]
+    assert rules(at(4, 3, 0), at(4), served=(3, 4), hours=24) == []
+    assert rules(at(4, 3, 0), at(4, 5, 10), served=(3, 4), hours=1) == [PREVIOUS_STABLE_KEPT]
+    no_bake = Limits(bake_hours=0)
+    assert wrong(at(4, 3, 0), at(4), served=(3, 4), limits=no_bake) == []
+    assert wrong(at(3, 4, 50), at(4), limits=no_bake) == []
+
+
+def test_a_canary_that_had_all_of_the_traffic_long_enough_has_baked() -> None:
+    assert rules(at(3, 4, 100), at(4), served=(3,), hours=24) == []
+    assert rules(at(3, 4, 100), at(4), served=(3,), hours=23) == [PREVIOUS_STABLE_KEPT]
+    assert rules(at(3, 4, 99), at(4), served=(3,), hours=48) == [PREVIOUS_STABLE_KEPT]
+
+
+def test_a_new_canary_may_go_at_any_time() -> None:
+    assert wrong(at(4, 5, 0), at(4), served=(3, 4)) == []
+    assert wrong(at(4, 5, 0), at(4, 6, 5), served=(4, 5)) == []
+
+
+def test_without_a_time_nothing_has_baked() -> None:
+    found = problems("churn", at(4, 3, 0), at(4), served=(3, 4), since=None, now=NOW, limits=LIMITS)
+    assert [problem.rule for problem in found] == [PREVIOUS_STABLE_KEPT]
+
+
+steps = st.builds(at, st.integers(1, 6), st.none() | st.integers(7, 9), st.integers(0, 100), st.booleans())
+
+
+@given(steps, steps)
+def test_no_version_gets_more_than_the_limits_unnoticed(before: Step, after: Step) -> None:
+    found = {problem.rule for problem in wrong(before, after)}
+    for version in after.declared - {before.stable}:
+        had, gets = before.share(version), after.share(version)
+        allowed = LIMITS.first if had == 0 else had + LIMITS.increase
+        assert gets <= max(had, allowed) or found & {CANARY_STEP, STABLE_WITHOUT_CANARY}
+
+
+@given(steps)
+def test_shares_sum_to_all_of_the_traffic(one: Step) -> None:
+    assert sum(one.share(version) for version in one.declared) == 100
+
+
+def test_a_step_is_read_from_the_properties_of_a_rollout() -> None:
+    # The engine's numbers are floats.
+    canary = {"version": 4.0, "weight": 10.0, "shadow": False}
+    assert step({"stable": {"version": 3.0}, "canary": canary}) == at(3, 4, 10)
+    assert step({"stable": {"version": 3.0}}) == at(3)
+    assert (
+        str(step({"stable": {"version": 3}, "canary": {"version": 4, "shadow": True}}))
+        == "v3 100 %, v4 shadow"
+    )
