@@ -1,6 +1,10 @@
-"""Wait until a Deployment of this cluster has a number of ready pods: what comes before their traffic."""
+"""Wait until a Deployment of this cluster has a number of ready pods: what comes before their traffic.
+
+Or, where it may have none, wake it: ask a page through what holds requests, until the page answers.
+"""
 
 import argparse
+import http.client
 import json
 import os
 import ssl
@@ -29,7 +33,7 @@ def wait(ask: Ask, wanted: int, seconds: float, sleep: Callable[[float], None] =
     while True:
         try:
             ready = ask()
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             sys.stderr.write(f"the cluster does not answer: {error}\n")
         if ready >= wanted or time.monotonic() >= end:
             return ready
@@ -63,14 +67,37 @@ def deployment(namespace: str, name: str, environment: Mapping[str, str], accoun
     return ask
 
 
+def page(url: str, headers: Mapping[str, str], timeout: float) -> Ask:
+    """Return a question about a page: 1 if it answers 200. Whoever asks may be made to wait meanwhile."""
+
+    def ask() -> int:
+        request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+            return int(answer.status == 200)
+
+    return ask
+
+
 def main(arguments: Sequence[str], environment: Mapping[str, str], account: Path = _ACCOUNT) -> int:
     """Wait as the command line says; returns 0, or 1 with a message."""
     parser = argparse.ArgumentParser(prog="python -m serving.capacity", description=__doc__)
-    parser.add_argument("--namespace", required=True)
-    parser.add_argument("--deployment", required=True)
-    parser.add_argument("--ready", required=True, type=int, help="pods that must be ready")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--deployment", help="a Deployment of --namespace")
+    what.add_argument("--wake", metavar="URL", help="a page that answers when there is a server")
+    parser.add_argument("--namespace")
+    parser.add_argument(
+        "--header", action="append", default=[], type=_header, help="NAME: VALUE for the page"
+    )
+    parser.add_argument("--ready", default=1, type=int, help="pods that must be ready")
     parser.add_argument("--seconds", required=True, type=float, help="how long to wait at most")
     given = parser.parse_args(arguments)
+    if given.deployment and not given.namespace:
+        parser.error("--deployment is one of a --namespace")
+    if given.wake:
+        ready = wait(page(given.wake, dict(given.header), given.seconds), 1, given.seconds)
+        if not ready:
+            sys.stderr.write(f"serving.capacity: {given.wake} has no server after {given.seconds:g} s\n")
+        return 0 if ready else 1
     try:
         ask = deployment(given.namespace, given.deployment, environment, account)
         ready = wait(ask, given.ready, given.seconds)
@@ -84,6 +111,13 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], account: Path
         )
         return 1
     return 0
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME: VALUE")
+    return name.strip(), value.strip()
 
 
 if __name__ == "__main__":

@@ -88,6 +88,16 @@ class AwsPlatform:
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def has_keda(self) -> bool:
+        """Whether KEDA scales its models."""
+        return self.cluster.keda != "none"
+
+    @property
+    def has_prometheus(self) -> bool:
+        """Whether there is a Prometheus that KEDA can ask."""
+        return self.cluster.has_prometheus
+
+    @property
     def gpus(self) -> bool:
         """Whether the cluster has GPU nodes."""
         return bool(self.nodes.gpu)

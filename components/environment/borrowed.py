@@ -9,7 +9,7 @@ from typing import ClassVar, Final, Literal
 from components.environment.section import Section
 from components.environment.values import Runtime
 
-KEYS: Final = ("stack",)
+KEYS: Final = ("keda", "stack")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,19 @@ class BorrowedPlatform:
     runtimes: ClassVar[tuple[Runtime, ...]] = ("kubernetes",)
     gpus: ClassVar[bool] = True
     """Whether it has GPU nodes, its own stack knows: a plan asks it, the file can't be judged by it."""
+    has_prometheus: ClassVar[bool] = True
+    """Likewise."""
 
     kind: Literal["borrowed"] = "borrowed"
     stack: str
     """`organization/project/stack`."""
+    keda: Literal["existing", "none"] = "none"
+    """Whether the models of this stack are scaled by the owner's KEDA, which a plan checks that it has."""
+
+    @property
+    def has_keda(self) -> bool:
+        """Whether KEDA scales its models."""
+        return self.keda != "none"
 
 
 def parse_borrowed(section: Section) -> BorrowedPlatform | None:
@@ -32,4 +41,5 @@ def parse_borrowed(section: Section) -> BorrowedPlatform | None:
         re.compile(r"[-\w.]+/[-\w.]+/[-\w.]+", re.ASCII),
         "must be organization/project/stack, such as acme/model-delivery/prod",
     )
-    return BorrowedPlatform(stack=stack) if stack else None
+    keda = section.choice("keda", ("existing", "none"))
+    return BorrowedPlatform(stack=stack, keda=keda or "none") if stack else None

@@ -9,7 +9,7 @@ from typing import Final
 from components.environment.aws_services import judge_aws
 from components.environment.platforms import Platform
 from components.environment.section import Section
-from components.environment.values import Canary, Resources, Runtime
+from components.environment.values import Autoscaling, Canary, Resources, Runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,12 +25,20 @@ class Capability:
     scaling: str | None = None
     """Whether the number of servers changes by itself: `max` above `min`."""
     requests_per_second: str | None = None
+    gpu_utilization: str | None = None
     fewest: int = 1
-    """The least `autoscaling.min`, and its default."""
+    """The least `autoscaling.min`."""
+    start: int | None = None
+    """Its default; None: the least."""
     most: int = 1000
     """The greatest `autoscaling.max`."""
     usual: int = 1
     """`autoscaling.max` where it isn't given, or `min` where that is more."""
+
+    @property
+    def first(self) -> int:
+        """`autoscaling.min` where it isn't given."""
+        return self.fewest if self.start is None else self.start
 
 
 CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
@@ -39,25 +47,29 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         resources="processes on this machine are not limited",
         scaling="nothing scales on the runtime local",
         requests_per_second="nothing scales on the runtime local",
+        gpu_utilization="nothing scales on the runtime local",
         most=16,
     ),
-    "kubernetes": Capability(),
+    "kubernetes": Capability(fewest=0, start=1),
     "lambda": Capability(
         shadow="the load balancer in front of Lambda can't mirror requests",
         gpu="Lambda has no GPUs",
         requests_per_second="Lambda starts an instance a concurrent request",
+        gpu_utilization="Lambda has no GPUs",
         fewest=0,
         usual=1000,
     ),
-    "sagemaker": Capability(),
+    "sagemaker": Capability(gpu_utilization="SageMaker scales by CPU and requests"),
     "cloud-run": Capability(
         shadow="Cloud Run can't mirror requests",
         requests_per_second="Cloud Run scales by concurrent requests",
+        gpu_utilization="Cloud Run scales by concurrent requests",
         fewest=0,
     ),
     "vertex": Capability(
         shadow="an endpoint of Vertex AI can't mirror requests",
         requests_per_second="Vertex AI scales by CPU and GPU load",
+        gpu_utilization="Vertex AI has a target of its own",
     ),
 }
 
@@ -67,6 +79,7 @@ def judge(
     platform: Platform | None,
     canary: Canary | None,
     resources: Resources,
+    autoscaling: Autoscaling,
     model: Section,
 ) -> None:
     """Note what a runtime or its platform can't do of what is asked. `platform` is None where it is wrong."""
@@ -74,6 +87,7 @@ def judge(
     if canary and canary.shadow and able.shadow:
         model.inner("canary").problem("shadow", f"not on the runtime {runtime}: {able.shadow}")
     judge_aws(runtime, resources, model)
+    _judge_scaling(runtime, platform, canary, resources, autoscaling, model)
     if not resources.gpu:
         return
     if able.gpu:
@@ -84,3 +98,49 @@ def judge(
             f"this platform of kind {platform.kind} has no GPU nodes",
             "Add them to the platform, or leave gpu out.",
         )
+
+
+def _judge_scaling(
+    runtime: Runtime,
+    platform: Platform | None,
+    canary: Canary | None,
+    resources: Resources,
+    autoscaling: Autoscaling,
+    model: Section,
+) -> None:
+    """Note what asks for a GPU or for KEDA where there is none."""
+    section = model.inner("autoscaling")
+    if autoscaling.gpu_utilization and not resources.gpu:
+        section.problem(
+            "gpuUtilization", "only for a model with a GPU", "Set resources.gpu, or leave it out."
+        )
+    if runtime != "kubernetes" or platform is None:
+        return
+    sleeps = autoscaling.min == 0
+    if sleeps and canary and canary.shadow:
+        model.inner("canary").problem(
+            "shadow",
+            "not with autoscaling.min 0: the copy of a request wakes nobody",
+            "Set autoscaling.min to 1, or give the canary a weight.",
+        )
+    if not platform.has_keda:
+        for key, asked in (("min", sleeps), ("gpuUtilization", bool(autoscaling.gpu_utilization))):
+            if asked:
+                section.problem(
+                    key,
+                    f"{'0 ' if key == 'min' else ''}needs KEDA, which scales nothing on this platform",
+                    "Set platform.keda to install, or to existing where the cluster has it.",
+                )
+    elif not platform.has_prometheus:
+        # A server that sleeps is woken, and scaled, by the requests that KEDA's interceptor counts itself.
+        counted = bool(autoscaling.requests_per_second) and not sleeps
+        for key, asked in (
+            ("gpuUtilization", bool(autoscaling.gpu_utilization)),
+            ("requestsPerSecond", counted),
+        ):
+            if asked:
+                section.problem(
+                    key,
+                    "needs a Prometheus that KEDA can ask",
+                    "Set platform.prometheus, or platform.monitoring to install.",
+                )

@@ -12,8 +12,10 @@ from components.environment.section import Section
 CLUSTER_KEYS: Final = (
     "gateway",
     "image",
+    "keda",
     "monitoring",
     "namespace",
+    "prometheus",
     "protectData",
     "registry",
     "tracking",
@@ -75,8 +77,17 @@ class Cluster:
     """None: `registry` is an MLflow that is there already."""
     monitoring: Source = "install"
     """`existing`: the cluster has the Prometheus operator: only what models need of it is declared."""
+    keda: Source = "none"
+    """KEDA with its HTTP add-on. With it every release is scaled by KEDA, and may go down to no server."""
+    prometheus: str | None = None
+    """The Prometheus that KEDA asks, as pods reach it; None: the one that is installed."""
     protect_data: bool = False
     """Whether data outlives a mistake: it is protected, and kept when its declaration goes."""
+
+    @property
+    def has_prometheus(self) -> bool:
+        """Whether there is a Prometheus that KEDA can ask."""
+        return self.monitoring == "install" or self.prometheus is not None
 
 
 def parse_cluster(section: Section) -> Cluster | None:
@@ -100,6 +111,8 @@ def parse_cluster(section: Section) -> Cluster | None:
     gateway = _gateway(section, url)
     tracking = _tracking(section)
     monitoring = section.choice("monitoring", ("install", "existing", "none"))
+    keda = section.choice("keda", ("install", "existing", "none"))
+    prometheus = _prometheus(section, monitoring, keda)
     protect = section.flag("protectData")
     if image is None or registry is None or url is None:
         return None
@@ -111,6 +124,8 @@ def parse_cluster(section: Section) -> Cluster | None:
         gateway=gateway,
         tracking=tracking,
         monitoring=monitoring or "install",
+        keda=keda or "none",
+        prometheus=prometheus,
         protect_data=protect or False,
     )
 
@@ -141,6 +156,20 @@ def _gateway(platform: Section, url: str | None) -> Gateway:
     elif secure:
         section.require("tlsSecret", "the name of the TLS Secret for an https url")
     return Gateway(name=name, namespace=namespace, tls_secret=secret)
+
+
+def _prometheus(platform: Section, monitoring: Source | None, keda: Source | None) -> str | None:
+    found = platform.matching(
+        "prometheus",
+        re.compile(r"https?://[a-z0-9]([-.a-z0-9]*[a-z0-9])?(:[0-9]{1,5})?(/[^\s?#]*)?"),
+        "must be where pods reach a Prometheus, such as http://prometheus.monitoring.svc:9090",
+    )
+    if platform.has("prometheus"):
+        if (monitoring or "install") == "install":
+            platform.problem("prometheus", "belongs to monitoring that is there; what is installed is known")
+        elif (keda or "none") == "none":
+            platform.problem("prometheus", "only KEDA asks it, and this platform has none: see platform.keda")
+    return found
 
 
 def _tracking(platform: Section) -> Tracking | None:

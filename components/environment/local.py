@@ -30,6 +30,8 @@ class LocalPlatform:
 
     runtimes: ClassVar[tuple[Runtime, ...]] = ("local",)
     gpus: ClassVar[bool] = False
+    has_keda: ClassVar[bool] = False
+    has_prometheus: ClassVar[bool] = False
 
     kind: Literal["local"] = "local"
     ports: Ports = Ports()

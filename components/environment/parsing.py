@@ -24,6 +24,7 @@ _RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
 _LATER_RUNTIMES: Final = ("azure-ml", "batch", "edge")
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
+_AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = ("autoscaling", "canary", "owner", "resources", "riskClass", "runtime", "stable")
 
 _LONGEST_NAME = 40
@@ -94,7 +95,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
     owner = section.line("owner", 100)
     risk_class = section.choice("riskClass", _RISK_CLASSES)
     if runtime:
-        judge(runtime, platform, canary, resources, section)
+        judge(runtime, platform, canary, resources, autoscaling, section)
     if stable is None:
         return None
     return Model(
@@ -179,16 +180,20 @@ def _resources(model: Section, runtime: Runtime | None) -> Resources:
 
 def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
     able = CAPABILITIES[runtime] if runtime else Capability(fewest=0)
-    section = model.section("autoscaling", accepted=("min", "max", "requestsPerSecond"), example="{min: 2}")
+    section = model.section("autoscaling", accepted=_AUTOSCALING_KEYS, example="{min: 2}")
     if section is None:
-        return Autoscaling(min=able.fewest, max=max(able.fewest, able.usual))
+        return Autoscaling(min=able.first, max=max(able.first, able.usual))
     least = section.whole("min", able.fewest, able.most)
     most = section.whole("max", 1, able.most)
     rate = section.whole("requestsPerSecond", 1, 100_000)
+    busy = section.whole("gpuUtilization", 1, 100, percentage=True)
+    if section.has("gpuUtilization") and able.gpu_utilization:
+        section.problem("gpuUtilization", f"not on the runtime {runtime}: {able.gpu_utilization}")
+        busy = None
     if section.has("requestsPerSecond") and able.requests_per_second:
         section.problem("requestsPerSecond", f"not on the runtime {runtime}: {able.requests_per_second}")
     if least is None and not section.has("min"):
-        least = able.fewest
+        least = able.first
     if most is None and not section.has("max"):
         most = max(least or 0, able.usual)
     if least is not None and most is not None and section.has("max"):
@@ -196,8 +201,8 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
             section.problem("max", f"must equal min, {least}, or be left out: {able.scaling}")
         elif most < least:
             section.problem("max", f"must be min, {least}, or more")
-    floor = able.fewest if least is None else least
-    return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate)
+    floor = able.first if least is None else least
+    return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate, gpu_utilization=busy)
 
 
 def _name_hint(name: str) -> str | None:

@@ -43,7 +43,9 @@ class Autoscaling:
     min: int = 1
     max: int = 1
     requests_per_second: int | None = None
-    """How many a server is to answer before there is another one; None: CPU alone decides."""
+    """How many a server is to answer before there is another one; None: load alone decides."""
+    gpu_utilization: int | None = None
+    """The percentage of its GPUs' time that a server is to use before there is another one, 1..100."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,9 @@ def groups(namespace: str) -> list[dict[str, Any]]:
         ),
         _alert(
             "ModelUnavailable",
-            f'kube_deployment_status_replicas_available{{{here}, deployment!="tracking"}} == 0',
+            # A Deployment that has been scaled to nothing on purpose wants none.
+            f'kube_deployment_status_replicas_available{{{here}, deployment!="tracking"}} == 0'
+            f" and kube_deployment_spec_replicas{{{here}}} > 0",
             "2m",
             "critical",
             "{{ $labels.deployment }} has no server that is ready",

@@ -41,6 +41,8 @@ class BorrowedPlace(pulumi.ComponentResource):
             gateway_namespace=self._text("gatewayNamespace"),
             proxies=self._text("proxies"),
             waiter=self._text("waiter"),
+            keda=settings.has_keda,
+            prometheus=self._shared.apply(lambda shared: str(shared.get("prometheus", ""))),
         )
         self.register_outputs({"gatewayUrl": self._endpoint.url})
 
@@ -50,13 +52,11 @@ class BorrowedPlace(pulumi.ComponentResource):
         return {"gatewayUrl": self._endpoint.url, "trackingUrl": self._endpoint.registry}
 
     def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
-        """Declare a model's endpoint; see ``Endpoint``. Fails the plan for a GPU where the owner has none."""
+        """Declare a model's endpoint; see ``Endpoint``. Fails the plan for what the owner doesn't have."""
         args = self._endpoint
-        if model.resources.gpu:
-            # By the image, which no pod can do without: the plan can't go on past it.
-            image = pulumi.Output.all(args.image, self._shared).apply(lambda found: self._gpu(model, *found))
-            args = replace(args, image=image)
-        return Endpoint(model, args, self._child).outputs
+        # By the image, which no pod can do without: the plan can't go on past it.
+        image = pulumi.Output.all(args.image, self._shared).apply(lambda found: self._able(model, *found))
+        return Endpoint(model, replace(args, image=image), self._child).outputs
 
     def _text(self, key: str) -> pulumi.Output[str]:
         return self._shared.apply(lambda shared: str(shared[key]))
@@ -69,10 +69,24 @@ class BorrowedPlace(pulumi.ComponentResource):
             " applied and whose own platform is a cluster"
         )
 
-    def _gpu(self, model: Model, image: str, shared: dict[str, Any]) -> str:
-        if not shared["gpus"]:
+    def _able(self, model: Model, image: str, shared: dict[str, Any]) -> str:
+        scaling = model.autoscaling
+        path = f"models.{model.name}"
+        if model.resources.gpu and not shared["gpus"]:
             raise pulumi.RunError(
-                f"models.{model.name}.resources.gpu is {model.resources.gpu}: the platform of {self._stack}"
+                f"{path}.resources.gpu is {model.resources.gpu}: the platform of {self._stack}"
                 " has no GPU nodes. Add them there first, or leave gpu out"
+            )
+        if self._endpoint.keda and not shared.get("keda"):
+            raise pulumi.RunError(
+                f"platform.keda is existing: the platform of {self._stack} has no KEDA."
+                " Set platform.keda there first, or leave it out here"
+            )
+        asked = scaling.gpu_utilization or (scaling.min and scaling.requests_per_second)
+        if self._endpoint.keda and asked and not shared.get("prometheus"):
+            key = "gpuUtilization" if scaling.gpu_utilization else "requestsPerSecond"
+            raise pulumi.RunError(
+                f"{path}.autoscaling.{key} is {asked}: the platform of {self._stack} has no Prometheus that"
+                " KEDA can ask. Set platform.prometheus there first"
             )
         return image

@@ -9,13 +9,20 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.environment import Model
+from components.kubernetes.autoscaler import AutoscalerArgs, autoscaler
+from components.kubernetes.interceptor import (
+    INTERCEPTOR,
+    INTERCEPTOR_PORT,
+    KEDA,
+    RELEASE_HEADER,
+    HeldArgs,
+    held,
+    host,
+)
 from components.kubernetes.labels import release_metadata, selector
 from components.kubernetes.server import container_security, pod_security
+from components.traffic import Share, floor
 
-REQUESTS_METRIC = "model_requests_per_second"
-"""The metric of a pod that autoscaling by requests asks the custom metrics API for."""
-_CPU_PERCENT = 70
-_HOLD_SECONDS = 300
 _WAIT_SECONDS = 1200
 
 
@@ -24,13 +31,17 @@ class CapacityArgs:
     """The servers of one release."""
 
     model: Model
-    version: int
+    share: Share
     namespace: pulumi.Input[str]
     image: pulumi.Input[str]
-    floor: int
-    """The servers that it has at least."""
     service_account: pulumi.Input[str]
     """One that may read Deployments."""
+    keda: bool
+    """Whether KEDA scales; else Kubernetes itself does."""
+    prometheus: pulumi.Input[str]
+    """The Prometheus that KEDA asks; empty where it needs none."""
+    url: pulumi.Input[str]
+    """What callers use: scheme and host."""
 
 
 def declare_capacity(
@@ -43,92 +54,90 @@ def declare_capacity(
 
     Growth comes before traffic: the floor rises, then a Job waits until that many pods are ready, then the
     route is changed, which depends on the Job. Where it isn't reached in 20 minutes the update fails, and the
-    traffic is as it was. A floor of one needs no Job: the Deployment itself is waited for.
+    traffic is as it was. A floor of one needs no Job: the Deployment itself is waited for. With KEDA it needs
+    one: the Deployment may have been asleep until this update.
 
     Shrinking comes after traffic has gone: a lower floor ends nothing by itself. The autoscaler goes by what
     the pods do, by the busiest moment of the last 5 minutes, and then takes away at most a tenth of them a
     minute. So a release that loses traffic in this update keeps the pods that its traffic needs until 5
     minutes after it has lost it. One that isn't declared any more is deleted after the route has changed.
+
+    A model whose ``autoscaling.min`` is 0 has its autoscaler by ``declare_sleep``. Here its requests are made
+    known to the interceptor, and a Job sends one through it, which wakes a first server: a release that gets
+    another weight is awake before it has it.
     """
-    autoscaler = _autoscaler(name, args, pulumi.ResourceOptions.merge(opts, _after(workload)))
-    if args.floor == 1:
-        return [autoscaler]
-    wait = _wait(name, args, pulumi.ResourceOptions.merge(opts, _after(workload, autoscaler)))
-    return [autoscaler, wait]
-
-
-def _autoscaler(
-    name: str, args: CapacityArgs, opts: pulumi.ResourceOptions
-) -> k8s.autoscaling.v2.HorizontalPodAutoscaler:
-    scaling = args.model.autoscaling
-    metrics: list[k8s.autoscaling.v2.MetricSpecArgsDict] = [
-        {
-            "type": "Resource",
-            "resource": {
-                "name": "cpu",
-                "target": {"type": "Utilization", "average_utilization": _CPU_PERCENT},
-            },
-        }
+    least = floor(args.model, args.share)
+    if least == 0:
+        route = held(name, _held(args), _after(opts, workload))
+        if args.share.weight == 0:
+            return [route]
+        return [route, _wait(f"{name}-w{args.share.weight}", args, _wake(name, args), _after(opts, route))]
+    scaler = autoscaler(name, _scaling(args, least), _after(opts, workload))
+    if least == 1 and not args.keda:
+        return [scaler]
+    # The number is in the name: another floor is another Job, which runs anew.
+    return [
+        scaler,
+        _wait(f"{name}-c{least}", args, _ready(name, args, least), _after(opts, workload, scaler)),
     ]
-    if scaling.requests_per_second:
-        metrics.append(
-            {
-                "type": "Pods",
-                "pods": {
-                    "metric": {"name": REQUESTS_METRIC},
-                    "target": {"type": "AverageValue", "average_value": str(scaling.requests_per_second)},
-                },
-            }
-        )
-    return k8s.autoscaling.v2.HorizontalPodAutoscaler(
-        name,
-        metadata=release_metadata(name, args.namespace, args.model, args.version),
-        spec={
-            "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": name},
-            "min_replicas": args.floor,
-            "max_replicas": scaling.max,
-            "metrics": metrics,
-            "behavior": {
-                "scale_up": {
-                    "stabilization_window_seconds": 0,
-                    "select_policy": "Max",
-                    "policies": [
-                        {"type": "Percent", "value": 100, "period_seconds": 15},
-                        {"type": "Pods", "value": 4, "period_seconds": 15},
-                    ],
-                },
-                "scale_down": {
-                    "stabilization_window_seconds": _HOLD_SECONDS,
-                    "select_policy": "Max",
-                    "policies": [{"type": "Percent", "value": 10, "period_seconds": 60}],
-                },
-            },
-        },
-        opts=opts,
+
+
+def declare_sleep(
+    name: str, args: CapacityArgs, route: pulumi.Resource, opts: pulumi.ResourceOptions
+) -> pulumi.Resource | None:
+    """Declare the autoscaler of a release that may have no server; None where it may not.
+
+    Its last server may go only when the route leads through the interceptor, which holds what comes then.
+    """
+    least = floor(args.model, args.share)
+    return None if least else autoscaler(name, _scaling(args, least), _after(opts, route))
+
+
+def _scaling(args: CapacityArgs, least: int) -> AutoscalerArgs:
+    return AutoscalerArgs(
+        model=args.model,
+        version=args.share.version,
+        namespace=args.namespace,
+        floor=least,
+        keda=args.keda,
+        prometheus=args.prometheus,
     )
 
 
-def _wait(name: str, args: CapacityArgs, opts: pulumi.ResourceOptions) -> k8s.batch.v1.Job:
-    # The number is in the name: another floor is another Job, which runs anew.
-    job = f"{name}-c{args.floor}"
-    words: list[pulumi.Input[str]] = [
-        *("--namespace", args.namespace, "--deployment", name),
-        *("--ready", str(args.floor), "--seconds", str(_WAIT_SECONDS - 60)),
-    ]
+def _ready(name: str, args: CapacityArgs, least: int) -> Sequence[pulumi.Input[str]]:
+    return ["--namespace", args.namespace, "--deployment", name, "--ready", str(least)]
+
+
+def _held(args: CapacityArgs) -> HeldArgs:
+    return HeldArgs(
+        model=args.model, version=args.share.version, namespace=args.namespace, host=host(args.url)
+    )
+
+
+def _wake(name: str, args: CapacityArgs) -> Sequence[pulumi.Input[str]]:
+    url = f"http://{INTERCEPTOR}.{KEDA}:{INTERCEPTOR_PORT}/v2/health/ready"
+    known_as = pulumi.Output.concat("Host: ", host(args.url))
+    return ["--wake", url, "--header", known_as, "--header", f"{RELEASE_HEADER}: {name}"]
+
+
+def _wait(
+    job: str, args: CapacityArgs, words: Sequence[pulumi.Input[str]], opts: pulumi.ResourceOptions
+) -> k8s.batch.v1.Job:
+    version = args.share.version
     limits = {"cpu": "100m", "memory": "128Mi"}
     container: k8s.core.v1.ContainerArgsDict = {
         "name": "wait",
         "image": args.image,
         "command": ["python", "-m", "serving.capacity"],
-        "args": words,
+        "args": [*words, "--seconds", str(_WAIT_SECONDS - 60)],
         "resources": {"requests": limits, "limits": limits},
         "security_context": container_security(),
     }
     # These labels are not the servers': the Job's pod must not be counted among them.
-    labels = {f"{key}-wait": value for key, value in selector(args.model, args.version).items()}
+    labels = {f"{key}-wait": value for key, value in selector(args.model, version).items()}
     return k8s.batch.v1.Job(
         job,
-        metadata=release_metadata(job, args.namespace, args.model, args.version),
+        metadata=release_metadata(job, args.namespace, args.model, version),
         spec={
             "backoff_limit": 3,
             "active_deadline_seconds": _WAIT_SECONDS,
@@ -151,5 +160,5 @@ def _wait(name: str, args: CapacityArgs, opts: pulumi.ResourceOptions) -> k8s.ba
     )
 
 
-def _after(*resources: pulumi.Resource) -> pulumi.ResourceOptions:
-    return pulumi.ResourceOptions(depends_on=list(resources))
+def _after(opts: pulumi.ResourceOptions, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(resources)))

@@ -40,6 +40,21 @@ NVIDIA_DEVICE_PLUGIN: Final = Chart(
     version="0.18.2",
     repository="https://nvidia.github.io/k8s-device-plugin",
 )
+KEDA_CHART: Final = Chart(
+    chart="keda",
+    version="2.20.2",
+    repository="https://kedacore.github.io/charts",
+)
+KEDA_HTTP: Final = Chart(
+    chart="keda-add-ons-http",
+    version="0.15.0",
+    repository="https://kedacore.github.io/charts",
+)
+DCGM_EXPORTER: Final = Chart(
+    chart="dcgm-exporter",
+    version="4.8.2",
+    repository="https://nvidia.github.io/dcgm-exporter/helm-charts",
+)
 
 
 def install(

@@ -10,14 +10,14 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.environment import Model
-from components.kubernetes.capacity import CapacityArgs, declare_capacity
-from components.kubernetes.labels import release_metadata, selector
+from components.kubernetes.capacity import CapacityArgs, declare_capacity, declare_sleep
+from components.kubernetes.labels import annotated, release_metadata, selector
 from components.kubernetes.network import policy
 from components.kubernetes.route import RouteArgs, route
 from components.kubernetes.server import PORT, ServerArgs, deployment
 from components.kubernetes.settings import Identity
 from components.release import Release
-from components.traffic import Share, floor, shares
+from components.traffic import Share, shares
 
 # A node may have to be started first, and a large artifact fetched.
 _PATIENCE = pulumi.CustomTimeouts(create="20m", update="20m")
@@ -42,6 +42,10 @@ class EndpointArgs:
     """The namespace of the gateway's proxies, which alone may call the servers; empty: any may."""
     waiter: pulumi.Input[str]
     """The service account that waits for capacity."""
+    keda: bool = False
+    """Whether KEDA scales the models, instead of Kubernetes itself."""
+    prometheus: pulumi.Input[str] = ""
+    """The Prometheus that KEDA asks; empty: none."""
     identity: Identity | None = None
 
 
@@ -67,7 +71,7 @@ class Endpoint(pulumi.ComponentResource):
             release = self._release(share)
             releases.append(release)
             ready += self._backend(share, release)
-        route(
+        road = route(
             model,
             split,
             RouteArgs(
@@ -78,6 +82,8 @@ class Endpoint(pulumi.ComponentResource):
             ),
             pulumi.ResourceOptions(parent=self, depends_on=ready),
         )
+        for share in split:
+            declare_sleep(self._title(share), self._capacity(share), road, self._child)
         self.outputs = pulumi.Output.from_input(
             {
                 "url": pulumi.Output.concat(args.url, "/", model.name),
@@ -117,21 +123,22 @@ class Endpoint(pulumi.ComponentResource):
                 parent=self, depends_on=[account, network, *acting], custom_timeouts=_PATIENCE
             ),
         )
-        capacity = declare_capacity(
-            name,
-            CapacityArgs(
-                model=model,
-                version=share.version,
-                namespace=args.namespace,
-                image=args.image,
-                floor=floor(model, share),
-                service_account=args.waiter,
-            ),
-            workload,
-            self._child,
-        )
+        capacity = declare_capacity(name, self._capacity(share), workload, self._child)
         self._disruptions(name, share)
         return [workload, self._service(name, share), *capacity]
+
+    def _capacity(self, share: Share) -> CapacityArgs:
+        args = self._args
+        return CapacityArgs(
+            model=self._model,
+            share=share,
+            namespace=args.namespace,
+            image=args.image,
+            service_account=args.waiter,
+            keda=args.keda,
+            prometheus=args.prometheus,
+            url=args.url,
+        )
 
     def _account(self, name: str, share: Share) -> k8s.core.v1.ServiceAccount:
         return k8s.core.v1.ServiceAccount(
@@ -145,9 +152,13 @@ class Endpoint(pulumi.ComponentResource):
         # The role is the Service's, not the pods': a promotion changes it without a restart, and Prometheus
         # takes it from here.
         labels = {"model-delivery/role": role(self._model, share)}
+        metadata = release_metadata(name, self._args.namespace, self._model, share.version, **labels)
+        if self._model.autoscaling.min == 0:
+            # A Service without pods would be waited for; a Job waits for what is needed of it.
+            metadata = annotated(metadata, "pulumi.com/skipAwait", "true")
         return k8s.core.v1.Service(
             name,
-            metadata=release_metadata(name, self._args.namespace, self._model, share.version, **labels),
+            metadata=metadata,
             spec={
                 "type": "ClusterIP",
                 "selector": selector(self._model, share.version),

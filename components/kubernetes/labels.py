@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as k8s
 
@@ -42,6 +44,15 @@ def model_metadata(name: str, namespace: pulumi.Input[str], model: Model) -> k8s
         **_class(model),
     }
     return {"name": name, "namespace": namespace, "labels": labels, "annotations": _annotations(model)}
+
+
+def annotated(
+    metadata: k8s.meta.v1.ObjectMetaArgsDict, name: str, value: str
+) -> k8s.meta.v1.ObjectMetaArgsDict:
+    """Metadata of this module with one more annotation."""
+    found = metadata.get("annotations")
+    before: Mapping[str, pulumi.Input[str]] = found if isinstance(found, dict) else {}
+    return {**metadata, "annotations": {**before, name: value}}
 
 
 def _class(model: Model) -> dict[str, str]:

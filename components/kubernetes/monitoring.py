@@ -9,12 +9,14 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.kubernetes.alerts import groups
-from components.kubernetes.capacity import REQUESTS_METRIC
+from components.kubernetes.autoscaler import REQUESTS_METRIC
 from components.kubernetes.charts import KUBE_PROMETHEUS_STACK, PROMETHEUS_ADAPTER, install
 from components.kubernetes.dashboards import dashboards
 from components.kubernetes.labels import PART_OF
 from components.kubernetes.network import MONITORING
 
+PROMETHEUS = f"http://monitoring-prometheus.{MONITORING}.svc:9090"
+"""Where pods reach the Prometheus that is installed."""
 _API = "monitoring.coreos.com/v1"
 
 

@@ -9,6 +9,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.environment import Model
+from components.kubernetes.interceptor import KEDA
 from components.kubernetes.labels import release_metadata, selector
 from components.kubernetes.server import PORT
 
@@ -26,12 +27,15 @@ class Neighbours(Protocol):
     def proxies(self) -> pulumi.Input[str]: ...
     @property
     def tracking(self) -> pulumi.Input[str]: ...
+    @property
+    def keda(self) -> bool: ...
 
 
 def policy(
     name: str, model: Model, version: int, args: Neighbours, opts: pulumi.ResourceOptions
 ) -> k8s.networking.v1.NetworkPolicy:
-    """Let the gateway's proxies and Prometheus in, to the server's port alone.
+    """Let the gateway's proxies and Prometheus in, to the server's port alone, and KEDA's interceptors where
+    KEDA scales: for every release, as one that begins or ends to sleep is reached by both ways for a while.
 
     Out go names, HTTPS and the tracking server (artifacts), and the machine's own metadata service (a cloud's
     identities), nothing else.
@@ -42,19 +46,21 @@ def policy(
         spec={
             "pod_selector": {"match_labels": selector(model, version)},
             "policy_types": ["Ingress", "Egress"],
-            "ingress": [pulumi.Output.from_input(args.proxies).apply(_ingress)],
+            "ingress": [
+                pulumi.Output.from_input(args.proxies).apply(lambda proxies: _ingress(proxies, args.keda))
+            ],
             "egress": pulumi.Output.from_input(args.tracking).apply(_egress),
         },
         opts=opts,
     )
 
 
-def _ingress(proxies: str) -> k8s.networking.v1.NetworkPolicyIngressRuleArgsDict:
+def _ingress(proxies: str, keda: bool) -> k8s.networking.v1.NetworkPolicyIngressRuleArgsDict:
     rule: k8s.networking.v1.NetworkPolicyIngressRuleArgsDict = {"ports": [{"protocol": "TCP", "port": PORT}]}
     if proxies:
         rule["from_"] = [
             {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": namespace}}}
-            for namespace in (proxies, MONITORING)
+            for namespace in (proxies, MONITORING, *((KEDA,) if keda else ()))
         ]
     return rule
 

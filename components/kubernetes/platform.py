@@ -11,9 +11,10 @@ from components.environment import Cluster, Model
 from components.kubernetes.charts import METRICS_SERVER, install
 from components.kubernetes.endpoint import Endpoint, EndpointArgs
 from components.kubernetes.gateway import SYSTEM, Gateway, GatewayArgs
-from components.kubernetes.gpu import device_plugin
+from components.kubernetes.gpu import device_plugin, exporter
+from components.kubernetes.keda import Keda
 from components.kubernetes.labels import PART_OF
-from components.kubernetes.monitoring import Monitoring, MonitoringArgs
+from components.kubernetes.monitoring import PROMETHEUS, Monitoring, MonitoringArgs
 from components.kubernetes.settings import Settings
 from components.kubernetes.tracking import Tracking, TrackingArgs
 
@@ -46,8 +47,11 @@ class KubernetesPlace(pulumi.ComponentResource):
             device_plugin(child)
         if settings.metrics_server == "install":
             install("metrics-server", METRICS_SERVER, "kube-system", {}, child, create_namespace=False)
+        if cluster.keda != "none":
+            keda = Keda("keda", cluster.namespace, cluster.keda == "install", self._inside)
+            self._inside = _after(self._inside, keda)
         if cluster.monitoring != "none":
-            Monitoring(
+            monitoring = Monitoring(
                 "monitoring",
                 MonitoringArgs(
                     namespace=cluster.namespace,
@@ -56,6 +60,8 @@ class KubernetesPlace(pulumi.ComponentResource):
                 ),
                 inside,
             )
+            if settings.gpu == "install":
+                exporter(_after(child, monitoring))
         self._endpoint = EndpointArgs(
             namespace=cluster.namespace,
             image=settings.image or cluster.image,
@@ -66,6 +72,8 @@ class KubernetesPlace(pulumi.ComponentResource):
             gateway_namespace=gateway_namespace,
             proxies=proxies,
             waiter=_waiter(cluster.namespace, inside),
+            keda=cluster.keda != "none",
+            prometheus=cluster.prometheus or (PROMETHEUS if cluster.monitoring == "install" else ""),
             identity=settings.identity,
         )
         self.register_outputs({"gatewayUrl": cluster.url})
@@ -86,6 +94,8 @@ class KubernetesPlace(pulumi.ComponentResource):
             "proxies": endpoint.proxies,
             "waiter": endpoint.waiter,
             "gpus": settings.gpu != "none",
+            "keda": endpoint.keda,
+            "prometheus": endpoint.prometheus,
         }
         return {"gatewayUrl": endpoint.url, "trackingUrl": endpoint.registry, "platform": shared}
 
@@ -110,7 +120,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             opts,
         )
         # Routes and models need the definitions that the gateway's chart brings.
-        self._inside = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[gateway]))
+        self._inside = _after(opts, gateway)
         return gateway.gateway, cluster.namespace, SYSTEM
 
     def _tracking(self, opts: pulumi.ResourceOptions) -> Tracking | None:
@@ -128,6 +138,10 @@ class KubernetesPlace(pulumi.ComponentResource):
             protect=settings.cluster.protect_data,
         )
         return Tracking("tracking", args, opts)
+
+
+def _after(opts: pulumi.ResourceOptions, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(resources)))
 
 
 def _namespace(cluster: Cluster, opts: pulumi.ResourceOptions) -> k8s.core.v1.Namespace:

@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_kubernetes as k8s
 
 from components.environment import Model
+from components.kubernetes.interceptor import (
+    COLD_SECONDS,
+    INTERCEPTOR,
+    INTERCEPTOR_PORT,
+    KEDA,
+    RELEASE_HEADER,
+    host,
+)
 from components.kubernetes.labels import model_metadata
 from components.kubernetes.server import PORT
 from components.traffic import Share
@@ -40,7 +47,7 @@ def route(
         metadata=model_metadata(model.name, args.namespace, model),
         spec={
             "parentRefs": [{"name": args.gateway, "namespace": args.gateway_namespace}],
-            "hostnames": [pulumi.Output.from_input(args.url).apply(_host)],
+            "hostnames": [host(args.url)],
             "rules": [rule(model, split)],
         },
         opts=opts,
@@ -48,7 +55,11 @@ def route(
 
 
 def rule(model: Model, split: Sequence[Share]) -> dict[str, Any]:
-    """The one rule of a model's route."""
+    """The one rule of a model's route.
+
+    Where a release may have no server, the interceptor is in between. It is told which release a request is
+    for, and the gateway waits for as long as the interceptor does.
+    """
     filters: list[Mapping[str, Any]] = [
         {
             "type": "URLRewrite",
@@ -60,18 +71,32 @@ def rule(model: Model, split: Sequence[Share]) -> dict[str, Any]:
         for share in split
         if share.shadow
     ]
-    return {
+    sleeps = model.autoscaling.min == 0
+    backend = _interceptor if sleeps else _service
+    found = {
         "matches": [{"path": {"type": "PathPrefix", "value": f"/{model.name}"}}],
         "filters": filters,
         "backendRefs": [
-            {**_service(model, share), "weight": share.weight} for share in split if not share.shadow
+            {**backend(model, share), "weight": share.weight} for share in split if not share.shadow
         ],
     }
+    return found | ({"timeouts": {"request": f"{COLD_SECONDS + 60}s"}} if sleeps else {})
 
 
 def _service(model: Model, share: Share) -> dict[str, Any]:
-    return {"name": f"{model.name}-v{share.version}", "port": PORT}
+    return {"name": _release(model, share), "port": PORT}
 
 
-def _host(url: str) -> str:
-    return urlsplit(url).hostname or url
+def _interceptor(model: Model, share: Share) -> dict[str, Any]:
+    header = {"name": RELEASE_HEADER, "value": _release(model, share)}
+    return {
+        "name": INTERCEPTOR,
+        "namespace": KEDA,
+        "port": INTERCEPTOR_PORT,
+        # Set, not added: what a caller sends under that name is gone.
+        "filters": [{"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [header]}}],
+    }
+
+
+def _release(model: Model, share: Share) -> str:
+    return f"{model.name}-v{share.version}"

@@ -163,3 +163,78 @@ def test_a_server_that_fails_is_asked_again(cluster: Cluster, capsys: pytest.Cap
     cluster.code = 503
     assert cluster.wait(1) == 1
     assert "the cluster does not answer: HTTP Error 503" in capsys.readouterr().err
+
+
+class Page:
+    """A page that fails as often as it is told to, and then answers."""
+
+    def __init__(self, failures: int) -> None:
+        self.asked: list[tuple[str, str | None, str | None]] = []
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                owner.asked.append(
+                    (self.path, self.headers.get("Host"), self.headers.get("x-model-delivery-release"))
+                )
+                self.send_response(404 if len(owner.asked) <= failures else 200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread.start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/v2/health/ready"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+WAKE = ["--header", "Host: models.example.com", "--header", "x-model-delivery-release: churn-v3"]
+
+
+class TestWaking:
+    def test_a_page_is_asked_under_the_name_and_for_the_release_that_are_given(self) -> None:
+        page = Page(failures=0)
+        try:
+            assert main(["--wake", page.url, *WAKE, "--seconds", "5"], {}) == 0
+        finally:
+            page.close()
+        assert page.asked == [("/v2/health/ready", "models.example.com", "churn-v3")]
+
+    def test_a_way_that_is_not_known_yet_is_asked_for_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("serving.capacity._EVERY_SECONDS", 0.0)
+        page = Page(failures=2)
+        try:
+            assert main(["--wake", page.url, *WAKE, "--seconds", "30"], {}) == 0
+        finally:
+            page.close()
+        assert len(page.asked) == 3
+
+    def test_what_does_not_wake_is_an_error(self, capsys: pytest.CaptureFixture[str]) -> None:
+        page = Page(failures=99)
+        try:
+            assert main(["--wake", page.url, *WAKE, "--seconds", "0.001"], {}) == 1
+        finally:
+            page.close()
+        error = capsys.readouterr().err
+        assert f"{page.url} has no server after 0.001 s" in error
+
+    @pytest.mark.parametrize(
+        ("words", "message"),
+        [
+            (["--seconds", "1"], "one of the arguments --deployment --wake is required"),
+            (["--deployment", "churn-v3", "--seconds", "1"], "--deployment is one of a --namespace"),
+            (["--wake", "http://x", "--header", "none", "--seconds", "1"], "'none' is not NAME: VALUE"),
+        ],
+    )
+    def test_a_command_line_that_says_too_little(
+        self, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit):
+            main(words, {})
+        assert message in capsys.readouterr().err

@@ -42,6 +42,10 @@ images = st.from_regex(r"[a-z]{1,9}\.example/[a-z]{1,9}@sha256:[0-9a-f]{64}", fu
 
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
+    monitoring = draw(st.sampled_from(["install", "existing", "none"]))
+    keda = draw(st.sampled_from(["install", "existing", "none"]))
+    asked = monitoring != "install" and keda != "none"
+    addresses = st.none() | st.from_regex(r"http://[a-z]{1,9}\.[a-z]{1,9}\.svc(:9090)?", fullmatch=True)
     secure = draw(st.booleans())
     host = draw(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
     existing = Gateway(name=draw(labels), namespace=draw(labels))
@@ -53,7 +57,9 @@ def clusters(draw: st.DrawFn) -> Cluster:
         namespace=draw(labels),
         gateway=draw(st.sampled_from([existing, installed])),
         tracking=draw(st.none() | st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]))),
-        monitoring=draw(st.sampled_from(["install", "existing", "none"])),
+        monitoring=monitoring,
+        keda=keda,
+        prometheus=draw(addresses) if asked else None,
         protect_data=draw(st.booleans()),
     )
 
@@ -65,7 +71,9 @@ kubernetes_platforms = st.builds(
     gpu=st.sampled_from(["install", "existing", "none"]),
     metrics_server=st.sampled_from(["install", "existing"]),
 )
-borrowed_platforms = st.builds(BorrowedPlatform, stack=st.just("org/model-delivery/prod"))
+borrowed_platforms = st.builds(
+    BorrowedPlatform, stack=st.just("org/model-delivery/prod"), keda=st.sampled_from(["existing", "none"])
+)
 local_platforms = st.builds(LocalPlatform, ports=ports())
 platforms = local_platforms | kubernetes_platforms | borrowed_platforms
 
@@ -78,13 +86,22 @@ def canaries(draw: st.DrawFn, stable: int, shadows: bool = True) -> Canary:
 
 
 @st.composite
-def scalings(draw: st.DrawFn, runtime: Runtime) -> Autoscaling:
+def scalings(
+    draw: st.DrawFn, runtime: Runtime, platform: Platform, has: Resources, canary: Canary | None
+) -> Autoscaling:
     able = CAPABILITIES[runtime]
-    least = draw(st.integers(able.fewest, 16))
+    pods = runtime == "kubernetes"
+    asleep = not pods or (platform.has_keda and not (canary and canary.shadow))
+    least = draw(st.integers(able.fewest if asleep else max(able.fewest, 1), 16))
+    counted = not able.requests_per_second and (
+        not pods or not platform.has_keda or platform.has_prometheus or least == 0
+    )
+    seen = not able.gpu_utilization and has.gpu and platform.has_keda and platform.has_prometheus
     return Autoscaling(
         min=least,
         max=least if able.scaling else draw(st.integers(max(least, 1), able.most)),
-        requests_per_second=None if able.requests_per_second else draw(st.none() | st.integers(1, 100_000)),
+        requests_per_second=draw(st.none() | st.integers(1, 100_000)) if counted else None,
+        gpu_utilization=draw(st.none() | st.integers(1, 100)) if seen else None,
     )
 
 
@@ -104,13 +121,15 @@ def resources(draw: st.DrawFn, runtime: Runtime, gpus: bool) -> Resources:
 def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
     runtime = draw(st.sampled_from(platform.runtimes))
+    canary = draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow))
+    has = draw(resources(runtime, platform.gpus))
     return Model(
         name=name,
         runtime=runtime,
         stable=ReleaseRef(version=stable),
-        canary=draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow)),
-        autoscaling=draw(scalings(runtime)),
-        resources=draw(resources(runtime, platform.gpus)),
+        canary=canary,
+        autoscaling=draw(scalings(runtime, platform, has, canary)),
+        resources=has,
         owner=draw(st.none() | owners),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
     )
@@ -144,7 +163,7 @@ def _platform(platform: Platform) -> dict[str, Any]:
             }
             return {"kind": platform.kind, "ports": ports}
         case BorrowedPlatform():
-            return {"stack": platform.stack}
+            return {"stack": platform.stack, "keda": platform.keda}
         case KubernetesPlatform():
             own = {"context": platform.context, "gpu": platform.gpu, "metricsServer": platform.metrics_server}
             return {"kind": platform.kind, **own, **_cluster(platform.cluster)}
@@ -157,6 +176,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         "url": cluster.url,
         "namespace": cluster.namespace,
         "monitoring": cluster.monitoring,
+        "keda": cluster.keda,
         "protectData": cluster.protect_data,
     }
     gateway = {
@@ -166,6 +186,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     }
     if cluster.gateway != Gateway():
         written["gateway"] = {key: value for key, value in gateway.items() if value}
+    if cluster.prometheus:
+        written["prometheus"] = cluster.prometheus
     if cluster.tracking:
         written["tracking"] = {"image": cluster.tracking.image, "storage": cluster.tracking.storage}
     return written
@@ -175,6 +197,8 @@ def _model(model: Model) -> dict[str, Any]:
     autoscaling = {"min": model.autoscaling.min, "max": model.autoscaling.max}
     if model.autoscaling.requests_per_second:
         autoscaling["requestsPerSecond"] = model.autoscaling.requests_per_second
+    if model.autoscaling.gpu_utilization:
+        autoscaling["gpuUtilization"] = model.autoscaling.gpu_utilization
     written: dict[str, Any] = {
         "runtime": model.runtime,
         "stable": {"version": model.stable.version},

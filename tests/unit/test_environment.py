@@ -233,7 +233,7 @@ class TestThePlatform:
 
     def test_a_borrowed_platform_has_no_keys_of_its_own(self):
         assert mistakes({"stack": "org/model-delivery/prod", "kind": "local"}, {}) == [
-            'platform.kind is "local": unknown key; accepted: stack.'
+            'platform.kind is "local": unknown key; accepted: keda, stack.'
         ]
 
     def test_a_borrowed_platform_has_no_local_runtime(self):
@@ -601,8 +601,8 @@ class TestAutoscaling:
             f"models.churn.autoscaling.min is 0: {self.RULE}"
         ]
         assert model_mistakes(autoscaling={"mim": 2, "max": 2}) == [
-            "models.churn.autoscaling.mim is 2: unknown key; accepted: max, min, requestsPerSecond."
-            " Did you mean min?"
+            "models.churn.autoscaling.mim is 2: unknown key; accepted: gpuUtilization, max, min,"
+            " requestsPerSecond. Did you mean min?"
         ]
 
     def test_requests_per_second_scale_nothing_on_the_runtime_local(self):
@@ -650,10 +650,89 @@ class TestAScalingRuntime:
             "models.churn.autoscaling.max is 2: must be min, 3, or more."
         ]
 
-    def test_no_runtime_of_pods_scales_to_zero(self):
+    def test_without_keda_no_runtime_of_pods_scales_to_zero(self):
         assert self.mistakes(autoscaling={"min": 0}) == [
-            "models.churn.autoscaling.min is 0: must be a whole number from 1 to 1000."
+            "models.churn.autoscaling.min is 0: 0 needs KEDA, which scales nothing on this platform."
+            " Set platform.keda to install, or to existing where the cluster has it."
         ]
+        (found,) = parse(
+            CLUSTER | {"keda": "existing"}, {"churn": CHURN | {"autoscaling": {"min": 0}}}
+        ).models
+        assert found.autoscaling == Autoscaling(min=0, max=1)
+        assert mistakes({"stack": "a/b/c"}, {"churn": CHURN | {"autoscaling": {"min": 0}}}) != []
+        borrowed = {"stack": "a/b/c", "keda": "existing"}
+        assert parse(borrowed, {"churn": CHURN | {"autoscaling": {"min": 0}}}).models == (found,)
+
+    def test_with_keda_the_default_is_still_one_server(self):
+        (found,) = parse(CLUSTER | {"keda": "install"}, {"churn": CHURN}).models
+        assert found.autoscaling == Autoscaling(min=1, max=1)
+
+    def test_a_shadow_wakes_nobody(self):
+        block = CHURN | {"autoscaling": {"min": 0}, "canary": {"version": 4, "shadow": True}}
+        assert mistakes(CLUSTER | {"keda": "install"}, {"churn": block}) == [
+            "models.churn.canary.shadow is true: not with autoscaling.min 0: the copy of a request wakes"
+            " nobody. Set autoscaling.min to 1, or give the canary a weight."
+        ]
+
+    def test_gpu_load_needs_a_gpu_keda_and_a_prometheus(self):
+        def found(platform: dict[str, Any], gpu: int = 1) -> list[str]:
+            block = CHURN | {"resources": {"gpu": gpu}, "autoscaling": {"gpuUtilization": 60}}
+            return mistakes(CLUSTER | {"gpu": "existing"} | platform, {"churn": block})
+
+        at = "models.churn.autoscaling.gpuUtilization is 60: "
+        assert found({}) == [
+            at + "needs KEDA, which scales nothing on this platform."
+            " Set platform.keda to install, or to existing where the cluster has it."
+        ]
+        assert found({"keda": "install"}, gpu=0) == [
+            at + "only for a model with a GPU. Set resources.gpu, or leave it out."
+        ]
+        assert found({"keda": "install", "monitoring": "existing"}) == [
+            at + "needs a Prometheus that KEDA can ask."
+            " Set platform.prometheus, or platform.monitoring to install."
+        ]
+        platform = CLUSTER | {"gpu": "existing", "keda": "install"}
+        block = CHURN | {"resources": {"gpu": 1}, "autoscaling": {"gpuUtilization": 60}}
+        assert parse(platform, {"churn": block}).models[0].autoscaling.gpu_utilization == 60
+        elsewhere = {
+            "keda": "install",
+            "monitoring": "none",
+            "prometheus": "http://prometheus.watch.svc:9090",
+        }
+        assert parse(platform | elsewhere, {"churn": block})
+
+    @pytest.mark.parametrize("value", [0, 101, 0.5, "60", True])
+    def test_gpu_load_is_a_percentage(self, value: object):
+        block = CHURN | {"resources": {"gpu": 1}, "autoscaling": {"gpuUtilization": value}}
+        (found,) = mistakes(CLUSTER | {"gpu": "existing", "keda": "install"}, {"churn": block})
+        assert "must be a whole number from 1 to 100." in found
+
+    def test_requests_are_counted_by_somebody(self):
+        platform = CLUSTER | {"keda": "install", "monitoring": "none"}
+        block = CHURN | {"autoscaling": {"min": 1, "requestsPerSecond": 5}}
+        (found,) = mistakes(platform, {"churn": block})
+        assert found.startswith("models.churn.autoscaling.requestsPerSecond is 5: needs a Prometheus")
+        # The interceptor counts those of a release that may sleep.
+        assert parse(platform, {"churn": CHURN | {"autoscaling": {"min": 0, "requestsPerSecond": 5}}})
+
+    @pytest.mark.parametrize(
+        ("keys", "problem"),
+        [
+            ({"keda": "install"}, "belongs to monitoring that is there"),
+            ({"monitoring": "none"}, "only KEDA asks it"),
+            (
+                {"monitoring": "none", "keda": "install", "prometheus": "prometheus:9090"},
+                "must be where pods",
+            ),
+            (
+                {"monitoring": "none", "keda": "install", "prometheus": "http://u:p@host"},
+                "must be where pods",
+            ),
+        ],
+    )
+    def test_a_prometheus_that_nobody_asks(self, keys: dict[str, Any], problem: str):
+        (found,) = mistakes(CLUSTER | {"prometheus": "http://prometheus.watch.svc:9090"} | keys, {})
+        assert found.startswith("platform.prometheus is ") and problem in found
 
     @pytest.mark.parametrize("cpu", [0.1, 0.25, 1, 2.125, 256])
     def test_cores(self, cpu: float):

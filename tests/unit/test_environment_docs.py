@@ -141,9 +141,12 @@ def test_every_runtime_is_told_as_it_is():
 
 
 def told(able: Capability) -> list[str]:
-    reasons = (able.shadow, able.gpu, able.resources, able.scaling, able.requests_per_second)
+    reasons = (
+        *(able.shadow, able.gpu, able.resources, able.scaling),
+        *(able.requests_per_second, able.gpu_utilization),
+    )
     words = ["yes" if reason is None else f"no: {reason}" for reason in reasons]
-    return [*words, str(able.fewest), str(able.usual), str(able.most)]
+    return [*words, str(able.fewest), str(able.first), str(able.usual), str(able.most)]
 
 
 def test_the_defaults_of_ports():

@@ -13,10 +13,11 @@ import os
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.unit.kubernetes import CONFIG_MAP, MLFLOW, kubernetes
 from tests.unit.test_aws_golden import line
 
-GOLDEN = Path(__file__).with_name("kubernetes.golden")
 MODELS: dict[str, Any] = {
     "split": {
         "stable": {"version": 3},
@@ -32,21 +33,40 @@ MODELS: dict[str, Any] = {
         "resources": {"cpu": 4, "memory": "16Gi", "gpu": 1},
     },
 }
+PLATFORM: dict[str, Any] = {
+    "url": "https://models.example.com",
+    "gateway": {"tlsSecret": "models-tls"},
+    "tracking": {"image": MLFLOW, "storage": "50Gi"},
+    "gpu": "install",
+    "metricsServer": "install",
+    "protectData": True,
+}
+SCALED: dict[str, Any] = {
+    "asleep": {
+        "stable": {"version": 3},
+        "canary": {"version": 4, "weight": 25},
+        "autoscaling": {"min": 0, "max": 20, "requestsPerSecond": 50},
+    },
+    "awake": {
+        "stable": {"version": 3},
+        "autoscaling": {"min": 2, "max": 4, "gpuUtilization": 60},
+        "resources": {"gpu": 1},
+    },
+}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "kubernetes": (MODELS, PLATFORM),
+    "keda": (SCALED, {"keda": "install", "gpu": "existing"}),
+}
 
 
-def test_nothing_changes_unseen() -> None:
-    graph, _ = kubernetes(
-        MODELS,
-        url="https://models.example.com",
-        gateway={"tlsSecret": "models-tls"},
-        tracking={"image": MLFLOW, "storage": "50Gi"},
-        gpu="install",
-        metricsServer="install",
-        protectData=True,
-    )
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_changes_unseen(case: str) -> None:
+    models, platform = CASES[case]
+    golden = Path(__file__).with_name(f"{case}.golden")
+    graph, _ = kubernetes(models, **platform)
     # The dashboards are compared with what declares them, elsewhere: their JSON is long.
     resources = [resource for resource in graph.resources if resource.type != CONFIG_MAP]
     found = "\n".join(sorted(line(resource) for resource in resources)) + "\n"
     if os.environ.get("GOLDEN") == "write":
-        GOLDEN.write_text(found, encoding="utf-8")
-    assert found.splitlines() == GOLDEN.read_text(encoding="utf-8").splitlines()
+        golden.write_text(found, encoding="utf-8")
+    assert found.splitlines() == golden.read_text(encoding="utf-8").splitlines()

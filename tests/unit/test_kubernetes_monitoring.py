@@ -25,7 +25,8 @@ QUERIES = [query for panel in PANELS for query in panel.queries.values()]
 ALERTS: list[dict[str, Any]] = groups("models")[0]["rules"]
 # Metrics that others than the model server give.
 AVAILABLE = "kube_deployment_status_replicas_available"
-OTHERS = {AVAILABLE}
+WANTED = "kube_deployment_spec_replicas"
+OTHERS = {AVAILABLE, WANTED}
 ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 
@@ -201,8 +202,16 @@ CASES: dict[str, tuple[list[dict[str, str]], set[str]]] = {
     "no server is ready": (
         [
             {"series": f'{AVAILABLE}{{namespace="models", deployment="churn-v3"}}', "values": "2 1 0x30"},
+            {"series": f'{WANTED}{{namespace="models", deployment="churn-v3"}}', "values": "2x32"},
         ],
         {"ModelUnavailable"},
+    ),
+    "it has been scaled to none": (
+        [
+            {"series": f'{AVAILABLE}{{namespace="models", deployment="churn-v3"}}', "values": "2 1 0x30"},
+            {"series": f'{WANTED}{{namespace="models", deployment="churn-v3"}}', "values": "2 1 0x30"},
+        ],
+        set(),
     ),
 }
 

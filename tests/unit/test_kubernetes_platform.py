@@ -37,6 +37,7 @@ from tests.unit.kubernetes import (
     ROLE_BINDING,
     ROUTE,
     RULES,
+    SCALED_OBJECT,
     SECRET,
     SERVICE,
     SERVICE_ACCOUNT,
@@ -73,6 +74,7 @@ def test_charts_are_pinned_and_wait_for_what_they_install() -> None:
         "prometheus-adapter": ("5.3.0", "monitoring"),
         "metrics-server": ("3.13.0", "kube-system"),
         "nvidia-device-plugin": ("0.18.2", "nvidia-device-plugin"),
+        "dcgm-exporter": ("4.8.2", "dcgm-exporter"),
     }
     for chart in (r.inputs for r in graph.resources if r.type == CHART):
         assert chart["atomic"] is True and "skipAwait" not in chart
@@ -299,6 +301,7 @@ def test_names_of_resources_stay() -> None:
         ("PersistentVolumeClaim", "tracking", "tracking"),
         ("Platform", "kubernetes", ""),
         ("PrometheusRule", "models-rules", "monitoring"),
+        ("Release", "dcgm-exporter", "kubernetes"),
         ("Release", "envoy-gateway", "gateway"),
         ("Release", "metrics-server", "kubernetes"),
         ("Release", "monitoring", "monitoring"),
@@ -324,8 +327,14 @@ def test_whatever_is_valid_is_declared_and_weights_sum_to_100(environment: Envir
         (rule,) = graph.one(ROUTE, model.name).inputs["spec"]["rules"]
         assert sum(backend["weight"] for backend in rule["backendRefs"]) == 100
         for share in shares(model):
-            scaling = graph.one(HPA, f"{model.name}-v{share.version}").inputs["spec"]
-            assert 1 <= scaling["minReplicas"] <= scaling["maxReplicas"]
+            name = f"{model.name}-v{share.version}"
+            if environment.platform.has_keda:
+                scaling = graph.one(SCALED_OBJECT, name).inputs["spec"]
+                least, most = scaling["minReplicaCount"], scaling["maxReplicaCount"]
+            else:
+                scaling = graph.one(HPA, name).inputs["spec"]
+                least, most = scaling["minReplicas"], scaling["maxReplicas"]
+            assert min(model.autoscaling.min, 1) <= least <= most
     endpoints_declared = graph.counts().get(ENDPOINT, 0)
     assert endpoints_declared == len(environment.models)
 
@@ -343,15 +352,17 @@ class TestBorrowed:
         "proxies": "envoy-gateway-system",
         "waiter": "capacity",
         "gpus": False,
+        "keda": False,
+        "prometheus": "",
     }
 
-    def borrow(self, models: dict[str, Any], owned: Any) -> tuple[Graph, dict[str, Any]]:
+    def borrow(self, models: dict[str, Any], owned: Any, **platform: str) -> tuple[Graph, dict[str, Any]]:
         def outputs(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
             if type == "pulumi:pulumi:StackReference":
                 return {"outputs": {"platform": owned} if owned else {}, "secretOutputNames": []}
             return registry(type, name, inputs)
 
-        environment = parse({"stack": "acme/model-delivery/prod"}, models)
+        environment = parse({"stack": "acme/model-delivery/prod", **platform}, models)
         found: list[tuple[str, Any]] = []
 
         def program() -> None:
@@ -396,6 +407,35 @@ class TestBorrowed:
             self.borrow(models, self.OWNED)
         graph, _ = self.borrow(models, {**self.OWNED, "gpus": True})
         assert graph.names(RELEASE) == {"churn-v3"}
+
+    def test_an_owner_without_keda_stops_the_plan(self) -> None:
+        models = {"churn": {**STABLE, "autoscaling": {"min": 0}}}
+        before = {key: value for key, value in self.OWNED.items() if key not in ("keda", "prometheus")}
+        for owned in (
+            self.OWNED,
+            before,
+        ):  # one that has, and one that hasn't been applied since there is KEDA
+            with pytest.raises(Exception, match=r"platform\.keda is existing: .* has no KEDA"):
+                self.borrow(models, owned, keda="existing")
+        graph, _ = self.borrow(models, {**self.OWNED, "keda": True}, keda="existing")
+        assert graph.names(SCALED_OBJECT) == {"churn-v3"}
+
+    @pytest.mark.parametrize(
+        ("block", "key"),
+        [
+            ({"resources": {"gpu": 1}, "autoscaling": {"gpuUtilization": 60}}, "gpuUtilization is 60"),
+            ({"autoscaling": {"requestsPerSecond": 9}}, "requestsPerSecond is 9"),
+        ],
+    )
+    def test_an_owner_without_a_prometheus_stops_what_asks_it(self, block: dict[str, Any], key: str) -> None:
+        owned = {**self.OWNED, "keda": True, "gpus": True}
+        with pytest.raises(Exception, match=rf"models\.churn\.autoscaling\.{key}: .* has no Prometheus"):
+            self.borrow({"churn": {**STABLE, **block}}, owned, keda="existing")
+        graph, _ = self.borrow(
+            {"churn": {**STABLE, **block}}, {**owned, "prometheus": "http://p:9090"}, keda="existing"
+        )
+        found = graph.one(SCALED_OBJECT, "churn-v3").inputs["spec"]["triggers"]
+        assert found[-1]["metadata"]["serverAddress"] == "http://p:9090"
 
     def test_a_stack_without_a_cluster_stops_the_plan(self) -> None:
         with pytest.raises(Exception, match="acme/model-delivery/prod: that stack exports no platform"):
