@@ -6,7 +6,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env
 
 from components.environment import ConfigError, parse_json
-from components.platform import declare
+from components.platform import declare, deliver
 
 prefix = f"{pulumi.get_project()}:"
 config = {
@@ -19,7 +19,7 @@ except ConfigError as error:
     raise pulumi.RunError(str(error)) from None
 
 place = declare(environment.platform)
-endpoints = {model.name: place.serve(model) for model in environment.models}
+endpoints = {model.name: deliver(place, model) for model in environment.models}
 
 for name, value in place.outputs.items():
     pulumi.export(name, value)

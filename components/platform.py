@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pulumi
 
+from components.endpoint import ModelEndpoint
 from components.environment import (
     AwsPlatform,
     BorrowedPlatform,
@@ -15,6 +16,7 @@ from components.environment import (
     Model,
     Platform,
 )
+from components.rollout import Rollout
 
 
 class Place(Protocol):
@@ -25,11 +27,20 @@ class Place(Protocol):
         """The stack outputs of the platform itself: ``gatewayUrl``, ``trackingUrl`` and the place's own."""
         ...
 
-    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
-        """Declare a model's endpoint. Returns its stack output: ``url`` and ``releases``, each with
-        ``version``,
-        ``digest``, ``weight`` (percent) and ``shadow``."""
+    def serve(self, model: Model) -> ModelEndpoint:
+        """Declare a model's endpoint."""
         ...
+
+
+def deliver(place: Place, model: Model) -> pulumi.Output[dict[str, Any]]:
+    """Declare a model on a place: its endpoint, and the rollout that tells who serves there. Returns the
+    endpoint's stack output.
+
+    The rollout belongs to no floor, so that every place has it, under the same name.
+    """
+    endpoint = place.serve(model)
+    Rollout(model.name, model, pulumi.ResourceOptions(depends_on=[endpoint]))
+    return endpoint.outputs
 
 
 def declare(platform: Platform) -> Place:

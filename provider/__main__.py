@@ -6,12 +6,14 @@ from provider.plugin import serve
 from provider.process import Process
 from provider.release import Release
 from provider.resource import Resource
+from provider.rollout import Rollout
 from provider.route import Route
 from provider.supervisor import Supervisor
 
 VERSION = "0.1.0"
 KINDS: dict[str, Resource] = {
     "delivery:registry:Release": Release(),
+    "delivery:registry:Rollout": Rollout(),
     "delivery:local:Supervisor": Supervisor(),
     "delivery:local:Process": Process(),
     "delivery:local:Route": Route(),

@@ -51,7 +51,7 @@ class Route:
         paths = [p for key in _INPUTS for p in changed_paths(state.get(key), new[key], key)]
         if paths:
             replaced: bool = state["model"] != new["model"] or state["folder"] != new["folder"]
-            return Diff(dict.fromkeys(paths, replaced), replaced, traffic_remark(state, new))
+            return Diff(dict.fromkeys(paths, replaced), replaced, _remark(state, new))
         if trouble := _gateway(new).trouble(new):
             return Diff(
                 {"inForce": False}, remark=f"{new['model']}: {trouble}; its traffic will be set again"
@@ -77,19 +77,12 @@ class Route:
         _gateway(state).drop(state["model"])
 
 
-def traffic_words(backends: list[Properties]) -> str:
-    """A route's traffic in one phrase: ``v3 90 %, v4 10 %`` or ``v3 100 %, v4 shadow``."""
-    return ", ".join(
-        f"v{b['version']} {'shadow' if b['shadow'] else str(b['weight']) + ' %'}" for b in backends
-    )
-
-
-def traffic_remark(old: Properties, new: Properties) -> str:
-    """What a change of a route means: its traffic before and after, or that only its servers moved."""
-    before, after = traffic_words(old["backends"]), traffic_words(new["backends"])
-    if before == after:
-        return f"{new['model']}: {after}, as before, by servers at other addresses"
-    return f"{new['model']}: {before} → {after}"
+def _remark(old: Properties, new: Properties) -> str:
+    """That a change moves no traffic; of what does, the model's Rollout tells."""
+    split = [(b["version"], b["weight"], b["shadow"]) for b in new["backends"]]
+    if split != [(b["version"], b["weight"], b["shadow"]) for b in old["backends"]]:
+        return ""
+    return f"{new['model']}: traffic as before, by servers at other addresses"
 
 
 def _gateway(route: Properties) -> Gateway:

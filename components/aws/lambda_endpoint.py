@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +12,7 @@ from components.aws.artifacts import Artifacts
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.load_balancer import LoadBalancer
 from components.aws.scope import Scope, model_tags
+from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws_services import lambda_memory
 from components.release import Release
@@ -39,7 +39,7 @@ class LambdaEndpointArgs:
     balancer: LoadBalancer
 
 
-class LambdaEndpoint(pulumi.ComponentResource):
+class LambdaEndpoint(ModelEndpoint):
     """One model on Lambda.
 
     An alias splits traffic over published versions of one function, and a function holds one configuration:
@@ -50,9 +50,6 @@ class LambdaEndpoint(pulumi.ComponentResource):
     The rule depends on every function, its permission and its warm instances, so a release can answer
     before it is asked and is asked no more when it goes.
     """
-
-    outputs: pulumi.Output[dict[str, Any]]
-    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
 
     def __init__(
         self,

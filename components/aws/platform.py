@@ -22,6 +22,7 @@ from components.aws.registry import Registry
 from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
 from components.aws.scope import Scope
 from components.aws.tracking import Tracking, TrackingArgs
+from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws import AwsPlatform
 from components.kubernetes.platform import KubernetesPlace
@@ -115,7 +116,7 @@ class AwsPlace(pulumi.ComponentResource):
             "artifactsBucket": self._artifacts.bucket,
         }
 
-    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+    def serve(self, model: Model) -> ModelEndpoint:
         """Declare a model's endpoint where its runtime is."""
         cluster = self._settings.cluster
         if model.runtime == "lambda":
@@ -126,7 +127,7 @@ class AwsPlace(pulumi.ComponentResource):
                 key_arn=self._key_arn,
                 balancer=self._load_balancer(),
             )
-            return LambdaEndpoint(model, self._scope, args, self._child).outputs
+            return LambdaEndpoint(model, self._scope, args, self._child)
         if model.runtime == "sagemaker":
             rooms = SageMakerEndpointArgs(
                 image=cluster.image,
@@ -135,7 +136,7 @@ class AwsPlace(pulumi.ComponentResource):
                 key_arn=self._key_arn,
                 settings=self._settings.sagemaker,
             )
-            return SageMakerEndpoint(model, self._scope, rooms, self._child).outputs
+            return SageMakerEndpoint(model, self._scope, rooms, self._child)
         return self._place.serve(model)
 
     def _load_balancer(self) -> LoadBalancer:

@@ -13,6 +13,7 @@ from components.aws.artifacts import CAPTURE, Artifacts
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.scaling import ScalingArgs, scale
 from components.aws.scope import Scope, model_tags
+from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws import SageMaker
 from components.environment.aws_services import sagemaker_instance
@@ -46,7 +47,7 @@ class _Variant:
     model: aws.sagemaker.Model
 
 
-class SageMakerEndpoint(pulumi.ComponentResource):
+class SageMakerEndpoint(ModelEndpoint):
     """One model on SageMaker, called as ``sagemaker:InvokeEndpoint`` with the caller's own IAM rights.
 
     Weights are part of an endpoint's configuration, and a configuration can't change: every promotion makes
@@ -59,9 +60,6 @@ class SageMakerEndpoint(pulumi.ComponentResource):
     autoscaler had reached. A canary or shadow has its share of the most for as long as it is there: SageMaker
     may refuse to let go of a variant that is registered for scaling.
     """
-
-    outputs: pulumi.Output[dict[str, Any]]
-    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
 
     def __init__(
         self,

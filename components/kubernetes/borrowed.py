@@ -51,12 +51,12 @@ class BorrowedPlace(pulumi.ComponentResource):
         """``gatewayUrl`` and ``trackingUrl``, the owner's."""
         return {"gatewayUrl": self._endpoint.url, "trackingUrl": self._endpoint.registry}
 
-    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+    def serve(self, model: Model) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``. Fails the plan for what the owner doesn't have."""
         args = self._endpoint
         # By the image, which no pod can do without: the plan can't go on past it.
         image = pulumi.Output.all(args.image, self._shared).apply(lambda found: self._able(model, *found))
-        return Endpoint(model, replace(args, image=image), self._child).outputs
+        return Endpoint(model, replace(args, image=image), self._child)
 
     def _text(self, key: str) -> pulumi.Output[str]:
         return self._shared.apply(lambda shared: str(shared[key]))

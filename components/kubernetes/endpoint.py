@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.kubernetes.capacity import CapacityArgs, declare_capacity, declare_sleep
 from components.kubernetes.labels import annotated, release_metadata, selector
@@ -49,16 +50,13 @@ class EndpointArgs:
     identity: Identity | None = None
 
 
-class Endpoint(pulumi.ComponentResource):
+class Endpoint(ModelEndpoint):
     """One model behind the gateway, at ``URL/MODEL``.
 
     A release's objects are named after its version, not after its role: a canary that becomes stable keeps
     its pods. The route depends on all of them, and on the capacity for each release's share: see
     ``declare_capacity`` for the order in which one update grows, moves traffic and shrinks.
     """
-
-    outputs: pulumi.Output[dict[str, Any]]
-    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
 
     def __init__(self, model: Model, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:kubernetes:Endpoint", model.name, None, opts)

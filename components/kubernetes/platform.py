@@ -99,9 +99,9 @@ class KubernetesPlace(pulumi.ComponentResource):
         }
         return {"gatewayUrl": endpoint.url, "trackingUrl": endpoint.registry, "platform": shared}
 
-    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+    def serve(self, model: Model) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
-        return Endpoint(model, self._endpoint, self._inside).outputs
+        return Endpoint(model, self._endpoint, self._inside)
 
     def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
         """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""

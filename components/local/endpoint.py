@@ -11,6 +11,7 @@ from typing import Any
 
 import pulumi
 
+from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.local.cluster import Process, ProcessArgs
 from components.local.gateway import Gateway, Route
@@ -32,7 +33,7 @@ class EndpointArgs:
     gateway: Gateway
 
 
-class Endpoint(pulumi.ComponentResource):
+class Endpoint(ModelEndpoint):
     """One model behind the gateway.
 
     A release's processes are named after its version, not after its role: a canary that becomes stable
@@ -40,9 +41,6 @@ class Endpoint(pulumi.ComponentResource):
     The route depends on every process, so a release is ready before it gets traffic and has lost it before
     it is stopped.
     """
-
-    outputs: pulumi.Output[dict[str, Any]]
-    """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` and ``shadow``."""
 
     def __init__(self, model: Model, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:local:Endpoint", model.name, None, opts)

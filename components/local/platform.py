@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 import pulumi
 
@@ -56,8 +55,7 @@ class LocalPlace(pulumi.ComponentResource):
             "prometheusUrl": self._monitoring.url,
         }
 
-    def serve(self, model: Model) -> pulumi.Output[dict[str, Any]]:
+    def serve(self, model: Model) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
         needed = [self._supervisor, self._gateway.process]
-        endpoint = Endpoint(model, self._endpoint, pulumi.ResourceOptions(parent=self, depends_on=needed))
-        return endpoint.outputs
+        return Endpoint(model, self._endpoint, pulumi.ResourceOptions(parent=self, depends_on=needed))

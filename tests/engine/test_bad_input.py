@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import socket
 from pathlib import Path
@@ -27,7 +28,7 @@ def running(stack: Stack) -> Stack:
 def refused(stack: Stack, models: dict[str, Any], *messages: str) -> str:
     """An update with a mistake: refused in words, and nothing that ran is touched."""
     before = stack.pids()
-    outputs = stack.outputs()["endpoints"]["churn"]
+    outputs, rollout = stack.outputs()["endpoints"]["churn"], _state(stack, "Rollout", "churn")
     ran = stack.up(models, check=False)
     assert ran.code != 0
     assert "Traceback" not in ran.text, ran.text
@@ -36,6 +37,7 @@ def refused(stack: Stack, models: dict[str, Any], *messages: str) -> str:
         assert message in ran.text, ran.text
     assert stack.pids() == before
     assert stack.outputs()["endpoints"]["churn"] == outputs
+    assert _state(stack, "Rollout", "churn") == rollout, "a step that was not applied never served"
     with httpx.Client(trust_env=False) as client:
         assert stack.predict(client).status_code == 200
     return ran.text
@@ -104,7 +106,7 @@ def test_a_changed_artifact_stops_the_plan(running: Stack, tmp_path: Path) -> No
     add_version(registry, tmp_path, "changing", 1)
     models = {**GOOD, "changing": {"stable": {"version": 1}}}
     running.up(models)
-    model = Path(_artifact_of(running, "changing")) / "MLmodel"
+    model = Path(_state(running, "Release", "changing")["artifact"]) / "MLmodel"
     kept = model.read_text()
     try:
         model.write_text(kept + "\n")
@@ -116,16 +118,19 @@ def test_a_changed_artifact_stops_the_plan(running: Stack, tmp_path: Path) -> No
     running.up(GOOD)
 
 
-def _artifact_of(stack: Stack, model: str) -> str:
-    import json
+def _state(stack: Stack, kind: str, model: str) -> dict[str, Any]:
+    """The outputs of a model's only Release, or of its Rollout, after the last update."""
+    (found,) = _states(stack, kind, model)
+    return found
 
+
+def _states(stack: Stack, kind: str, model: str) -> list[dict[str, Any]]:
     state = json.loads(stack.command("stack", "export", "--stack", "local").text)
-    (artifact,) = [
-        r["outputs"]["artifact"]
+    return [
+        r["outputs"]
         for r in state["deployment"]["resources"]
-        if r["type"] == "delivery:registry:Release" and r["outputs"]["model"] == model
+        if r["type"] == f"delivery:registry:{kind}" and r["outputs"]["model"] == model
     ]
-    return artifact
 
 
 def test_without_a_registry_a_first_plan_is_refused_and_a_later_one_goes_on_with_what_is_pinned(
@@ -153,6 +158,7 @@ def test_a_server_that_can_not_start_leaves_traffic_as_it_was(running: Stack, tm
     models = {"churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 10}}}
     broken = {**models, "broken": {"stable": {"version": 1}}}
     text = refused(running, broken, "broken-v1-0")
+    assert _states(running, "Rollout", "broken") == [], "what could not start has served nobody"
     assert "flavor" in text or "flavour" in text
     running.up(GOOD)
 

@@ -88,6 +88,8 @@ CAPACITY = {
     "aws:appautoscaling/target:Target",
     "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig",
 }
+# Says who serves what, on every runtime.
+ROLLOUT = {"delivery:registry:Rollout"}
 # A configuration of SageMaker can't be changed: a new one is made, and the endpoint moves to it.
 CONFIGURATION = {"aws:sagemaker/endpointConfiguration:EndpointConfiguration"}
 
@@ -99,7 +101,7 @@ def test_promoting_a_canary_in_prod_moves_traffic_and_nothing_else(prod: Planned
 
     steps = prod.edited(edit)
     done = touched(steps)
-    assert done["update"] <= TRAFFIC | CAPACITY and done["update"] >= TRAFFIC
+    assert done["update"] <= TRAFFIC | CAPACITY | ROLLOUT and done["update"] >= TRAFFIC | ROLLOUT
     assert done.get("replace", set()) == CONFIGURATION
     assert done.get("create", set()) | done.get("delete", set()) <= {"kubernetes:batch/v1:Job"}
     golden("prod-promote", prod.changes(steps))

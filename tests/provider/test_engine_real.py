@@ -203,6 +203,36 @@ def test_no_secret_of_the_registrys_address_is_in_the_state(small: Small, tmp_pa
     assert "pw123" not in state
 
 
+def test_a_rollout_says_in_a_preview_where_its_step_comes_from(small: Small) -> None:
+    """And a step whose servers could not start is none that served."""
+
+    def step(weight: int, *flags: str) -> list[Declared]:
+        server = small.server("churn-v2-0", *flags, version=2)
+        canary = {"version": 2, "weight": weight, "shadow": False}
+        inputs = {"model": "churn", "runtime": "local", "stable": {"version": 1}, "canary": canary}
+        return [small.supervisor, server, ("delivery:registry:Rollout", "churn", inputs, ["churn-v2-0"])]
+
+    small.declare(step(10))
+    assert small.up().code == 0
+    first = small.state()["churn"]
+    assert first["served"] == [] and "was" not in first and first["since"].endswith("Z")
+    assert "4 unchanged" in small.preview().text
+
+    small.declare(step(50, "--fail"))
+    assert "churn: v1 90 %, v2 10 % → v1 50 %, v2 50 %" in small.preview().text
+    assert small.up().code != 0
+    assert small.state()["churn"] == first
+
+    small.declare(step(50))
+    shown = small.preview().text
+    assert "10 => 50" in shown and "+ was" in shown, shown
+    assert small.up().code == 0
+    second = small.state()["churn"]
+    was = {"stable": {"version": 1}, "canary": {"version": 2, "weight": 10, "shadow": False}}
+    assert second["was"] == {**was, "since": first["since"]}
+    assert second["served"] == [1, 2] and second["since"] >= first["since"]
+
+
 def test_a_wrong_type_says_which_there_are(small: Small) -> None:
     small.declare([("delivery:local:Proces", "p", {}, [])])
     ran = small.up()

@@ -95,7 +95,7 @@ def _amazon(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
         place = declare_platform(environment.platform)
         outputs.update(place.outputs)
         for model in environment.models:
-            place.serve(model).apply(lambda value, name=model.name: found.update({name: value}))
+            place.serve(model).outputs.apply(lambda value, name=model.name: found.update({name: value}))
 
     return declare(program, answers), found, outputs
 

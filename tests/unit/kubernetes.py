@@ -93,7 +93,7 @@ def declared(environment: Environment, source: str | None = _BUCKET) -> tuple[Gr
     def program() -> None:
         place = declare_platform(environment.platform)
         for model in environment.models:
-            name, endpoint = model.name, place.serve(model)
+            name, endpoint = model.name, place.serve(model).outputs
             endpoint.apply(lambda value, name=name: found.append((name, value)))
 
     return declare(program, outputs), dict(found)

@@ -368,7 +368,7 @@ class TestBorrowed:
         def program() -> None:
             place = declare_platform(environment.platform)
             for model in environment.models:
-                name, endpoint = model.name, place.serve(model)
+                name, endpoint = model.name, place.serve(model).outputs
                 endpoint.apply(lambda value, name=name: found.append((name, value)))
 
         return declare(program, outputs), dict(found)

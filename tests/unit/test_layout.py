@@ -13,16 +13,31 @@ MAY_IMPORT = {
     "components.image": {"components.environment"},
     "components.traffic": {"components.environment"},
     "components.release": set[str](),
+    "components.endpoint": set[str](),
+    "components.rollout": {"components.environment"},
     "components.platform": {
+        "components.endpoint",
         "components.environment",
         "components.local",
         "components.kubernetes",
         "components.aws",
+        "components.rollout",
     },
-    "components.local": {"components.environment", "components.release", "components.traffic"},
-    "components.kubernetes": {"components.environment", "components.release", "components.traffic"},
+    "components.local": {
+        "components.endpoint",
+        "components.environment",
+        "components.release",
+        "components.traffic",
+    },
+    "components.kubernetes": {
+        "components.endpoint",
+        "components.environment",
+        "components.release",
+        "components.traffic",
+    },
     # A cloud's cluster is a cluster: its models' pods are the Kubernetes floor's.
     "components.aws": {
+        "components.endpoint",
         "components.environment",
         "components.image",
         "components.kubernetes",

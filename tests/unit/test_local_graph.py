@@ -46,7 +46,7 @@ def local(models: dict[str, Any], platform: dict[str, Any] | None = None) -> tup
     def program() -> None:
         place = declare_platform(environment.platform)
         for model in environment.models:
-            name, endpoint = model.name, place.serve(model)
+            name, endpoint = model.name, place.serve(model).outputs
             endpoint.apply(lambda value, name=name: found.append((name, value)))
 
     graph = declare(program, provider)
@@ -252,7 +252,7 @@ def test_a_preview_declares_the_same_graph(home: Path) -> None:
 
     def program() -> None:
         place = declare_platform(environment.platform)
-        resolved(place.serve(environment.models[0]), seen)
+        resolved(place.serve(environment.models[0]).outputs, seen)
 
     previewed = declare(program, provider, preview=True)
     assert previewed.counts() == counts(processes=1, releases=1)

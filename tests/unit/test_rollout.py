@@ -1,0 +1,80 @@
+"""Every model has a rollout on every place: its step in literals, noted once the endpoint is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from components.environment import Environment, parse
+from components.platform import declare as declare_platform
+from components.platform import deliver
+from components.rollout import inputs
+from tests.unit.aws import DEV, answers
+from tests.unit.graph import Graph, declare
+from tests.unit.kubernetes import PLATFORM as CLUSTER
+from tests.unit.kubernetes import registry
+from tests.unit.test_local_graph import home, provider  # noqa: F401 (a fixture)
+
+ROLLOUT = "delivery:registry:Rollout"
+CHURN = {"stable": {"version": 3}, "canary": {"version": 4, "weight": 10}, "owner": "risk-team"}
+PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
+    "local": ({"kind": "local"}, provider, "local", "delivery:local:Route"),
+    "kubernetes": (CLUSTER, registry, "kubernetes", "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"),
+    "lambda": (DEV, answers, "lambda", "aws:lb/listenerRule:ListenerRule"),
+    "sagemaker": (DEV, answers, "sagemaker", "aws:sagemaker/endpoint:Endpoint"),
+}
+
+
+def delivered(environment: Environment, outputs: Any, preview: bool = False) -> Graph:
+    def program() -> None:
+        place = declare_platform(environment.platform)
+        for model in environment.models:
+            deliver(place, model)
+
+    return declare(program, outputs, preview=preview)
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("place", PLACES)
+def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
+    platform, outputs, runtime, traffic = PLACES[place]
+    models = {"churn": {**CHURN, "runtime": runtime}, "fraud": {"stable": {"version": 1}, "runtime": runtime}}
+    graph = delivered(parse(platform, models), outputs, preview=True)
+    assert graph.names(ROLLOUT) == {"churn", "fraud"}
+    rollout = graph.one(ROLLOUT, "churn")
+    assert rollout.inputs == {
+        "model": "churn",
+        "runtime": runtime,
+        "owner": "risk-team",
+        "minReplicas": 0 if runtime == "lambda" else 1,
+        "stable": {"version": 3},
+        "canary": {"version": 4, "weight": 10, "shadow": False},
+    }
+    assert rollout.parent == "", "its name is the same on every place"
+    # What moves the traffic is done before the step is noted.
+    before = {urn.split("::")[-2].rpartition("$")[2] for urn in rollout.needs}
+    assert traffic in before
+    assert not any("fraud" in urn for urn in rollout.needs), "another model's failure is none of its business"
+
+
+def test_what_a_file_does_not_say_is_absent() -> None:
+    (model,) = parse({"kind": "local"}, {"churn": {"stable": {"version": 3}}}).models
+    assert inputs(model) == {
+        "model": "churn",
+        "runtime": "local",
+        "minReplicas": 1,
+        "stable": {"version": 3},
+    }
+
+
+def test_an_endpoint_is_exported_as_ever(home: Path) -> None:  # noqa: F811
+    environment = parse({"kind": "local"}, {"churn": CHURN})
+    found: list[Any] = []
+
+    def program() -> None:
+        deliver(declare_platform(environment.platform), environment.models[0]).apply(found.append)
+
+    declare(program, provider)
+    assert [(r["version"], r["weight"]) for r in found[0]["releases"]] == [(3, 90), (4, 10)]
