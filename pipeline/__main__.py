@@ -1,4 +1,4 @@
-"""`python -m pipeline train`: train the example model and register its versions."""
+"""`python -m pipeline`: `train` trains and registers the example model, `approve` records a decision."""
 
 import argparse
 import sys
@@ -6,20 +6,23 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from pipeline import approving, training
 from pipeline import data as datasets
 from pipeline import quiet as quiet
-from pipeline import training
 from pipeline.access import RegistryError, default_tracking_uri
 from pipeline.card import card
-from pipeline.provenance import Commit, commit, training_digest
+from pipeline.provenance import commit, source, training_digest
 from pipeline.registering import Facts, Registered, Registry
 from serving.artifact import ArtifactError
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL = "tumour"
+COMMAND = "python -m pipeline train"
+RISK_CLASSES = ("minimal", "limited", "high")
 
 
 def main(words: list[str] | None = None) -> int:
@@ -28,17 +31,32 @@ def main(words: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     train = commands.add_parser("train", help=f"train two versions of the model {MODEL} and register them")
     train.add_argument(
-        "--tracking-uri",
-        default=default_tracking_uri(ROOT),
-        help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the local stack's registry",
-    )
-    train.add_argument(
         "--artifacts", type=Path, help="folder for artifacts; default: beside a local database"
     )
     train.add_argument("--owner", help="who answers for the model")
+    train.add_argument("--risk-class", choices=RISK_CLASSES, help="its class under the EU AI Act")
+    decide = commands.add_parser("approve", help="record a person's decision on a version")
+    decide.add_argument("model")
+    decide.add_argument("version", type=int)
+    decide.add_argument("--by", required=True, metavar="NAME", help="the person who decides")
+    decide.add_argument(
+        "--evaluation",
+        choices=get_args(approving.Verdict),
+        help="what its evaluation came to, if it is new; `rejected` takes an approval back",
+    )
+    decide.add_argument("--note", default="", help="why, with --evaluation")
+    for command in (train, decide):
+        command.add_argument(
+            "--tracking-uri",
+            default=default_tracking_uri(ROOT),
+            help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the local stack's registry",
+        )
     arguments = parser.parse_args(words)
     try:
-        train_all(arguments.tracking_uri, arguments.artifacts, arguments.owner)
+        if arguments.command == "approve":
+            _approve(arguments)
+        else:
+            train_all(arguments.tracking_uri, arguments.artifacts, arguments.owner, arguments.risk_class)
     except (RegistryError, ArtifactError, training.TrainingError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
@@ -51,8 +69,28 @@ def main(words: list[str] | None = None) -> int:
     return 0
 
 
-def train_all(tracking_uri: str, artifacts: Path | None, owner: str | None) -> list[Registered]:
-    """Train and register every version that isn't in the registry yet."""
+def _approve(arguments: argparse.Namespace) -> None:
+    with Registry.open(arguments.tracking_uri) as registry:
+        decided = approving.approve(
+            registry.client,
+            arguments.model,
+            arguments.version,
+            by=arguments.by,
+            evaluation=arguments.evaluation,
+            note=arguments.note,
+        )
+    print(f"{arguments.model} version {arguments.version}, as the registry has it now:")
+    for key, value in sorted(decided.items()):
+        print(f"  {key:<16} {value}")
+
+
+def train_all(
+    tracking_uri: str, artifacts: Path | None, owner: str | None, risk_class: str | None = None
+) -> list[Registered]:
+    """Train and register every version that isn't in the registry yet.
+
+    One that is, but without an owner or a risk class, gets those that are given.
+    """
     with step("reading the data"):
         data = datasets.load()
     here = commit(ROOT)
@@ -61,9 +99,20 @@ def train_all(tracking_uri: str, artifacts: Path | None, owner: str | None) -> l
         for recipe in training.RECIPES:
             sources = [Path(datasets.__file__), Path(training.__file__)]
             digest = training_digest(recipe.name, data.digest, sources)
+            facts = Facts(
+                training_digest=digest,
+                data_name=data.name,
+                data_digest=data.digest,
+                data_source=data.source,
+                git_commit=here.commit,
+                git_dirty=here.dirty,
+                code=source(here.repository, Path(training.__file__).relative_to(ROOT), COMMAND),
+                owner=owner,
+                risk_class=risk_class,
+            )
             with step(f"looking for {MODEL} by {recipe.name}"):
-                found = registry.find(MODEL, digest)
-            registered.append(found or _train_one(registry, recipe, data, digest, here, owner))
+                found = registry.find(MODEL, digest, facts.claims())
+            registered.append(found or _train_one(registry, recipe, data, facts))
             _tell(registered[-1])
     return registered
 
@@ -72,9 +121,7 @@ def _train_one(
     registry: Registry,
     recipe: training.Recipe,
     data: datasets.Dataset,
-    digest: str,
-    here: Commit,
-    owner: str | None,
+    facts: Facts,
 ) -> Registered:
     with step(f"training {recipe.name} on {len(data.train_y)} rows, judging it by {len(data.test_y)}"):
         trained = training.train(recipe, data)
@@ -92,20 +139,14 @@ def _train_one(
                 example=data.test_x[:2],
                 reference=trained.reference,
             )
-        facts = Facts(
-            training_digest=digest,
-            data_name=data.name,
-            data_digest=data.digest,
-            data_source=data.source,
-            git_commit=here.commit,
-            git_dirty=here.dirty,
-            owner=owner,
+        measured = replace(
+            facts,
             parameters={"recipe": recipe.name, **recipe.parameters},
             metrics=trained.metrics,
             card=card(MODEL, trained, data),
         )
         with step("registering"):
-            return registry.register(folder, MODEL, facts)
+            return registry.register(folder, MODEL, measured)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Where a model comes from: the commit, and a digest of everything that decides what training gives."""
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ class Commit:
 
     commit: str
     dirty: bool
+    repository: str = ""
+    """The address of the remote `origin`, without user and password; empty where there is none."""
 
 
 def commit(folder: Path) -> Commit:
@@ -24,7 +27,16 @@ def commit(folder: Path) -> Commit:
     changes = _git(folder, "status", "--porcelain")
     if head is None or changes is None:
         return Commit(commit="unknown", dirty=True)
-    return Commit(commit=head.strip(), dirty=bool(changes.strip()))
+    remote = (_git(folder, "remote", "get-url", "origin") or "").strip()
+    return Commit(commit=head.strip(), dirty=bool(changes.strip()), repository=_address(remote))
+
+
+def source(repository: str, file: Path, entry: str) -> str:
+    """Return where training code is: `REPOSITORY#FILE (ENTRY)`, without a repository `FILE (ENTRY)`.
+
+    `file` is relative to the checkout, `entry` is the command that trains.
+    """
+    return f"{repository}{'#' if repository else ''}{file.as_posix()} ({entry})"
 
 
 def training_digest(recipe: str, data_digest: str, sources: Iterable[Path]) -> str:
@@ -37,6 +49,13 @@ def training_digest(recipe: str, data_digest: str, sources: Iterable[Path]) -> s
     for part in [*(text.encode() for text in parts), *(source.read_bytes() for source in sources)]:
         total.update(len(part).to_bytes(8, "big") + part)
     return f"sha256:{total.hexdigest()}"
+
+
+def _address(remote: str) -> str:
+    """Return a remote's address as others can use it: no secrets, and no path of this machine."""
+    if "://" in remote and not remote.startswith("file:"):
+        return re.sub(r"(?<=://)[^/]*@", "", remote).partition("?")[0]
+    return remote if re.fullmatch(r"[\w.-]+@[\w.-]+:[\w./~-]+", remote) else ""
 
 
 def _git(folder: Path, *words: str) -> str | None:

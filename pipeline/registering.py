@@ -28,7 +28,11 @@ class Facts:
     data_source: str = ""
     git_commit: str = "unknown"
     git_dirty: bool = True
+    code: str = ""
+    """Where the code that trained it is, as `source` in `pipeline.provenance` writes it."""
     owner: str | None = None
+    risk_class: str | None = None
+    """Its class under the EU AI Act: `minimal`, `limited` or `high`."""
     parameters: Mapping[str, int | float | str] = field(default_factory=dict[str, int | float | str])
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     card: str = ""
@@ -43,7 +47,12 @@ class Facts:
             "git.commit": self.git_commit,
             "git.dirty": str(self.git_dirty).lower(),
         }
-        return tags | ({"owner": self.owner} if self.owner else {})
+        return tags | ({"training.code": self.code} if self.code else {}) | self.claims()
+
+    def claims(self) -> dict[str, str]:
+        """Return the tags that say nothing of the training: who answers for the model, and its risk."""
+        claims = {"owner": self.owner, "risk.class": self.risk_class}
+        return {key: value for key, value in claims.items() if value}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,14 +111,22 @@ class Registry:
             client = MlflowClient(tracking_uri, registry_uri=tracking_uri)
             yield cls(client, tracking_uri, artifacts, alone=database is not None)
 
-    def find(self, name: str, training_digest: str) -> Registered | None:
+    @property
+    def client(self) -> Any:
+        """MLflow's client of this registry."""
+        return self._client
+
+    def find(
+        self, name: str, training_digest: str, lacking: Mapping[str, str] | None = None
+    ) -> Registered | None:
         """Find the version that a training has given before; finish it if it was interrupted.
 
-        A version whose artifact is gone or changed doesn't count.
+        A version whose artifact is gone or changed doesn't count. Of the tags `lacking` it gets those that it
+        doesn't have.
         """
         versions = sorted(self._client.search_model_versions(f"name='{name}'"), key=lambda v: int(v.version))
         for version in versions:
-            tags = self._run_tags(version.run_id) | dict(version.tags)
+            tags = dict(lacking or {}) | self._run_tags(version.run_id) | dict(version.tags)
             if tags.get(TRAINING_DIGEST) == training_digest and (whole := self._whole(version, tags)):
                 return whole
         known = {version.run_id for version in versions}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.provenance import Commit, commit, training_digest
+from pipeline.provenance import Commit, commit, source, training_digest
 
 
 def git(folder: Path, *words: str) -> str:
@@ -58,3 +58,30 @@ def test_a_training_is_known_by_recipe_data_and_code(tmp_path: Path):
     code.write_text("2")
     others.add(training_digest("a", "sha256:1", [code]))
     assert len(others | {first}) == 4
+
+
+@pytest.mark.parametrize(
+    ("remote", "repository"),
+    [
+        ("https://host.example/o/r.git", "https://host.example/o/r.git"),
+        ("https://ann:pw123@host.example/o/r.git", "https://host.example/o/r.git"),
+        ("https://host.example/o/r.git?token=t0ken", "https://host.example/o/r.git"),
+        ("git@host.example:o/r.git", "git@host.example:o/r.git"),
+        ("ssh://git@host.example:2222/o/r.git", "ssh://host.example:2222/o/r.git"),
+        # Paths of this machine say nothing to others.
+        ("/srv/r.git", ""),
+        ("../r.git", ""),
+        ("file:///srv/r.git", ""),
+    ],
+)
+def test_a_checkout_knows_where_others_find_it(checkout: Path, remote: str, repository: str):
+    git(checkout, "remote", "add", "origin", remote)
+    assert commit(checkout).repository == repository
+
+
+def test_training_code_is_named_by_repository_file_and_command():
+    file = Path("pipeline/training.py")
+    assert source("https://host.example/o/r.git", file, "python -m pipeline train") == (
+        "https://host.example/o/r.git#pipeline/training.py (python -m pipeline train)"
+    )
+    assert source("", file, "make train") == "pipeline/training.py (make train)"
