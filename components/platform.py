@@ -54,6 +54,7 @@ def declare(platform: Platform) -> Place:
         case KubernetesPlatform():
             import pulumi_kubernetes as k8s
 
+            from components.image import serving_image
             from components.kubernetes.platform import KubernetesPlace
             from components.kubernetes.settings import Settings
 
@@ -61,6 +62,7 @@ def declare(platform: Platform) -> Place:
                 "kubernetes",
                 Settings(
                     cluster=platform.cluster,
+                    image=serving_image(platform.cluster.image),
                     access={"context": platform.context},
                     gpu=platform.gpu,
                     metrics_server=platform.metrics_server,

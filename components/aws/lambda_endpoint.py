@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.artifacts import Artifacts
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.load_balancer import LoadBalancer
 from components.aws.scope import Scope, model_tags
+from components.aws.serving import Serving
 from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws_services import lambda_memory
@@ -29,13 +29,7 @@ UNLIMITED = 1000
 class LambdaEndpointArgs:
     """What an endpoint's functions run and stand behind."""
 
-    image: str
-    """The model server's image, pinned by its digest."""
-    registry: str
-    """The tracking URI at which the model's versions are looked up."""
-    artifacts: Artifacts
-    key_arn: pulumi.Input[str]
-    """Encrypts the logs."""
+    serving: Serving
     balancer: LoadBalancer
 
 
@@ -81,7 +75,9 @@ class LambdaEndpoint(ModelEndpoint):
         return f"{self._model.name}-v{share.version}"
 
     def _release(self, share: Share) -> Release:
-        return Release(self._named(share), self._model.name, share.version, self._args.registry, self._child)
+        return Release(
+            self._named(share), self._model.name, share.version, self._args.serving.registry, self._child
+        )
 
     def _backend(self, share: Share, release: Release) -> _Backend:
         name, tags = self._named(share), model_tags(self._model, share.version)
@@ -137,7 +133,7 @@ class LambdaEndpoint(ModelEndpoint):
             name,
             name=scope.short(name, 64),
             package_type="Image",
-            image_uri=args.image,
+            image_uri=args.serving.image,
             architectures=["x86_64"],
             role=role.arn,
             memory_size=lambda_memory(model.resources),
@@ -150,7 +146,7 @@ class LambdaEndpoint(ModelEndpoint):
                     "SERVING_MODEL": model.name,
                     "SERVING_VERSION": str(share.version),
                     "SERVING_DIGEST": release.digest,
-                    "SERVING_SOURCE": args.artifacts.s3_uri(release.source),
+                    "SERVING_SOURCE": args.serving.artifacts.s3_uri(release.source),
                     "SERVING_ARTIFACT": "/tmp/model",  # noqa: S108 - the one folder a function may write
                     "SERVING_PORT": "8080",
                     # The adapter that turns Lambda's events into requests; the path's first part is the
@@ -175,7 +171,7 @@ class LambdaEndpoint(ModelEndpoint):
             name,
             name=group_name,
             retention_in_days=scope.log_days,
-            kms_key_id=self._args.key_arn,
+            kms_key_id=self._args.serving.key_arn,
             tags=tags,
             opts=self._child,
         )
@@ -186,7 +182,7 @@ class LambdaEndpoint(ModelEndpoint):
             self._child,
             document(
                 allow(("logs:CreateLogStream", "logs:PutLogEvents"), [f"{group_arn}:*"]),
-                *self._args.artifacts.may_read(),
+                *self._args.serving.artifacts.may_read(),
             ),
             tags=tags,
         )

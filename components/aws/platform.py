@@ -18,13 +18,15 @@ from components.aws.lambda_endpoint import LambdaEndpoint, LambdaEndpointArgs
 from components.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.nodes import NodePool, NodePoolArgs, node_role
-from components.aws.registry import Registry
+from components.aws.registry import Registry, repository_arn
 from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
 from components.aws.scope import Scope
+from components.aws.serving import Serving
 from components.aws.tracking import Tracking, TrackingArgs
 from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws import AwsPlatform
+from components.image import serving_image
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
 
@@ -84,6 +86,7 @@ class AwsPlace(pulumi.ComponentResource):
         )
         self._registry = Registry("images", scope, self._key_arn, self._child)
         self._artifacts = Artifacts("artifacts", scope, self._key_arn, self._child)
+        self._serving = self._what_serves()
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         self._kubernetes = k8s.Provider(
             "kubernetes",
@@ -118,26 +121,27 @@ class AwsPlace(pulumi.ComponentResource):
 
     def serve(self, model: Model) -> ModelEndpoint:
         """Declare a model's endpoint where its runtime is."""
-        cluster = self._settings.cluster
         if model.runtime == "lambda":
-            args = LambdaEndpointArgs(
-                image=cluster.image,
-                registry=cluster.registry,
-                artifacts=self._artifacts,
-                key_arn=self._key_arn,
-                balancer=self._load_balancer(),
-            )
+            args = LambdaEndpointArgs(serving=self._serving, balancer=self._load_balancer())
             return LambdaEndpoint(model, self._scope, args, self._child)
         if model.runtime == "sagemaker":
-            rooms = SageMakerEndpointArgs(
-                image=cluster.image,
-                registry=cluster.registry,
-                artifacts=self._artifacts,
-                key_arn=self._key_arn,
-                settings=self._settings.sagemaker,
-            )
+            rooms = SageMakerEndpointArgs(serving=self._serving, settings=self._settings.sagemaker)
             return SageMakerEndpoint(model, self._scope, rooms, self._child)
         return self._place.serve(model)
+
+    def _what_serves(self) -> Serving:
+        """What servers outside the cluster run. The image is declared with it, if it is built here."""
+        cluster, registry = self._settings.cluster, self._registry
+        # Whoever pulls an image that was just pushed may do so.
+        after = pulumi.ResourceOptions(parent=self, depends_on=[registry.policy])
+        image = cluster.image
+        return Serving(
+            image=serving_image(image, registry.destination, after),
+            repository_arn=repository_arn(image) if isinstance(image, str) else registry.repository_arn,
+            registry=cluster.registry,
+            artifacts=self._artifacts,
+            key_arn=self._key_arn,
+        )
 
     def _load_balancer(self) -> LoadBalancer:
         """The one in front of Lambda, declared with the first model that needs it: it costs while idle."""
@@ -191,6 +195,7 @@ class AwsPlace(pulumi.ComponentResource):
             store = TrackingStore(database=tracking.uri, artifacts=self._artifacts.models_uri)
         return Settings(
             cluster=settings.cluster,
+            image=self._serving.image,
             access={"kubeconfig": self._cluster.kubeconfig},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from components.aws.iam import allow, document
 from components.aws.scope import Scope
+from components.image import Destination, Login
 
 _UNTAGGED_DAYS = 14
 
@@ -23,11 +24,14 @@ class Registry(pulumi.ComponentResource):
     repository_url: pulumi.Output[str]
     """Where images are pushed: ``ACCOUNT.dkr.ecr.REGION.amazonaws.com/PREFIX/serving``."""
     repository_arn: str
+    policy: pulumi.Resource
+    """Without it Lambda can't pull."""
 
     def __init__(
         self, name: str, scope: Scope, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("delivery:aws:Registry", name, None, opts)
+        self._scope = scope
         child = pulumi.ResourceOptions(parent=self)
         repository_name = f"{scope.prefix}/serving"
         repository = aws.ecr.Repository(
@@ -61,7 +65,31 @@ class Registry(pulumi.ComponentResource):
             {"Service": "lambda.amazonaws.com"},
         )
         del pull["Resource"]  # a repository's policy is about the repository
-        aws.ecr.RepositoryPolicy(name, repository=repository.name, policy=document(pull), opts=child)
+        self.policy = aws.ecr.RepositoryPolicy(
+            name, repository=repository.name, policy=document(pull), opts=child
+        )
         self.repository_url = repository.repository_url
         self.repository_arn = scope.arn("ecr", f"repository/{repository_name}")
         self.register_outputs({"repositoryUrl": self.repository_url})
+
+    def destination(self) -> Destination:
+        """Where an image is pushed, with a login that is good for 12 hours, a new one at each run."""
+        account, region = self._scope.account, self._scope.region
+        token = aws.ecr.get_authorization_token_output(
+            registry_id=account, opts=pulumi.InvokeOutputOptions(parent=self)
+        )
+        return Destination(
+            repository=self.repository_url,
+            login=Login(
+                address=f"{account}.dkr.ecr.{region}.amazonaws.com",
+                username=token.user_name,
+                password=token.password,
+            ),
+        )
+
+
+def repository_arn(image: str) -> str:
+    """The ARN of the ECR repository that an image is in."""
+    host, _, path = image.partition("@")[0].partition("/")
+    account, _, _, region, *_ = host.split(".")
+    return f"arn:aws:ecr:{region}:{account}:repository/{path.partition(':')[0]}"

@@ -9,10 +9,11 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.artifacts import CAPTURE, Artifacts
+from components.aws.artifacts import CAPTURE
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.scaling import ScalingArgs, scale
 from components.aws.scope import Scope, model_tags
+from components.aws.serving import Serving
 from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws import SageMaker
@@ -28,13 +29,7 @@ _LATENCY_MICROSECONDS = 1_000_000.0
 class SageMakerEndpointArgs:
     """What an endpoint's instances run."""
 
-    image: str
-    """The model server's image, pinned by its digest."""
-    registry: str
-    """The tracking URI at which the model's versions are looked up."""
-    artifacts: Artifacts
-    key_arn: pulumi.Input[str]
-    """Encrypts disks, logs and captured requests."""
+    serving: Serving
     settings: SageMaker
 
 
@@ -116,16 +111,16 @@ class SageMakerEndpoint(ModelEndpoint):
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
-        return Release(name, self._model.name, share.version, self._args.registry, self._child)
+        return Release(name, self._model.name, share.version, self._args.serving.registry, self._child)
 
     def _role(self) -> Granted:
         scope, args, name = self._scope, self._args, self._model.name
         logs = scope.arn("logs", f"log-group:/aws/sagemaker/Endpoints/{self._endpoint_name}")
         statements = [
-            *args.artifacts.may_read(),
+            *args.serving.artifacts.may_read(),
             allow(
                 ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-                [repository_arn(args.image)],
+                [args.serving.repository_arn],
             ),
             # These two have no narrower resource.
             allow(("ecr:GetAuthorizationToken",), ["*"]),
@@ -137,7 +132,7 @@ class SageMakerEndpoint(ModelEndpoint):
             allow(("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"), [f"{logs}:*"]),
         ]
         if args.settings.capture_percent:
-            statements += args.artifacts.may_keep(f"{CAPTURE}/{name}")
+            statements += args.serving.artifacts.may_keep(f"{CAPTURE}/{name}")
         return granted(
             name,
             trust("sagemaker.amazonaws.com"),
@@ -154,13 +149,15 @@ class SageMakerEndpoint(ModelEndpoint):
             # The container has no network at all; SageMaker brings it artifact and requests.
             enable_network_isolation=True,
             primary_container={
-                "image": self._args.image,
+                "image": self._args.serving.image,
                 "mode": "SingleModel",
                 "model_data_source": {
                     "s3_data_sources": [
                         {
                             # A prefix: without the slash also what only begins alike would be taken.
-                            "s3_uri": pulumi.Output.concat(self._args.artifacts.s3_uri(release.source), "/"),
+                            "s3_uri": pulumi.Output.concat(
+                                self._args.serving.artifacts.s3_uri(release.source), "/"
+                            ),
                             "s3_data_type": "S3Prefix",
                             "compression_type": "None",
                         }
@@ -205,8 +202,8 @@ class SageMakerEndpoint(ModelEndpoint):
             capture = {
                 "enable_capture": True,
                 "initial_sampling_percentage": percent,
-                "destination_s3_uri": f"s3://{self._args.artifacts.bucket}/{CAPTURE}/{self._model.name}",
-                "kms_key_id": self._args.key_arn,
+                "destination_s3_uri": f"s3://{self._args.serving.artifacts.bucket}/{CAPTURE}/{self._model.name}",
+                "kms_key_id": self._args.serving.key_arn,
                 "capture_options": [{"capture_mode": "Input"}, {"capture_mode": "Output"}],
                 "capture_content_type_header": {"json_content_types": ["application/json"]},
             }
@@ -218,7 +215,7 @@ class SageMakerEndpoint(ModelEndpoint):
             shadow_production_variants=_typed(shadows) or None,
             data_capture_config=capture,
             # Instances with disks of their own encrypt these themselves and take no key.
-            kms_key_arn=None if self._model.resources.gpu else self._args.key_arn,
+            kms_key_arn=None if self._model.resources.gpu else self._args.serving.key_arn,
             tags=model_tags(self._model),
             opts=self._child,
         )
@@ -280,7 +277,7 @@ class SageMakerEndpoint(ModelEndpoint):
             self._model.name,
             name=f"/aws/sagemaker/Endpoints/{self._endpoint_name}",
             retention_in_days=self._scope.log_days,
-            kms_key_id=self._args.key_arn,
+            kms_key_id=self._args.serving.key_arn,
             tags=model_tags(self._model),
             opts=self._child,
         )
@@ -292,13 +289,6 @@ class SageMakerEndpoint(ModelEndpoint):
             tags=model_tags(self._model),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms]),
         )
-
-
-def repository_arn(image: str) -> str:
-    """The ARN of the ECR repository that an image is in."""
-    host, _, path = image.partition("@")[0].partition("/")
-    account, _, _, region, *_ = host.split(".")
-    return f"arn:aws:ecr:{region}:{account}:repository/{path.partition(':')[0]}"
 
 
 def _typed(value: Any) -> Any:

@@ -8,6 +8,7 @@ from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
 from components.environment.cluster import Cluster, Gateway, Source, Tracking
+from components.environment.image import Architecture, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform, Ports
 from components.environment.parsing import parse
@@ -28,6 +29,7 @@ __all__ = [
     "CAPABILITIES",
     "MISSING",
     "PROJECT",
+    "Architecture",
     "Autoscaling",
     "AwsPlatform",
     "BorrowedPlatform",
@@ -37,6 +39,7 @@ __all__ = [
     "ConfigError",
     "Environment",
     "Gateway",
+    "ImageBuild",
     "KubernetesPlatform",
     "LocalPlatform",
     "Model",

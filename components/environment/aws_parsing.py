@@ -9,6 +9,7 @@ from typing import Final
 
 from components.environment.aws import AwsPlatform, Database, Nodes, Pool, SageMaker
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
+from components.environment.image import ImageBuild
 from components.environment.section import Section
 
 KEYS: Final = (
@@ -194,6 +195,12 @@ def _is_private(network: ipaddress.IPv4Network) -> bool:
 def _images(section: Section, cluster: Cluster | None, region: str | None) -> None:
     """The image is pulled by nodes without internet, by Lambda and by SageMaker: from ECR in this region."""
     if cluster is None or region is None:
+        return
+    if isinstance(cluster.image, ImageBuild):
+        if cluster.image.platforms != ("linux/amd64",):
+            section.inner("image").inner("build").problem(
+                "platforms", "must be [linux/amd64]: nodes, Lambda and SageMaker run it on x86-64"
+            )
         return
     host = rf"[0-9]{{12}}\.dkr\.ecr\.{re.escape(region)}\.amazonaws\.com"
     if not re.fullmatch(host, cluster.image.split("/")[0]):

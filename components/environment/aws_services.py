@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from components.environment.image import ImageBuild
 from components.environment.section import Section
 from components.environment.values import Resources, Runtime
 
@@ -64,10 +65,16 @@ def sagemaker_instance(resources: Resources) -> Instance | None:
     return None
 
 
-def judge_aws(runtime: Runtime, resources: Resources, model: Section) -> None:
-    """Note what Lambda and SageMaker haven't got of what a model asks."""
+def judge_aws(runtime: Runtime, resources: Resources, model: Section, image: str | ImageBuild | None) -> None:
+    """Note what Lambda and SageMaker haven't got of what a model asks. `image` is the platform's."""
     section = model.inner("resources")
     if runtime == "lambda":
+        if isinstance(image, ImageBuild) and image.adapter is None:
+            model.problem(
+                "runtime",
+                "Lambda needs its Web Adapter in the image",
+                "Name it in platform.image.build.adapter, by its digest.",
+            )
         memory = lambda_memory(resources)
         if memory > MOST_LAMBDA_MEMORY:
             key = "memory" if resources.mebibytes > MOST_LAMBDA_MEMORY else "cpu"

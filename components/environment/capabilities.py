@@ -86,7 +86,8 @@ def judge(
     able = CAPABILITIES[runtime]
     if canary and canary.shadow and able.shadow:
         model.inner("canary").problem("shadow", f"not on the runtime {runtime}: {able.shadow}")
-    judge_aws(runtime, resources, model)
+    image = platform.cluster.image if platform and platform.kind == "aws" else None
+    judge_aws(runtime, resources, model, image)
     _judge_scaling(runtime, platform, canary, resources, autoscaling, model)
     if not resources.gpu:
         return

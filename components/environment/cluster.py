@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from components.environment.image import PINNED, PINNED_RULE, ImageBuild, parse_image
 from components.environment.section import Section
 
 CLUSTER_KEYS: Final = (
@@ -23,15 +24,9 @@ CLUSTER_KEYS: Final = (
 )
 LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """A DNS label: the name of a namespace, a Gateway, a Secret."""
-PINNED: Final = re.compile(
-    r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?(:[0-9]{1,5})?(/[a-z0-9]([-._a-z0-9]*[a-z0-9])?)*"
-    r"(:[A-Za-z0-9_][-._A-Za-z0-9]{0,127})?@sha256:[0-9a-f]{64}"
-)
-"""A container image by its digest."""
 STORAGE: Final = re.compile(r"[1-9][0-9]{0,4}(Mi|Gi|Ti)")
 
 _LABEL_RULE = "must be a name of lower-case letters, digits and hyphens, at most 63"
-_PINNED_RULE = "must be an image pinned by its digest, such as registry.example.com/serving@sha256:<64 hex>"
 
 Source = Literal["install", "existing", "none"]
 """Where an add-on comes from: this stack installs it, the cluster has it already, or there is none."""
@@ -65,8 +60,8 @@ class Tracking:
 class Cluster:
     """What runs in a cluster around the models."""
 
-    image: str
-    """The model server's image, pinned by its digest."""
+    image: str | ImageBuild
+    """The model server's image, pinned by its digest, or how the program builds it."""
     registry: str
     """The MLflow tracking URI at which releases are looked up, as the machine that plans reaches it."""
     url: str
@@ -90,12 +85,15 @@ class Cluster:
         return self.monitoring == "install" or self.prometheus is not None
 
 
-def parse_cluster(section: Section) -> Cluster | None:
-    """Understand the keys `CLUSTER_KEYS` of a platform; None if a required one is missing or wrong."""
-    section.require("image", "the model server's image, pinned by its digest")
+def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | None:
+    """Understand the keys `CLUSTER_KEYS` of a platform; None if a required one is missing or wrong.
+
+    `has_registry`: whether the platform has an image registry of its own, into which an image is built.
+    """
+    section.require("image", "the model server's image, pinned by its digest, or {build: {base: …}}")
     section.require("registry", "an MLflow tracking URI such as https://mlflow.example.com")
     section.require("url", "what callers use, such as https://models.example.com")
-    image = section.matching("image", PINNED, _PINNED_RULE)
+    image = parse_image(section, has_registry=has_registry)
     registry = section.matching(
         "registry",
         re.compile(r"https?://[^\s/@]+(/[^\s]*)?"),
@@ -177,6 +175,6 @@ def _tracking(platform: Section) -> Tracking | None:
     if section is None:
         return None
     section.require("image", "MLflow's image, pinned by its digest")
-    image = section.matching("image", PINNED, _PINNED_RULE)
+    image = section.matching("image", PINNED, PINNED_RULE)
     storage = section.matching("storage", STORAGE, "must be a size such as 20Gi")
     return Tracking(image=image, storage=storage or "20Gi") if image else None

@@ -50,7 +50,7 @@ def parse_kubernetes(section: Section) -> KubernetesPlatform | None:
     context = section.matching(
         "context", re.compile(r"\S(.{0,198}\S)?"), "must be a context of the kubeconfig"
     )
-    cluster = parse_cluster(section)
+    cluster = parse_cluster(section, has_registry=False)
     gpu = section.choice("gpu", ("install", "existing", "none"))
     metrics_server = section.choice("metricsServer", ("install", "existing"))
     if context is None or cluster is None:

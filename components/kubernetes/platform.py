@@ -64,7 +64,7 @@ class KubernetesPlace(pulumi.ComponentResource):
                 exporter(_after(child, monitoring))
         self._endpoint = EndpointArgs(
             namespace=cluster.namespace,
-            image=settings.image or cluster.image,
+            image=settings.image,
             registry=cluster.registry,
             tracking=tracking.url if tracking else cluster.registry,
             url=cluster.url,
@@ -80,7 +80,7 @@ class KubernetesPlace(pulumi.ComponentResource):
 
     @property
     def outputs(self) -> dict[str, pulumi.Input[Any]]:
-        """``gatewayUrl``, ``trackingUrl``, and ``platform``: what other stacks need to serve models here."""
+        """``gatewayUrl``, ``trackingUrl``, ``image``, and ``platform``, which other stacks serve on."""
         endpoint, settings = self._endpoint, self._settings
         shared = {
             "access": dict(settings.access),
@@ -97,7 +97,12 @@ class KubernetesPlace(pulumi.ComponentResource):
             "keda": endpoint.keda,
             "prometheus": endpoint.prometheus,
         }
-        return {"gatewayUrl": endpoint.url, "trackingUrl": endpoint.registry, "platform": shared}
+        return {
+            "gatewayUrl": endpoint.url,
+            "trackingUrl": endpoint.registry,
+            "image": endpoint.image,
+            "platform": shared,
+        }
 
     def serve(self, model: Model) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""

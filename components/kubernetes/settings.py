@@ -32,8 +32,8 @@ class Settings:
     access: Mapping[str, pulumi.Input[str]]
     """How other stacks reach the cluster: ``context`` of a kubeconfig, or ``kubeconfig``, the text of one
     without secrets."""
-    image: pulumi.Input[str] | None = None
-    """The model server's image by its digest, where it isn't the cluster's ``image``."""
+    image: pulumi.Input[str]
+    """The model server's image by its digest."""
     gpu: Source = "none"
     metrics_server: Source = "existing"
     store: TrackingStore | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,10 +66,22 @@ def _policy(arguments: Mapping[str, Any], region: str) -> Properties:
     return {"json": text, "minifiedJson": text}
 
 
+def _registry_login(arguments: Mapping[str, Any], region: str) -> Properties:
+    # Another password each time, as from the real one.
+    return {
+        "authorizationToken": secrets.token_hex(8),
+        "expiresAt": "2030-01-01T00:00:00Z",
+        "password": secrets.token_hex(8),
+        "proxyEndpoint": f"https://{ACCOUNT}.dkr.ecr.{region}.amazonaws.com",
+        "userName": "AWS",
+    }
+
+
 _FUNCTIONS: dict[str, _Function] = {
     "aws:index/getCallerIdentity:getCallerIdentity": _identity,
     "aws:index/getRegion:getRegion": _region,
     "aws:index/getPartition:getPartition": _partition,
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry_login,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy,
 }

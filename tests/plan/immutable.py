@@ -148,6 +148,19 @@ _AWS: dict[str, frozenset[str]] = {
 }
 
 
+_UNSEEN: dict[str, re.Pattern[str]] = {
+    # Passwords for a registry are new at each run. `provider/internal/image.go` of pulumi-docker-build.
+    "docker-build:index:Image": re.compile(r"registries\[[0-9]+\]\.password"),
+}
+"""Changes that a provider doesn't take for one."""
+
+
+def seen(token: str, path: str) -> bool:
+    """Whether a provider looks at a change at a path."""
+    unseen = _UNSEEN.get(token)
+    return not (unseen and unseen.fullmatch(path))
+
+
 def replaces(token: str, path: str) -> bool:
     """Whether a change at a path (``spec.template.spec.containers[0].image``) needs a new resource."""
     plain = re.sub(r"\[[^\]]*\]", "", path)

@@ -24,7 +24,7 @@ from provider.resource import UNKNOWN, Diff, Properties, changed_paths
 from provider.values import diff_response, from_struct, to_struct
 from tests.plan import functions, outputs
 from tests.plan.checking import Fault, faults, value_faults
-from tests.plan.immutable import replaces
+from tests.plan.immutable import replaces, seen
 from tests.plan.schema import Kind, Package, UnknownTypeError
 
 
@@ -95,6 +95,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
                 path
                 for key in sorted({*olds, *news})
                 for path in changed_paths(olds.get(key), news.get(key), key)
+                if seen(kind.token, path)
             ]
             return diff_response(Diff({path: replaces(kind.token, path) for path in paths}), olds, news)
 

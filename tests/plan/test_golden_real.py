@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 import yaml
 
+from components.environment import AwsPlatform, ImageBuild, read
+from components.image import content_tag
 from tests.plan.rendering import changes, graph
 from tests.plan.stack import PlannedStack, Step
 from tests.plan.stand_ins import ROOT
@@ -29,21 +31,32 @@ class Planned:
     """An environment that has been applied as its file stands."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._hide = {str(folder): "<folder>", str(ROOT): "<checkout>"}
         self._file = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+        self._hide = {str(folder): "<folder>", str(ROOT): "<checkout>"}
+        platform = read(ROOT / f"Pulumi.{name}.yaml").platform
+        assert isinstance(platform, AwsPlatform)
+        image = platform.cluster.image
+        if isinstance(image, ImageBuild):
+            # It changes with every line of the server.
+            self._hide[content_tag(ROOT, image)] = "<content>"
         self.stack = PlannedStack(folder / "stack", name)
         self.stack.declare(yaml.safe_dump(self._file))
         self.stack.up()
 
     def edited(self, edit: Callable[[Models], None]) -> list[Step]:
         """What a preview shows once the models are edited."""
+        return self.rewritten(lambda content: edit(content["config"]["model-delivery:models"]))
+
+    def rewritten(self, edit: Callable[[Models], None]) -> list[Step]:
+        """What a preview shows once the file is edited."""
         content = yaml.safe_load(yaml.safe_dump(self._file))
-        edit(content["config"]["model-delivery:models"])
+        edit(content)
         self.stack.declare(yaml.safe_dump(content))
         return self.stack.steps()
 
     def changes(self, steps: list[Step]) -> str:
-        return changes(steps, self._hide)
+        # The tag of another image than the file's.
+        return re.sub(r":[0-9a-f]{20}\b", ":<other content>", changes(steps, self._hide))
 
     def graph(self, steps: list[Step]) -> str:
         return graph(steps, self._hide)
@@ -162,6 +175,17 @@ def test_an_applied_file_plans_nothing_and_every_input_of_dev_is_known(dev: Plan
     steps = dev.edited(lambda models: None)
     assert {step.op for step in steps} == {"same"}
     golden("dev", dev.graph(steps))
+
+
+def test_a_change_of_what_the_image_is_made_of_builds_it_and_moves_all_that_runs_it(dev: Planned) -> None:
+    def edit(content: Models) -> None:
+        content["config"]["model-delivery:platform"]["image"]["build"]["source"] = "https://example.com/code"
+
+    steps = dev.rewritten(edit)
+    done = touched(steps)
+    assert done["update"] >= {"docker-build:index:Image", "kubernetes:apps/v1:Deployment"}
+    assert "replace" not in done or done["replace"] == {"kubernetes:batch/v1:Job"}
+    golden("dev-image", dev.changes(steps))
 
 
 def _outputs_only(step: Step) -> bool:

@@ -46,6 +46,18 @@ PROD: dict[str, Any] = {
 }
 """Three zones, a GPU pool, MLflow with its database, protected data."""
 
+BUILD: dict[str, Any] = {
+    "build": {
+        "base": f"docker.io/library/python:3.12-slim@{DIGEST}",
+        "adapter": f"public.ecr.aws/awsguru/aws-lambda-adapter:0.9.1@{DIGEST}",
+    }
+}
+"""An image that is built."""
+
+CALLS = {
+    "aws:ecr/getAuthorizationToken:getAuthorizationToken": {"userName": "AWS", "password": "of a registry"}
+}
+
 POLICIES = ("policy", "assumeRolePolicy")
 
 
@@ -72,6 +84,8 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         answer["dnsName"] = "lb.example.com"
     if type == "aws:ecr/repository:Repository":
         answer["repositoryUrl"] = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs['name']}"
+    if type == "docker-build:index:Image":
+        answer["ref"] = f"{inputs['tags'][0]}@{DIGEST}"
     if type == "aws:ec2/launchTemplate:LaunchTemplate":
         answer["latestVersion"] = 1
     return answer
@@ -97,7 +111,7 @@ def _amazon(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
         for model in environment.models:
             place.serve(model).outputs.apply(lambda value, name=model.name: found.update({name: value}))
 
-    return declare(program, answers), found, outputs
+    return declare(program, answers, calls=CALLS), found, outputs
 
 
 def only_aws(graph: Graph) -> list[Declared]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,14 +76,22 @@ class Graph:
 Outputs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 
 
-def declare(program: Callable[[], object], outputs: Outputs, preview: bool = False) -> Graph:
+def declare(
+    program: Callable[[], object],
+    outputs: Outputs,
+    preview: bool = False,
+    calls: Mapping[str, dict[str, Any]] | None = None,
+) -> Graph:
     """Run a program on mocks. ``outputs`` gives what a provider would add to a resource's inputs (type,
-    name, inputs)."""
+    name, inputs); ``calls`` has the answers of the functions that a program may call, by their tokens."""
+    answers = calls or {}
     graph = Graph()
 
     class Recorder(mocks.Mocks):
-        def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], None]:
-            raise AssertionError(f"the program calls {args.token}, which no test expects")
+        def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+            if args.token not in answers:
+                raise AssertionError(f"the program calls {args.token}, which no test expects")
+            return answers[args.token]
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
             return f"{args.name}-id", {**args.inputs, **outputs(args.typ, args.name, args.inputs)}
@@ -92,6 +100,10 @@ def declare(program: Callable[[], object], outputs: Outputs, preview: bool = Fal
         def RegisterResource(self, request: Any) -> Any:  # noqa: N802
             with _loop():
                 return self.record(request)
+
+        def Invoke(self, request: Any) -> Any:  # noqa: N802
+            with _loop():
+                return super().Invoke(request)
 
         def ReadResource(self, request: Any) -> Any:  # noqa: N802
             with _loop():

@@ -9,6 +9,8 @@ from components.platform import declare as declare_platform
 from tests.unit.graph import Graph, declare
 
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
+BUILT = "sha256:" + "c" * 64
+"""The digest of an image that is built."""
 MLFLOW = "registry.example.com/mlflow@sha256:" + "b" * 64
 PLATFORM: dict[str, Any] = {
     "kind": "kubernetes",
@@ -68,6 +70,8 @@ def registry(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """What the providers would answer."""
     if type == RELEASE:
         return {"digest": f"sha256:{name}", "source": f"s3://artifacts/{name}", "artifact": f"/a/{name}"}
+    if type == "docker-build:index:Image":
+        return {"ref": f"{inputs['tags'][0]}@{BUILT}"}
     return {}
 
 
@@ -86,7 +90,8 @@ def declared(environment: Environment, source: str | None = _BUCKET) -> tuple[Gr
 
     def outputs(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         found = registry(type, name, inputs)
-        return {**found, "source": source.format(name) if source else source} if found else found
+        artifact = source.format(name) if source else source
+        return {**found, "source": artifact} if type == RELEASE else found
 
     found: list[tuple[str, Any]] = []
 

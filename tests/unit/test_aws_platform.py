@@ -158,7 +158,8 @@ class TestTheWhole:
     def test_outputs(self) -> None:
         _, _, outputs = amazon()
         assert set(outputs) == {
-            *("artifactsBucket", "clusterName", "gatewayUrl", "imageRepository", "platform", "trackingUrl"),
+            *("artifactsBucket", "clusterName", "gatewayUrl", "image", "imageRepository", "platform"),
+            "trackingUrl",
         }
         assert outputs["clusterName"] == PREFIX
         assert outputs["artifactsBucket"] == f"{PREFIX}-artifacts-{ACCOUNT}"

@@ -14,6 +14,7 @@ from components.environment import (
     ConfigError,
     Environment,
     Gateway,
+    ImageBuild,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -828,17 +829,107 @@ class TestACluster:
         ["serving", "serving:1.0", "serving@sha256:abc", IMAGE.upper(), f"{IMAGE}0", 3, "x y@" + IMAGE],
     )
     def test_an_image_is_pinned(self, image: object):
-        rule = (
-            ": must be an image pinned by its digest, such as registry.example.com/serving@sha256:<64 hex>."
-        )
+        rule = ": must be an image pinned by its digest, such as registry.example.com/serving@sha256:<64 hex>"
         (found,) = self.mistakes(image=image)
-        assert found.startswith("platform.image is ") and found.endswith(rule)
+        assert found.startswith("platform.image is ")
+        assert found.endswith(f"{rule}, or {{build: {{base: …}}}}.")
         (found,) = self.mistakes(tracking={"image": image})
-        assert found.startswith("platform.tracking.image is ") and found.endswith(rule)
+        assert found.startswith("platform.tracking.image is ") and found.endswith(f"{rule}.")
 
     def test_an_image_may_have_a_port_and_a_tag_beside_its_digest(self):
         image = "registry.example.com:5000/team/serving:1.2@sha256:" + "0" * 64
         assert self.platform(image=image).cluster.image == image
+
+    def test_an_image_may_be_built_and_pushed(self):
+        build = {"base": IMAGE, "repository": "registry.example.com/serving"}
+        found = self.platform(image={"build": build}).cluster.image
+        assert found == ImageBuild(base=IMAGE, repository="registry.example.com/serving")
+        assert (found.adapter, found.platforms, found.source, found.labels) == (
+            *(None, ("linux/amd64",), "", {}),
+        )
+
+    def test_every_key_of_a_build(self):
+        build = {
+            "base": IMAGE,
+            "adapter": IMAGE.replace("serving", "adapter"),
+            "platforms": ["linux/arm64", "linux/amd64"],
+            "source": "https://example.com/code",
+            "labels": {"com.example.team": "ml"},
+            "repository": "registry.example.com:5000/team/serving",
+        }
+        assert self.platform(image={"build": build}).cluster.image == ImageBuild(
+            base=IMAGE,
+            adapter=IMAGE.replace("serving", "adapter"),
+            platforms=("linux/arm64", "linux/amd64"),
+            source="https://example.com/code",
+            labels={"com.example.team": "ml"},
+            repository="registry.example.com:5000/team/serving",
+        )
+
+    @pytest.mark.parametrize(
+        ("image", "mistake"),
+        [
+            ({}, "platform.image.build: required, a map such as {base: …@sha256:<64 hex>}."),
+            (
+                {"build": "python"},
+                'platform.image.build is "python": must be a map such as {base: …@sha256:<64 hex>}.',
+            ),
+            (
+                {"build": {"repository": "r.example.com/s"}},
+                "platform.image.build.base: required, a slim Python image by its digest, such as"
+                " python:3.12-slim@sha256:<64 hex>.",
+            ),
+            (
+                {"build": {"base": IMAGE}},
+                "platform.image.build.repository: required, where the image is pushed, such as"
+                " registry.example.com/serving.",
+            ),
+            (
+                {"build": {"base": "python:3.12-slim", "repository": "r.example.com/s"}},
+                'platform.image.build.base is "python:3.12-slim": must be an image pinned by its digest, such'
+                " as registry.example.com/serving@sha256:<64 hex>.",
+            ),
+            (
+                {"build": {"base": IMAGE, "adapter": "adapter:1", "repository": "r.example.com/s"}},
+                'platform.image.build.adapter is "adapter:1": must be an image pinned by its digest, such as'
+                " registry.example.com/serving@sha256:<64 hex>.",
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s:1.0"}},
+                'platform.image.build.repository is "r.example.com/s:1.0": must be a repository without a'
+                " tag, such as registry.example.com/serving.",
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "platforms": ["linux/386"]}},
+                "platform.image.build.platforms is a list of 1 item: must be a list of different platforms,"
+                " linux/amd64 and linux/arm64.",
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "source": "here"}},
+                'platform.image.build.source is "here": must be the address of the source.',
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "labels": {"Team": "ml"}}},
+                'platform.image.build.labels.Team is "ml": a label\'s name has lower-case letters, digits and'
+                " - . _ /.",
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "labels": {"team": 3}}},
+                "platform.image.build.labels.team is 3: must be one line of text, 1 to 500 characters.",
+            ),
+            (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "bas": 1}},
+                "platform.image.build.bas is 1: unknown key; accepted: adapter, base, labels, platforms,"
+                " repository, source.",
+            ),
+            (
+                {"tag": "1.0", "build": {"base": IMAGE, "repository": "r.example.com/s"}},
+                'platform.image.tag is "1.0": unknown key; accepted: build.',
+            ),
+        ],
+    )
+    def test_a_mistake_in_a_build_is_told_with_its_path(self, image: object, mistake: str):
+        assert self.mistakes(image=image) == [mistake]
 
     def test_a_password_does_not_stand_in_the_registry(self):
         (found,) = self.mistakes(registry="https://ann:secret@mlflow.example.com")

@@ -4,6 +4,7 @@ machine is sure to have a Docker engine."""
 from __future__ import annotations
 
 import ast
+import dataclasses
 import json
 import re
 import shlex
@@ -14,9 +15,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
+from pulumi.runtime import rpc
 
-from components.image import ImageArgs, Login, ServingImage, content_tag
+from components.environment import ImageBuild
+from components.image import Destination, Login, ServingImage, content_tag, serving_image
 from serving import sbom
 from tests.unit.graph import Graph, declare, resolved
 
@@ -24,15 +28,21 @@ ROOT = Path(__file__).resolve().parents[2]
 DIGEST = "sha256:" + "a" * 64
 BASE, ADAPTER = f"docker.io/library/python:3.12-slim@{DIGEST}", f"example.com/adapter@{DIGEST}"
 REPOSITORY = "example.com/serving"
+REFERENCE = f"{REPOSITORY}@{DIGEST}"
 
 
 def outputs(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
-    return {"ref": f"{inputs['tags'][0]}@{DIGEST}"} if type == "docker-build:index:Image" else {}
+    if type != "docker-build:index:Image":
+        return {}
+    # The provider takes its outputs to be as secret as the password that it has been given.
+    ref: Any = f"{inputs['tags'][0]}@{DIGEST}"
+    return {"ref": rpc.wrap_rpc_secret(ref) if "registries" in inputs else ref}
 
 
-def image(into: list[Any] | None = None, **more: Any) -> Graph:
+def image(into: list[Any] | None = None, login: Login | None = None, **more: Any) -> Graph:
     def program() -> None:
-        made = ServingImage("serving", ImageArgs(**{"repository": REPOSITORY, "base": BASE, **more}))
+        to = Destination(repository=REPOSITORY, login=login)
+        made = ServingImage("serving", ImageBuild(**{"base": BASE, **more}), to)
         resolved(made.ref, [] if into is None else into)
 
     return declare(program, outputs)
@@ -43,11 +53,13 @@ def test_one_image_is_pushed_and_known_by_its_digest() -> None:
     graph = image(refs)
     assert graph.counts() == {"delivery:image:ServingImage": 1, "docker-build:index:Image": 1}
     found = graph.one("docker-build:index:Image", "serving")
-    tag = content_tag(ROOT, {"BASE": BASE, "SOURCE": "", "platform": "linux/amd64"})
+    tag = content_tag(ROOT, ImageBuild(base=BASE))
     assert found.parent == "serving"
+    assert found.retained, "what is deployed elsewhere may still run it"
     assert found.inputs == {
-        "context": {"location": str(ROOT)},
-        "dockerfile": {"location": str(ROOT / "serving/Dockerfile")},
+        # Not the checkout's own path: on another machine nothing would have changed.
+        "context": {"location": "."},
+        "dockerfile": {"location": "serving/Dockerfile"},
         "target": "server",
         "buildArgs": {"BASE": BASE, "SOURCE": ""},
         "platforms": ["linux/amd64"],
@@ -60,42 +72,86 @@ def test_one_image_is_pushed_and_known_by_its_digest() -> None:
 
 
 def test_with_the_adapter_it_is_the_image_for_lambda() -> None:
-    found = image(adapter=ADAPTER, platform="linux/arm64").one("docker-build:index:Image", "serving").inputs
+    found = image(adapter=ADAPTER).one("docker-build:index:Image", "serving").inputs
     assert found["target"] == "lambda" and found["buildArgs"]["ADAPTER"] == ADAPTER
-    assert found["platforms"] == ["linux/arm64"]
 
 
-def test_a_registrys_password_is_a_secret() -> None:
-    from pulumi.runtime import rpc
+def test_platforms_source_and_labels_are_the_files() -> None:
+    graph = image(
+        platforms=("linux/amd64", "linux/arm64"), source="https://example.com/code", labels={"team": "ml"}
+    )
+    found = graph.one("docker-build:index:Image", "serving").inputs
+    assert found["platforms"] == ["linux/amd64", "linux/arm64"]
+    assert found["buildArgs"]["SOURCE"] == "https://example.com/code" and found["labels"] == {"team": "ml"}
 
-    login = Login(address="example.com", username="ann", password="pw")
-    found = image(login=login).one("docker-build:index:Image", "serving").inputs["registries"]
+
+def test_a_registrys_password_is_a_secret_and_the_reference_is_none() -> None:
+    refs: list[Any] = []
+    secret: list[bool] = []
+
+    def program() -> None:
+        login = Login(address="example.com", username="ann", password="pw")
+        to = Destination(repository=REPOSITORY, login=login)
+        ref = ServingImage("serving", ImageBuild(base=BASE), to).ref
+        resolved(ref, refs)
+        pulumi.Output.from_input(ref.is_secret()).apply(secret.append)
+
+    found = declare(program, outputs).one("docker-build:index:Image", "serving").inputs["registries"]
     assert rpc.is_rpc_secret(found)
     assert rpc.unwrap_rpc_secret(found) == [{"address": "example.com", "username": "ann", "password": "pw"}]
+    assert len(refs) == 1 and refs[0].endswith(DIGEST) and secret == [False]
 
 
-@pytest.mark.parametrize("what", ["base", "adapter"])
-def test_images_without_a_digest_are_refused(what: str) -> None:
-    with pytest.raises(ValueError, match=f"{what} must be an image pinned by its digest.*python:3.12-slim'"):
-        ServingImage(
-            "serving", ImageArgs(**{"repository": REPOSITORY, "base": BASE, what: "python:3.12-slim"})
-        )
+def test_an_image_that_is_there_is_taken_as_it_is() -> None:
+    def never() -> Destination:
+        raise AssertionError("no registry is asked for an image that is there")
+
+    found: list[Any] = []
+    graph = declare(lambda: found.append(serving_image(REFERENCE, never)), outputs)
+    assert found == [REFERENCE] and graph.resources == []
+
+
+def test_a_build_goes_where_the_file_says_or_into_the_platforms_registry() -> None:
+    named = ImageBuild(base=BASE, repository="elsewhere.example.com/serving")
+    own = Destination(repository=REPOSITORY)
+    for build, repository in ((named, named.repository), (ImageBuild(base=BASE), REPOSITORY)):
+        graph = declare(lambda build=build: serving_image(build, lambda: own), outputs)
+        (tag,) = graph.one("docker-build:index:Image", "serving").inputs["tags"]
+        assert tag.rpartition(":")[0] == repository
+    with pytest.raises(ValueError, match="neither its file nor its platform has a repository"):
+        serving_image(ImageBuild(base=BASE))
 
 
 def test_the_tag_changes_with_all_that_goes_in_and_with_nothing_else(tmp_path: Path) -> None:
     folder = tmp_path / "serving"
     (folder / "deeper").mkdir(parents=True)
-    for name in ("app.py", "serve", "requirements.txt", "Dockerfile", "Dockerfile.dockerignore"):
+    names = ("app.py", "serve", "requirements.txt", "Dockerfile", "Dockerfile.dockerignore")
+    for name in names:
         (folder / name).write_text(name)
-    tags = {content_tag(tmp_path, {"BASE": BASE}), content_tag(tmp_path, {"BASE": ADAPTER})}
-    for name in ("app.py", "serve", "requirements.txt", "Dockerfile", "Dockerfile.dockerignore"):
+    build = ImageBuild(base=BASE)
+    tags = [content_tag(tmp_path, build)]
+    changes: dict[str, Any] = {
+        "base": ADAPTER,
+        "adapter": ADAPTER,
+        "source": "https://example.com",
+        "platforms": ("linux/arm64",),
+        "labels": {"team": "ml"},
+        # Where it is pushed is no part of what it is: the same bits have the same tag everywhere.
+        "repository": "elsewhere.example.com/serving",
+    }
+    for key, value in changes.items():
+        tags.append(content_tag(tmp_path, dataclasses.replace(build, **{key: value})))
+    assert tags.pop() == tags[0]
+    for name in names:
         (folder / name).write_text("other")
-        tags.add(content_tag(tmp_path, {"BASE": BASE}))
-    assert len(tags) == 7
+        tags.append(content_tag(tmp_path, build))
+    (folder / "serve").chmod(0o755)
+    tags.append(content_tag(tmp_path, build))
+    assert len(set(tags)) == len(tags) == 12
     (folder / "notes.md").write_text("")
-    assert content_tag(tmp_path, {"BASE": BASE}) in tags
+    assert content_tag(tmp_path, build) == tags[-1]
     (folder / "new.py").write_text("")
-    assert content_tag(tmp_path, {"BASE": BASE}) not in tags
+    assert content_tag(tmp_path, build) not in tags
 
 
 def instructions() -> list[tuple[str, str]]:

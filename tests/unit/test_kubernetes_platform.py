@@ -18,6 +18,7 @@ from components.traffic import shares
 from tests.unit.environments import environments, kubernetes_platforms
 from tests.unit.graph import Graph, declare
 from tests.unit.kubernetes import (
+    BUILT,
     CHART,
     CONFIG_MAP,
     DEPLOYMENT,
@@ -243,6 +244,7 @@ class TestTracking:
         settings = Settings(
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
+            image=IMAGE,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket/artifacts"),
             identity=identity,
         )
@@ -265,6 +267,7 @@ class TestTracking:
         settings = Settings(
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
+            image=IMAGE,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
         )
         graph = place(settings, {})
@@ -273,15 +276,20 @@ class TestTracking:
 
 
 def test_an_image_that_is_built_is_used_everywhere() -> None:
-    built = "registry.example.com/built@sha256:" + "c" * 64
-    settings = Settings(cluster=cluster(), access={}, image=built)
-    graph = place(settings, {"churn": {**STABLE, "autoscaling": {"min": 2}}})
+    built = "registry.example.com/built"
+    graph, _ = kubernetes(
+        {"churn": {**STABLE, "autoscaling": {"min": 2}}},
+        image={"build": {"base": IMAGE, "repository": built}},
+    )
+    (tag,) = graph.one("docker-build:index:Image", "serving").inputs["tags"]
+    assert tag.startswith(f"{built}:")
     pods = [
         graph.one(DEPLOYMENT, "churn-v3").inputs["spec"]["template"]["spec"],
         graph.one(JOB, "churn-v3-c2").inputs["spec"]["template"]["spec"],
     ]
     images = {c["image"] for pod in pods for c in [*pod.get("initContainers", []), *pod["containers"]]}
-    assert images == {built}
+    assert images == {f"{tag}@{BUILT}"}
+    assert "serving" in graph.waits_for(DEPLOYMENT, "churn-v3")
 
 
 def test_names_of_resources_stay() -> None:

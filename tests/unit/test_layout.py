@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "components.local",
         "components.kubernetes",
         "components.aws",
+        "components.image",
         "components.rollout",
     },
     "components.local": {

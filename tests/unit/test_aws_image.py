@@ -1,0 +1,146 @@
+"""An image that is built goes into the platform's own registry, and all that runs takes it by its digest."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pulumi.runtime import rpc
+
+from components.environment import ConfigError, parse
+from components.platform import declare as declare_platform
+from tests.unit.aws import ACCOUNT, BUILD, CALLS, DEV, DIGEST, IMAGE, PREFIX, amazon, answers, one_policy
+from tests.unit.graph import Graph, declare
+
+MODELS: dict[str, Any] = {
+    "pods": {"stable": {"version": 3}, "autoscaling": {"min": 2}},
+    "fast": {"runtime": "lambda", "stable": {"version": 3}},
+    "split": {"runtime": "sagemaker", "stable": {"version": 3}},
+}
+HOST = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
+REPOSITORY = f"{HOST}/{PREFIX}/serving"
+BUILT = "docker-build:index:Image"
+
+
+def tag_of(graph: Graph) -> str:
+    (tag,) = graph.one(BUILT, "serving").inputs["tags"]
+    return str(tag)
+
+
+def images(graph: Graph) -> dict[str, Any]:
+    """The image of each thing that runs the model server, by its name."""
+    found: dict[str, Any] = {}
+    for resource in graph.resources:
+        if resource.type == "aws:lambda/function:Function":
+            found[f"function {resource.name}"] = resource.inputs.get("imageUri")
+        elif resource.type == "aws:sagemaker/model:Model":
+            found[f"model {resource.name}"] = resource.inputs["primaryContainer"].get("image")
+        elif resource.type in ("kubernetes:apps/v1:Deployment", "kubernetes:batch/v1:Job"):
+            pod = resource.inputs["spec"]["template"]["spec"]
+            for container in [*pod.get("initContainers", []), *pod["containers"]]:
+                found[f"{container['name']} of {resource.name}"] = container.get("image")
+    return found
+
+
+def test_it_is_pushed_into_the_platforms_registry_by_a_login_of_the_run() -> None:
+    graph, _, outputs = amazon(MODELS, image=BUILD)
+    image = graph.one(BUILT, "serving").inputs
+    assert tag_of(graph).startswith(f"{REPOSITORY}:")
+    assert image["target"] == "lambda" and image["push"] is True
+    assert image["buildArgs"]["BASE"] == BUILD["build"]["base"]
+    assert rpc.unwrap_rpc_secret(image["registries"]) == [
+        {"address": HOST, "username": "AWS", "password": "of a registry"}
+    ]
+    # Lambda may pull it before there is a function that does.
+    types = {r.urn: r.type for r in graph.resources}
+    needed = {types[urn] for urn in graph.one("delivery:image:ServingImage", "serving").needs}
+    assert "aws:ecr/repositoryPolicy:RepositoryPolicy" in needed
+    assert set(outputs) >= {"image", "imageRepository"}
+
+
+def test_everything_that_serves_runs_it_by_its_digest() -> None:
+    graph, _, _ = amazon(MODELS, image=BUILD)
+    found = images(graph)
+    assert set(found) == {
+        *("function fast-v3", "model split-v3"),
+        *("fetch of pods-v3", "server of pods-v3", "wait of pods-v3-c2"),
+    }
+    assert set(found.values()) == {f"{tag_of(graph)}@{DIGEST}"}
+    inputs = [value for r in graph.resources for value in r.inputs.values()]
+    assert IMAGE not in json.dumps([value for value in inputs if not rpc.is_rpc_secret(value)])
+    for kind, name in (
+        ("aws:lambda/function:Function", "fast-v3"),
+        ("aws:sagemaker/model:Model", "split-v3"),
+        ("kubernetes:apps/v1:Deployment", "pods-v3"),
+    ):
+        assert "serving" in graph.waits_for(kind, name)
+
+
+def test_the_endpoints_role_may_pull_from_the_platforms_repository() -> None:
+    for image, repository in ((BUILD, f"repository/{PREFIX}/serving"), (IMAGE, "repository/serving")):
+        graph, _, _ = amazon({"split": MODELS["split"]}, image=image)
+        rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "split")
+        (pull,) = [right for right in rights if "ecr:BatchGetImage" in right["Action"]]
+        assert pull["Resource"] == [f"arn:aws:ecr:eu-central-1:{ACCOUNT}:{repository}"]
+
+
+def test_a_preview_before_the_first_build_knows_all_but_the_image() -> None:
+    environment = parse({**DEV, "image": BUILD}, MODELS)
+
+    def program() -> None:
+        place = declare_platform(environment.platform)
+        for model in environment.models:
+            place.serve(model)
+
+    def unbuilt(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in answers(type, name, inputs).items() if key != "ref"}
+
+    graph = declare(program, unbuilt, preview=True, calls=CALLS)
+    applied, _, _ = amazon(MODELS, image=BUILD)
+    assert graph.counts() == applied.counts()
+    found = images(graph)
+    assert found.keys() == images(applied).keys() and not any(isinstance(v, str) for v in found.values())
+    function = graph.one("aws:lambda/function:Function", "fast-v3").inputs
+    assert function["environment"]["variables"]["SERVING_VERSION"] == "3"
+
+
+def test_an_image_that_is_there_asks_for_no_login() -> None:
+    graph, _, outputs = amazon(MODELS)  # the mocks know the registry's token for a build alone
+    assert not graph.names(BUILT) and set(images(graph).values()) == {IMAGE}
+    assert outputs["image"] == IMAGE
+
+
+@pytest.mark.parametrize(
+    ("build", "models", "mistake"),
+    [
+        (
+            {"base": BUILD["build"]["base"]},
+            {"fast": MODELS["fast"]},
+            'models.fast.runtime is "lambda": Lambda needs its Web Adapter in the image. Name it in'
+            " platform.image.build.adapter, by its digest.",
+        ),
+        (
+            {**BUILD["build"], "platforms": ["linux/amd64", "linux/arm64"]},
+            {},
+            "platform.image.build.platforms is a list of 2 items: must be [linux/amd64]: nodes, Lambda and"
+            " SageMaker run it on x86-64.",
+        ),
+        (
+            {**BUILD["build"], "repository": "example.com/serving"},
+            {},
+            'platform.image.build.repository is "example.com/serving": unknown key; accepted: adapter, base,'
+            " labels, platforms, source.",
+        ),
+    ],
+)
+def test_what_a_build_for_aws_must_have(build: dict[str, Any], models: dict[str, Any], mistake: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse({**DEV, "image": {"build": build}}, models)
+    assert [str(problem) for problem in caught.value.problems] == [mistake]
+
+
+def test_without_lambda_a_build_needs_no_adapter() -> None:
+    build = {"build": {"base": BUILD["build"]["base"]}}
+    graph, _, _ = amazon({"pods": MODELS["pods"]}, image=build)
+    assert graph.one(BUILT, "serving").inputs["target"] == "server"
