@@ -559,7 +559,7 @@ class TestNodes:
         def charts(graph: Graph) -> set[str]:
             return {r.inputs["chart"] for r in graph.resources if r.type == "kubernetes:helm.sh/v3:Release"}
 
-        assert charts(large) - charts(small) == {"nvidia-device-plugin"}
+        assert charts(large) - charts(small) == {"nvidia-device-plugin", "dcgm-exporter"}
 
 
 class TestTheRegistryOfImages:
