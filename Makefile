@@ -17,6 +17,13 @@ TESTS :=
 ENV := dev
 SINCE :=
 
+# Dozens of processes import the same big SDKs. Where Python is told to leave no bytecode beside its sources, each of
+# them would compile them anew; so it is kept out of the way.
+ifdef PYTHONDONTWRITEBYTECODE
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.delivery/bytecode
+endif
+
 .PHONY: help setup env up down plan test test-fast check clean
 
 help: ## say what there is

@@ -1,6 +1,6 @@
-"""Print the totals of a test run, read from the report that pytest writes for machines (`--junitxml`).
+"""Print the totals of a test run, read from the reports that pytest writes for machines (`--junitxml`).
 
-Ends with 1 when a test failed and when there was none at all.
+Ends with 1 when a test failed, and when a report is missing or has no test at all.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ def totals(report: str) -> tuple[int, int, int]:
 
 
 def main() -> int:
-    """The command line: the path of a report."""
+    """The command line: the paths of the reports, one for each part of the run."""
     try:
-        passed, failed, skipped = totals(Path(sys.argv[1]).read_text())
+        parts = [totals(Path(report).read_text()) for report in sys.argv[1:]]
     except (OSError, ET.ParseError) as error:
         raise ToolError(f"pytest has left no report ({error}): it ended before it ran a test.") from error
+    passed, failed, skipped = map(sum, zip(*parts, strict=True))
     sys.stdout.write(f"{passed} passed, {failed} failed, {skipped} skipped\n")
-    return 1 if failed or not passed else 0
+    return 1 if failed or not all(part[0] for part in parts) else 0
 
 
 if __name__ == "__main__":

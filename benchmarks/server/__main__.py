@@ -5,7 +5,6 @@ import json
 import os
 import platform
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ import numpy as np
 from benchmarks.server import alone, report
 from benchmarks.server.load import Load, request, run
 from benchmarks.server.servers import PEERS, WORK, Peer, install, versions
+from tests.ports import free_port
 
 
 class Started:
@@ -27,7 +27,7 @@ class Started:
 
     def __init__(self, peer: Peer, rows: np.ndarray, labels: Sequence[int]) -> None:
         self.peer = peer
-        self.port = _free_port()
+        self.port = free_port()
         peer.prepare(peer, self.port)
         words = list(peer.command(peer, self.port))
         self.log = WORK / f"{peer.name}.log"
@@ -80,12 +80,6 @@ class Started:
         with suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 from collections import Counter
@@ -18,30 +17,14 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.ports import free_port
+from tests.ran import Ran
 from tools import toolchain
 from tools.pulumiw import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 240
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-
-def free_ports(count: int) -> list[int]:
-    """Free loopback ports, all different."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    text: str
 
 
 @dataclass(frozen=True)
@@ -59,7 +42,7 @@ class Stack:
         self.folder = folder
         self.home = folder / "home"
         self.run = self.home / "run"
-        gateway, tracking, prometheus = free_ports(3)
+        gateway, tracking, prometheus = free_port(), free_port(), free_port()
         self.ports = {"gateway": gateway, "tracking": tracking, "prometheus": prometheus}
         self.gateway = f"http://127.0.0.1:{gateway}"
         self.config = folder / "Pulumi.local.yaml"

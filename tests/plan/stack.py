@@ -14,6 +14,7 @@ import yaml
 
 from tests.plan.registry import SeededRegistry
 from tests.plan.stand_ins import ROOT, install
+from tests.ran import Ran
 from tools import toolchain
 from tools.pulumiw import child_environment
 
@@ -37,12 +38,6 @@ _OF_THE_BACKEND = ("secretsprovider", "encryptedkey", "encryptionsalt")
 
 class PlanError(Exception):
     """A command of Pulumi that failed; the text is what it said."""
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    text: str
 
 
 @dataclass(frozen=True)

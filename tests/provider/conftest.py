@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -22,6 +21,7 @@ from provider.process import Process
 from provider.resource import Checked, Context, Diff
 from provider.route import Route
 from provider.supervisor import Supervisor
+from tests.ports import free_port
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -47,12 +47,6 @@ def until(condition: Callable[[], bool], seconds: float = 20) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
         time.sleep(0.02)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def get(port: int, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, Any]:

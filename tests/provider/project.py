@@ -6,10 +6,10 @@ import json
 import os
 import re
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.ran import Ran
 from tools import toolchain
 from tools.pulumiw import child_environment
 
@@ -26,12 +26,6 @@ for type, name, inputs, after in json.loads(Path("resources.json").read_text()):
     opts = pulumi.ResourceOptions(depends_on=[made[n] for n in after])
     made[name] = pulumi.CustomResource(type, name, inputs, opts)
 """
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    text: str
 
 
 class Project:

@@ -14,7 +14,8 @@ import pytest
 
 from provider.daemon import Daemon
 from provider.orphans import end_orphans
-from tests.provider.conftest import SERVER, Gate, Run, free_port, get, until
+from tests.ports import free_port
+from tests.provider.conftest import SERVER, Gate, Run, get, until
 from tests.provider.project import Project
 
 pytestmark = pytest.mark.real

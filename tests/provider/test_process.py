@@ -21,7 +21,8 @@ from provider.files import make_folder, tail, write_file
 from provider.process import Process, input_changes, outputs, program_name, source_digest
 from provider.program import script
 from provider.resource import UNKNOWN, Diff, ProviderError
-from tests.provider.conftest import Told, free_port
+from tests.ports import free_port
+from tests.provider.conftest import Told
 
 
 def inputs(**more: Any) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from provider.daemon import Daemon
 from provider.process import Process
 from provider.resource import UNKNOWN, ProviderError
 from provider.supervisor import Supervisor
-from tests.provider.conftest import Run, Told, free_port, get, until
+from tests.ports import free_port
+from tests.provider.conftest import Run, Told, get, until
 
 pytestmark = pytest.mark.real
 STUBBORN = """

@@ -17,7 +17,8 @@ import yaml
 from provider.registry import Registered, UnreachableError, resolve
 from provider.resource import ProviderError
 from serving.artifact import digest
-from tests.provider.conftest import free_port, get, until
+from tests.ports import free_port
+from tests.provider.conftest import get, until
 
 pytestmark = [
     pytest.mark.real,

@@ -18,17 +18,12 @@ import httpx
 import pytest
 
 from serving.artifact import digest
+from tests.ports import free_port
 from tests.serving import folders
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
 ROW = [1.0, 2.0, 3.0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:

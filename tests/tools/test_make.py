@@ -18,6 +18,8 @@ REPORT = """<testsuites><testsuite tests="5">
 <testcase name="a"/><testcase name="b"><properties/></testcase>
 <testcase name="c"><failure/></testcase><testcase name="d"><error/></testcase>
 <testcase name="e"><skipped/></testcase></testsuite></testsuites>"""
+PASSED = '<testsuite><testcase name="a"/></testsuite>'
+EMPTY = "<testsuite/>"
 
 
 def test_totals_are_counted_by_outcome() -> None:
@@ -25,24 +27,28 @@ def test_totals_are_counted_by_outcome() -> None:
 
 
 @pytest.mark.parametrize(
-    ("report", "line", "code"),
+    ("reports", "line", "code"),
     [
-        (REPORT, "2 passed, 2 failed, 1 skipped\n", 1),
-        ('<testsuite><testcase name="a"/></testsuite>', "1 passed, 0 failed, 0 skipped\n", 0),
-        ("<testsuite/>", "0 passed, 0 failed, 0 skipped\n", 1),
+        ([REPORT], "2 passed, 2 failed, 1 skipped\n", 1),
+        ([PASSED], "1 passed, 0 failed, 0 skipped\n", 0),
+        ([PASSED, PASSED], "2 passed, 0 failed, 0 skipped\n", 0),
+        ([PASSED, REPORT], "3 passed, 2 failed, 1 skipped\n", 1),
+        ([EMPTY], "0 passed, 0 failed, 0 skipped\n", 1),
+        ([PASSED, EMPTY], "1 passed, 0 failed, 0 skipped\n", 1),
     ],
 )
-def test_no_test_at_all_is_a_failure(
+def test_no_test_at_all_in_one_part_is_a_failure(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    report: str,
+    reports: list[str],
     line: str,
     code: int,
 ) -> None:
-    file = tmp_path / "report.xml"
-    file.write_text(report)
-    monkeypatch.setattr("sys.argv", ["totals", str(file)])
+    files = [tmp_path / f"{index}.xml" for index in range(len(reports))]
+    for file, report in zip(files, reports, strict=True):
+        file.write_text(report)
+    monkeypatch.setattr("sys.argv", ["totals", *map(str, files)])
     assert totals.main() == code
     assert capsys.readouterr().out == line
 
@@ -92,29 +98,49 @@ def test_a_machine_without_a_new_enough_python_gets_one_message(tmp_path: Path) 
     assert len(answer.stderr.splitlines()) == 2
 
 
+@pytest.mark.parametrize("part", ["rest", "beside"])
 @pytest.mark.parametrize(
     ("tests", "status", "line"),
     [
-        ('<testcase name="a"/>', 0, "1 passed, 0 failed, 0 skipped"),
-        ('<testcase name="a"><failure/></testcase>', 1, "0 passed, 1 failed, 0 skipped"),
-        ("", 5, "0 passed, 0 failed, 0 skipped"),  # as pytest ends when it finds no test
-        ("", 0, "0 passed, 0 failed, 0 skipped"),
+        ('<testcase name="a"/>', 0, "2 passed, 0 failed, 0 skipped"),
+        ('<testcase name="a"/>', 4, "2 passed, 0 failed, 0 skipped"),
+        ('<testcase name="a"><failure/></testcase>', 1, "1 passed, 1 failed, 0 skipped"),
+        ("", 5, "1 passed, 0 failed, 0 skipped"),  # as pytest ends when it finds no test
+        ("", 0, "1 passed, 0 failed, 0 skipped"),
         ("<", 3, "error: pytest has left no report"),
     ],
 )
-def test_ci_fails_unless_tests_ran_and_passed(tmp_path: Path, tests: str, status: int, line: str) -> None:
+def test_ci_fails_unless_tests_of_each_part_ran_and_passed(
+    tmp_path: Path, part: str, tests: str, status: int, line: str
+) -> None:
     shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__", "go"))
     (tmp_path / ".ci").mkdir()
     shutil.copy2(ROOT / ".ci/run", tmp_path / ".ci/run")
     (tmp_path / ".venv").symlink_to(ROOT / ".venv")
-    report = f"<testsuite>{tests}</testsuite>"
-    (tmp_path / "report.xml").write_text(report)
-    recipe = f"\t@cp report.xml $(subst --junitxml=,,$(TESTS)); echo ran; exit {status}\n"
-    (tmp_path / "Makefile").write_text(f"check:\n\t@true\ntest:\n{recipe}")
+    (tmp_path / "rest.xml").write_text(PASSED)
+    (tmp_path / "beside.xml").write_text(PASSED)
+    (tmp_path / f"{part}.xml").write_text(f"<testsuite>{tests}</testsuite>")
+    report = "$(patsubst --junitxml=%,%,$(filter --junitxml=%,$(TESTS)))"
+    recipe = f"\t@cp $(notdir {report}) {report}; echo $(notdir {report}) ran\n"
+    recipe += f"\t@case {report} in */{part}.xml) exit {status} ;; esac\n"
+    (tmp_path / "Makefile").write_text(f"setup check:\n\t@true\ntest:\n{recipe}")
     answer = subprocess.run([tmp_path / ".ci/run"], cwd="/", capture_output=True, text=True, check=False)
-    assert (answer.returncode == 0) == (line == "1 passed, 0 failed, 0 skipped")
-    assert answer.stdout.splitlines()[0] == "ran"
+    assert (answer.returncode == 0) == (status == 0 and line == "2 passed, 0 failed, 0 skipped")
+    assert answer.stdout.splitlines()[:2] == ["rest.xml ran", "beside.xml ran"]
     assert any(said.startswith(line) for said in [*answer.stdout.splitlines(), *answer.stderr.splitlines()])
+
+
+def test_what_ci_runs_beside_the_rest_uses_no_port() -> None:
+    """Two local stacks that start at once could choose the same port."""
+    folders = (ROOT / ".ci/run").read_text().split("alone=(")[1].split(")")[0].split()
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")]
+    assert {str(file.parent.relative_to(ROOT)) for file in files} >= set(folders)
+    for file in files:
+        for line in file.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["import"], ["from"]):
+                assert not words[1].startswith(("tests.ports", "tests.engine", "tests.provider")), file
+                assert words[1] not in ("socket", "supervisor"), file
 
 
 def test_every_target_that_help_lists_exists() -> None:
