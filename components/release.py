@@ -16,7 +16,7 @@ class Release(pulumi.CustomResource):
     digest: pulumi.Output[str]
     """``sha256:…`` over the artifact's files; known in a preview."""
     artifact: pulumi.Output[str]
-    """The folder on the planning machine that holds the artifact."""
+    """The folder on the planning machine that holds the artifact; only of a ``local`` release."""
     source: pulumi.Output[str]
     """The artifact's URI as the registry names it, which servers elsewhere fetch it from."""
     run: pulumi.Output[str]
@@ -29,10 +29,14 @@ class Release(pulumi.CustomResource):
         version: int,
         registry: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        local: bool = False,
     ) -> None:
-        """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``."""
-        outputs = dict.fromkeys(
-            ("digest", "artifact", "source", "flavor", "signature", "metrics", "run", "data", "commit"), None
-        )
-        inputs = {"model": model, "version": version, "registry": registry}
+        """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``.
+
+        ``local``: it is served from the planning machine's disk, so ``artifact`` is wanted. Elsewhere that
+        would only make two machines that plan the same see a change.
+        """
+        outputs = dict.fromkeys(("digest", "artifact", "source", "run"), None)
+        inputs = {"model": model, "version": version, "registry": registry, "local": local or None}
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

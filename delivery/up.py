@@ -30,7 +30,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     _step(1, "train and register the example model (MLflow registry in .delivery/registry)")
-    if code := _run([sys.executable, "-m", "pipeline", "train"]):
+    if code := _run([sys.executable, "-m", "pipeline", "train", *_claims(environment)]):
         return code
     _step(2, "apply Pulumi.local.yaml: MLflow, model servers, Envoy, Prometheus")
     if code := _run(["./pulumiw", "up", "--stack", "local", "--yes"]):
@@ -43,6 +43,17 @@ def main() -> int:
         return 1
     print(farewell(environment, outputs))
     return 0
+
+
+def _claims(environment: Environment) -> list[str]:
+    """What the file says of the example, for the registry to say too: who answers for it, and its risk."""
+    example = next((model for model in environment.models if model.name == _EXAMPLE), None)
+    words: list[str] = []
+    if example and example.owner:
+        words += ["--owner", example.owner]
+    if example and example.risk_class:
+        words += ["--risk-class", example.risk_class]
+    return words
 
 
 def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
@@ -65,6 +76,11 @@ def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
     if promoted is not None:
         path = f"model-delivery:models.{promoted.name}.canary.weight"
         lines.append(f"  ./pulumiw config set --path {path} 50    # or edit Pulumi.local.yaml")
+    for model in (m for m in environment.models if m.name == _EXAMPLE and m.risk_class == "high"):
+        lines.append(
+            f'  .venv/bin/python -m pipeline approve {_EXAMPLE} {model.stable.version} --by "YOUR NAME"'
+            "    # of high risk: nobody has approved it yet"
+        )
     lines += [
         "  ./pulumiw preview                                       # what that changes: one route",
         "  ./pulumiw up                                            # traffic shifts, nothing restarts",

@@ -126,8 +126,9 @@ class Registry:
         """
         versions = sorted(self._client.search_model_versions(f"name='{name}'"), key=lambda v: int(v.version))
         for version in versions:
-            tags = dict(lacking or {}) | self._run_tags(version.run_id) | dict(version.tags)
+            tags = self._run_tags(version.run_id) | dict(version.tags)
             if tags.get(TRAINING_DIGEST) == training_digest and (whole := self._whole(version, tags)):
+                self._tag(version, {key: v for key, v in (lacking or {}).items() if key not in tags})
                 return whole
         known = {version.run_id for version in versions}
         for run in self._runs(name, training_digest):
@@ -197,8 +198,7 @@ class Registry:
         wanted = {key: value for key, value in tags.items() if not key.startswith("mlflow.")}
         wanted[ARTIFACT_DIGEST] = actual
         missing = {key: value for key, value in wanted.items() if key not in version.tags}
-        for key, value in missing.items():
-            self._client.set_model_version_tag(version.name, version.version, key, value)
+        self._tag(version, missing)
         return Registered(
             name=version.name,
             version=int(version.version),
@@ -206,6 +206,10 @@ class Registry:
             run_id=version.run_id,
             state="completed" if missing else "found",
         )
+
+    def _tag(self, version: Any, tags: Mapping[str, str]) -> None:
+        for key, value in tags.items():
+            self._client.set_model_version_tag(version.name, version.version, key, value)
 
     def _finish(self, run: Any, name: str) -> Registered | None:
         """Make the version of a run that was stopped before it, if its model is whole; else remove that."""

@@ -6,7 +6,9 @@ import logging
 import math
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -35,6 +37,8 @@ class Registered:
     digest: str
     artifact: str
     """Its folder on this machine."""
+    size: int
+    """Bytes of all files of the artifact."""
     source: str
     """Its URI as the registry names it (``s3://…``, ``mlflow-artifacts:/…``), without user and password."""
     flavor: str
@@ -42,7 +46,23 @@ class Registered:
     metrics: dict[str, float]
     run: str
     data: str
+    """The digest of the data that trained it."""
     commit: str
+    """The git commit of the training code."""
+    code: str
+    """Where the training code is: repository, path, entry."""
+    owner: str
+    risk_class: str
+    """As the file's ``riskClass``, if it was registered with one."""
+    card: str
+    """The model card: its text, or the URI that the tag ``card`` has."""
+    approved_by: str
+    """Who approved this very artifact, see `python -m pipeline approve`; empty for an approval of another."""
+    approved_at: str
+    evaluation: str
+    """``approved``, ``rejected``, or what else the tag says."""
+    registered: str
+    """When the version was made, ISO 8601 in UTC."""
 
 
 def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
@@ -58,7 +78,7 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
         client = _client(uri)
         found = _version(client, uri, model, version)
         source = _source(client, uri, model, version)
-        metrics = _metrics(client, found.run_id)
+        metrics, run_tags = _run(client, found.run_id)
     tags: dict[str, str] = dict(found.tags or {})
     registered = tags.get("artifact.digest", "")
     what = f"{model} version {version}"
@@ -72,16 +92,26 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
         )
     content = _mlmodel(artifact, what)
     flavors = _map(content.get("flavors"))
+    approved = tags.get("approved.digest", actual) == actual
     return Registered(
         digest=actual,
         artifact=str(artifact),
+        size=sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()),
         source=masked(source),
         flavor=next((f for f in _FLAVORS if f in flavors), ", ".join(sorted(flavors))),
         signature={k: v for k, v in _map(content.get("signature")).items() if v},
         metrics=metrics,
         run=found.run_id or "",
         data=tags.get("data.digest", ""),
-        commit=tags.get("git.commit", ""),
+        commit=tags.get("git.commit") or run_tags.get("mlflow.source.git.commit", ""),
+        code=masked(tags.get("training.code") or _code(run_tags)),
+        owner=tags.get("owner", ""),
+        risk_class=tags.get("risk.class", ""),
+        card=tags.get("card") or found.description or "",
+        approved_by=tags.get("approved.by", "") if approved else "",
+        approved_at=tags.get("approved.at", "") if approved else "",
+        evaluation=tags.get("evaluation", ""),
+        registered=_utc(found.creation_timestamp),
     )
 
 
@@ -184,12 +214,25 @@ def _map(value: object) -> Properties:
     return cast(Properties, value) if isinstance(value, dict) else {}
 
 
-def _metrics(client: Any, run: str | None) -> dict[str, float]:
-    """The run's finite metrics, or none: the run may have been deleted, the version is still what it was."""
+def _run(client: Any, run: str | None) -> tuple[dict[str, float], dict[str, str]]:
+    """The run's finite metrics and its tags, or none: the run may be gone, the version isn't."""
     if not run:
-        return {}
+        return {}, {}
     try:
-        found = client.get_run(run).data.metrics
+        found = client.get_run(run).data
     except Exception:
-        return {}
-    return {name: float(value) for name, value in found.items() if math.isfinite(value)}
+        return {}, {}
+    metrics = {name: float(value) for name, value in found.metrics.items() if math.isfinite(value)}
+    return metrics, dict(found.tags)
+
+
+def _code(run: Mapping[str, str]) -> str:
+    """Where MLflow itself says that a run's code is: it knows the repository of a script in a checkout."""
+    repository, script = run.get("mlflow.source.git.repoURL", ""), run.get("mlflow.source.name", "")
+    return f"{repository}#{script}" if repository and script else ""
+
+
+def _utc(milliseconds: int | None) -> str:
+    if milliseconds is None:
+        return ""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

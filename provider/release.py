@@ -1,9 +1,15 @@
 """``delivery:registry:Release``: a model version, pinned to the digest it had when it was first declared.
 
 Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and
-password). The check adds, already in a preview, what the registry says: ``digest``, ``artifact`` (its
-folder on this machine), ``source`` (its URI in the registry), ``flavor``, ``signature``, ``metrics``,
-``run``, ``data`` (digest of the training data), ``commit``. Outputs are the same.
+password), and ``local``, true where the model is served from this machine's disk.
+
+The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
+    digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
+    artifact                 its folder on this machine, only with ``local``: else two machines plan a change
+    flavor, signature, metrics, run, data (digest of the training data), commit, code, registered (time, UTC)
+    owner, riskClass, card   who answers for it, its class under the EU AI Act, the model card or its URI
+    approvedBy, approvedAt, evaluation    what people decided, see `python -m pipeline approve`
+Outputs are the same.
 
 The digest stays for as long as the release is declared: a version that was changed under it is an error.
 When the registry does not answer, a release that is already pinned goes on with what is pinned; a new one
@@ -35,7 +41,7 @@ from provider.resource import (
     changed_paths,
 )
 
-_ASKED = ("model", "version", "registry")
+_ASKED = ("model", "version", "registry", "local")
 Resolve = Callable[[str, str, int, Path], Registered]
 
 
@@ -46,14 +52,14 @@ class Release:
         self._lookup = lookup
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
-        asked = {key: new[key] for key in _ASKED}
+        asked = {key: new[key] for key in _ASKED if new.get(key) is not None}
         if UNKNOWN in asked.values():
-            return Checked({**asked, **{field.name: UNKNOWN for field in fields(Registered)}})
+            return Checked({**asked, **dict.fromkeys(_FACTS, UNKNOWN)})
         uri, model, version = str(new["registry"]), str(new["model"]), int(new["version"])
         asked["registry"] = registry = masked(uri)
         pinned = _pinned(old, new)
         try:
-            found = asdict(self._lookup(_asked_at(uri), model, version, _store()))
+            found = _facts(self._lookup(_asked_at(uri), model, version, _store()))
         except UnreachableError as error:
             if pinned is None:
                 return _failed(
@@ -65,7 +71,7 @@ class Release:
                 f"the registry {registry} does not answer ({error}); "
                 f"{context.name} stays as it is pinned, {pinned['digest']}"
             )
-            return Checked({**pinned, **asked})
+            return Checked(_wanted({**pinned, **asked}))
         except ProviderError as error:
             return _failed(asked, str(error))
         if pinned is not None and pinned["digest"] != found["digest"]:
@@ -75,7 +81,7 @@ class Release:
                 f"{pinned['digest']}, the registry now has {found['digest']}. "
                 "Register the new artifact as a new version, or restore the old one",
             )
-        return Checked({**asked, **found})
+        return Checked(_wanted({**asked, **found}))
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
         paths = [path for key in new for path in changed_paths(state.get(key), new[key], key)]
@@ -92,6 +98,23 @@ class Release:
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
         """Nothing to do: the registry keeps its versions."""
+
+
+def _property(field: str) -> str:
+    first, *rest = field.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+_FACTS = tuple(_property(field.name) for field in fields(Registered))
+
+
+def _facts(found: Registered) -> Properties:
+    return {_property(name): value for name, value in asdict(found).items()}
+
+
+def _wanted(inputs: Properties) -> Properties:
+    """Without the folder on this machine, where nothing is served from it."""
+    return {key: value for key, value in inputs.items() if key != "artifact" or inputs.get("local")}
 
 
 def _pinned(old: Properties | None, new: Properties) -> Properties | None:

@@ -38,6 +38,28 @@ def test_the_end_says_where_everything_is_and_what_to_try() -> None:
     assert "config set --path model-delivery:models.tumour.canary.weight 50" in text
 
 
+def test_nobody_approves_the_example_for_a_person() -> None:
+    outcome = outputs(release(1, 100))
+    model: dict[str, Any] = {"stable": {"version": 1}, "riskClass": "high"}
+    text = up.farewell(parse({"kind": "local"}, {"tumour": model}), outcome)
+    assert 'python -m pipeline approve tumour 1 --by "YOUR NAME"' in text
+    text = up.farewell(parse({"kind": "local"}, {"tumour": {**model, "riskClass": "limited"}}), outcome)
+    assert "approve" not in text
+
+
+def test_the_registry_is_told_who_answers_for_the_example(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str]) -> int:
+        ran.append(command)
+        return 7
+
+    monkeypatch.setattr(up, "_run", run)
+    assert up.main() == 7
+    (train,) = ran
+    assert train[1:] == ["-m", "pipeline", "train", "--owner", "oncology", "--risk-class", "high"]
+
+
 @pytest.mark.parametrize(
     ("canary", "traffic"),
     [(None, "v1 100 %"), ({"version": 2, "shadow": True}, "v1 100 %, v2 shadow")],

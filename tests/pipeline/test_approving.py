@@ -129,7 +129,7 @@ class TestARegistry:
         claims: dict[str, Any] = {"owner": "risk-team", "risk.class": "high"}
         with Registry.open(tracking_uri) as registry:
             found = registry.find("people", "sha256:t", claims)
-            assert found is not None and found.state == "completed"
+            assert found is not None and found.state == "found"
             assert registry.client.get_model_version("people", "1").tags["owner"] == "risk-team"
             again = registry.find("people", "sha256:t", {"owner": "somebody else"})
             assert again is not None and again.state == "found"

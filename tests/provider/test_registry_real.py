@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +78,27 @@ def name() -> str:
 
 def test_a_registered_version_is_read_whole(registry: Registry, name: str, tmp_path: Path) -> None:
     artifact = registry.artifact("one")
-    tags = {"artifact.digest": digest(artifact), "data.digest": "sha256:d", "git.commit": "abc"}
+    tags = {
+        "artifact.digest": digest(artifact),
+        "data.digest": "sha256:d",
+        "git.commit": "abc",
+        "training.code": "https://host/o/r#train.py (make train)",
+        "owner": "risk-team",
+        "risk.class": "high",
+        "approved.by": "Ann",
+        "approved.at": "2026-11-24T09:30:15Z",
+        "approved.digest": digest(artifact),
+        "evaluation": "approved",
+    }
     run = registry.register(name, artifact, tags, {"auc": 0.99, "loss": float("nan")})
-    assert resolve(registry.uri, name, 1, tmp_path) == Registered(
+    registry.client.update_model_version(name, "1", "# A card")
+    found = resolve(registry.uri, name, 1, tmp_path)
+    made = datetime.fromisoformat(found.registered)
+    assert made.utcoffset() == timedelta(0) and abs(datetime.now(UTC) - made) < timedelta(minutes=2)
+    assert replace(found, registered="") == Registered(
         digest=digest(artifact),
         artifact=str(artifact),
+        size=sum(len(path.read_bytes()) for path in artifact.iterdir()),
         source=artifact.as_uri(),
         flavor="sklearn",
         signature={"inputs": "[]"},
@@ -88,8 +106,41 @@ def test_a_registered_version_is_read_whole(registry: Registry, name: str, tmp_p
         run=run,
         data="sha256:d",
         commit="abc",
+        code="https://host/o/r#train.py (make train)",
+        owner="risk-team",
+        risk_class="high",
+        card="# A card",
+        approved_by="Ann",
+        approved_at="2026-11-24T09:30:15Z",
+        evaluation="approved",
+        registered="",
     )
     assert not list(tmp_path.iterdir())
+
+
+def test_an_approval_of_another_artifact_is_none(registry: Registry, name: str, tmp_path: Path) -> None:
+    approval = {"approved.by": "Ann", "approved.at": "2026-11-24T09:30:15Z"}
+    other = {**approval, "approved.digest": "sha256:" + "0" * 64}
+    registry.register(name, registry.artifact("one"), other, {})
+    registry.register(name, registry.artifact("two"), approval, {})
+    found = [resolve(registry.uri, name, version, tmp_path) for version in (1, 2)]
+    assert [(f.approved_by, f.approved_at) for f in found] == [("", ""), ("Ann", "2026-11-24T09:30:15Z")]
+
+
+def test_what_mlflow_knows_of_a_run_stands_in_for_our_tags(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    run = registry.register(name, registry.artifact("one"), {"card": "https://wiki/cards/1"}, {})
+    for key, value in {
+        "mlflow.source.git.commit": "c0ffee",
+        "mlflow.source.git.repoURL": "https://ann:pw123@host/o/r",
+        "mlflow.source.name": "train.py",
+    }.items():
+        registry.client.set_tag(run, key, value)
+    registry.client.update_model_version(name, "1", "a description")
+    found = resolve(registry.uri, name, 1, tmp_path)
+    assert (found.commit, found.code) == ("c0ffee", "https://***@host/o/r#train.py")
+    assert found.card == "https://wiki/cards/1"
 
 
 def test_a_version_without_our_tags_is_pinned_by_its_bytes(
@@ -98,7 +149,9 @@ def test_a_version_without_our_tags_is_pinned_by_its_bytes(
     artifact = registry.artifact("one", {"flavors": {"onnx": {}, "python_function": {}}})
     registry.register(name, artifact, {}, {})
     found = resolve(registry.uri, name, 1, tmp_path)
-    assert (found.digest, found.flavor, found.data, found.commit) == (digest(artifact), "onnx", "", "")
+    assert (found.digest, found.flavor) == (digest(artifact), "onnx")
+    assert (found.data, found.commit, found.code, found.owner, found.risk_class) == ("",) * 5
+    assert (found.card, found.approved_by, found.approved_at, found.evaluation) == ("",) * 4
     (artifact / "data").write_text("two")
     assert resolve(registry.uri, name, 1, tmp_path).digest != found.digest
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from tests.provider.conftest import Told
 FOUND = Registered(
     digest="sha256:aaa",
     artifact="/artifacts/1",
+    size=2048,
     source="s3://models/1",
     flavor="onnx",
     signature={"inputs": "[]"},
@@ -29,7 +30,34 @@ FOUND = Registered(
     run="r1",
     data="sha256:ddd",
     commit="abc",
+    code="https://host/o/r#train.py (make train)",
+    owner="risk-team",
+    risk_class="high",
+    card="# A card",
+    approved_by="Ann",
+    approved_at="2026-11-24T09:30:15Z",
+    evaluation="approved",
+    registered="2026-11-23T08:00:00Z",
 )
+FACTS = {
+    "digest": "sha256:aaa",
+    "size": 2048,
+    "source": "s3://models/1",
+    "flavor": "onnx",
+    "signature": {"inputs": "[]"},
+    "metrics": {"auc": 0.99},
+    "run": "r1",
+    "data": "sha256:ddd",
+    "commit": "abc",
+    "code": "https://host/o/r#train.py (make train)",
+    "owner": "risk-team",
+    "riskClass": "high",
+    "card": "# A card",
+    "approvedBy": "Ann",
+    "approvedAt": "2026-11-24T09:30:15Z",
+    "evaluation": "approved",
+    "registered": "2026-11-23T08:00:00Z",
+}
 ASKED = {"model": "churn", "version": 3, "registry": "https://ann:pw123@host/api?token=t0ken"}
 MASKED = "https://***@host/api?***"
 
@@ -46,7 +74,7 @@ def release(answer: Registered | Exception) -> Release:
 
 
 def pinned(**more: Any) -> dict[str, Any]:
-    return {"model": "churn", "version": 3, "registry": MASKED, **asdict(FOUND), **more}
+    return {"model": "churn", "version": 3, "registry": MASKED, **FACTS, **more}
 
 
 def test_a_plan_knows_everything_of_a_release_but_the_password(told: Told) -> None:
@@ -54,6 +82,26 @@ def test_a_plan_knows_everything_of_a_release_but_the_password(told: Told) -> No
     assert checked.failures == ()
     assert checked.inputs == pinned()
     assert told.info == told.warnings == []
+
+
+def test_only_a_local_release_has_a_folder_of_this_machine(told: Told) -> None:
+    """Anywhere else it would be another one on each machine that plans."""
+    context, local = told.context("churn-v3"), {**ASKED, "local": True}
+    assert release(FOUND).check(context, None, local).inputs == pinned(local=True, artifact="/artifacts/1")
+    elsewhere = replace(FOUND, artifact="/home/bob/artifacts/1")
+    checked = release(elsewhere).check(context, pinned(artifact="/home/ann/artifacts/1"), ASKED)
+    assert checked.inputs == pinned()
+    down = release(UnreachableError("refused")).check(context, pinned(artifact="/home/ann/1"), ASKED)
+    assert down.inputs == pinned()
+    kept = pinned(local=True, artifact="/artifacts/1")
+    assert release(UnreachableError("refused")).check(context, kept, local).inputs == kept
+
+
+def test_an_approval_is_a_change_of_the_release_in_place(told: Told) -> None:
+    kind, context = release(FOUND), told.context("churn-v3")
+    before = pinned(approvedBy="", approvedAt="")
+    changes = kind.diff(context, "churn/3", before, kind.check(context, before, ASKED).inputs).changes
+    assert changes == {"approvedBy": False, "approvedAt": False}
 
 
 def test_another_address_of_the_registry_is_asked_and_the_declared_one_kept(
@@ -132,7 +180,7 @@ def test_what_is_not_known_yet_is_not_looked_up(told: Told, key: str) -> None:
     checked = Release(never).check(told.context("v"), None, {**ASKED, key: UNKNOWN})
     assert checked.failures == ()
     assert checked.inputs[key] is UNKNOWN and checked.inputs["digest"] is UNKNOWN
-    assert checked.inputs.keys() == pinned().keys()
+    assert checked.inputs.keys() == pinned(artifact="").keys()
 
 
 def test_another_version_is_another_release_and_another_address_is_not(told: Told) -> None:

@@ -150,6 +150,7 @@ def test_one_stable_release_gets_everything(home: Path) -> None:
         "model": "churn",
         "version": 3,
         "registry": f"sqlite:///{home}/registry/mlflow.db",
+        "local": True,
     }
     assert release.parent == "churn"
     assert backends(graph) == [
