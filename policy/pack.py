@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -13,7 +13,7 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
 from policy.exemptions import Exemptions
-from policy.rule import UNKNOWN, Case, Resource, Rule, judge, text
+from policy.rule import Case, Resource, Rule, Unknown, judge, text
 from policy.rules import IDS, RULES
 
 NAME = "model-delivery"
@@ -80,7 +80,14 @@ class Pack:
     def _on_stack(self, rule: Rule) -> Callable[[sdk.StackValidationArgs, Report], None]:
         def validate(args: sdk.StackValidationArgs, report: Report) -> None:
             stack = [
-                _resource(r.resource_type, r.name, r.urn, r.props, r.opts, r.provider) for r in args.resources
+                replace(
+                    _resource(r.resource_type, r.name, r.urn, r.props, r.opts, r.provider),
+                    sources={
+                        key: frozenset(source.urn for source in found)
+                        for key, found in r.property_dependencies.items()
+                    },
+                )
+                for r in args.resources
             ]
             unknown: UnknownValueError | None = None
             for resource in stack:
@@ -134,19 +141,19 @@ def _resource(
     )
 
 
-def plain(value: object) -> object:
-    """A value without the SDK's proxies around it, and UNKNOWN for what a preview doesn't know."""
+def plain(value: object, path: str = "") -> object:
+    """A value without the SDK's proxies around it, and an Unknown for what a preview doesn't know."""
     if isinstance(value, Mapping):
         mapping = cast("Mapping[str, object]", value)
-        return {key: _known(mapping, key) for key in mapping}
-    if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
-        return value
-    items = cast("list[object]", value)
-    return [_known(items, index) for index in range(len(items))]
+        return {key: _known(mapping, key, f"{path}.{key}" if path else key) for key in mapping}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        items = cast("Sequence[object]", value)
+        return [_known(items, index, f"{path}[{index}]") for index in range(len(items))]
+    return value
 
 
-def _known(values: Any, key: str | int) -> object:
+def _known(values: Any, key: str | int, path: str) -> object:
     try:
-        return plain(values[key])
+        return plain(values[key], path)
     except UnknownValueError:
-        return UNKNOWN
+        return Unknown(path)

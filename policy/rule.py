@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import Enum, StrEnum
-from typing import Any, Final, cast
+from enum import StrEnum
+from typing import Any, Final, NoReturn, cast
 
 from policy.settings import Settings
 
@@ -29,21 +29,34 @@ class Reference:
         return f"{self.framework} {self.clause}"
 
 
-class Unknown(Enum):
-    """The value of a property that only an apply can know."""
-
-    UNKNOWN = "known after apply"
-
-
-UNKNOWN: Final = Unknown.UNKNOWN
-
-
 class UndecidedError(Exception):
     """A rule needs a value that a preview doesn't know; ``path`` is where it is."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.path = path
+
+
+class Unknown:
+    """The value of a property that only an apply can know: whoever looks into it gets UndecidedError.
+
+    That it is there can be told: ``isinstance(value, Unknown)``, ``value is None``.
+    """
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, path: str = "a value") -> None:
+        self._path = path
+
+    def _undecided(self, *_: object) -> NoReturn:
+        raise UndecidedError(self._path)
+
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = _undecided
+    __len__ = __iter__ = __contains__ = __getitem__ = __str__ = __format__ = _undecided
+    get = _undecided
+
+
+UNKNOWN: Final = Unknown()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +66,14 @@ class Resource:
     type: str
     name: str
     properties: Mapping[str, Any]
-    """Plain values; what a preview doesn't know is UNKNOWN."""
+    """Plain values; what a preview doesn't know is an Unknown."""
     urn: str = ""
     protect: bool = False
     """Whether the engine refuses to delete it."""
     provider: Mapping[str, Any] = field(default_factory=dict[str, Any])
     """The properties of the provider it is declared by."""
+    sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By property: the URNs of the resources that its value comes from."""
 
     @property
     def id(self) -> str:
@@ -68,16 +83,27 @@ class Resource:
     def given(self, path: str) -> bool:
         """Whether there is a value, which a preview may not know yet; null and an empty text are none."""
         found = _at(self.properties, path)
-        return found is not None and found != ""
+        return isinstance(found, Unknown) or found not in (None, "")
 
     def value(self, path: str, default: Any = None) -> Any:
         """The value at a path (``spec.template.spec``); the default where there is none.
 
         Raises UndecidedError where it isn't known."""
         found = _at(self.properties, path)
-        if found is UNKNOWN:
+        if isinstance(found, Unknown):
             raise UndecidedError(path)
         return default if found is None else found
+
+    def is_of(self, key: str, other: Resource, *names: str) -> bool:
+        """Whether the property ``key`` names another resource: by one of its properties ``names``, or by
+        where the value comes from, where a preview doesn't know the name yet."""
+        if other.urn and other.urn in self.sources.get(key, ()):
+            return True
+        mine = self.properties.get(key)
+        if mine is None or isinstance(mine, Unknown):
+            return False
+        theirs = (other.properties.get(name) for name in names)
+        return any(not isinstance(name, Unknown) and name == mine for name in theirs)
 
     def items(self, path: str) -> Sequence[Any]:
         """The items of a list, none where there is no list. Raises UndecidedError where one isn't known."""
@@ -86,7 +112,7 @@ class Resource:
             return ()
         items = cast("Sequence[Any]", found)
         for index, item in enumerate(items):
-            if item is UNKNOWN:
+            if isinstance(item, Unknown):
                 raise UndecidedError(f"{path}[{index}]")
         return items
 
@@ -94,8 +120,8 @@ class Resource:
 def _at(properties: object, path: str) -> object:
     found: object = properties
     for key in path.split("."):
-        if found is UNKNOWN:
-            return UNKNOWN
+        if isinstance(found, Unknown):
+            return found
         found = cast("Mapping[str, object]", found).get(key) if isinstance(found, Mapping) else None
     return found
 

@@ -6,10 +6,32 @@ from collections.abc import Mapping
 from typing import Final
 
 from policy.rule import Rule
-from policy.rules import steps
+from policy.rules import (
+    aws_access,
+    aws_cluster,
+    aws_data,
+    candidates,
+    ceilings,
+    gcp,
+    high_risk,
+    kubernetes,
+    pods,
+    readiness,
+    releases,
+    steps,
+)
 
 GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "Release safety": (*steps.RULES,),
+    "Traceability": releases.RULES,
+    "High-risk models": high_risk.RULES,
+    "Release safety": (*steps.RULES, *candidates.RULES, *readiness.RULES),
+    "Pods": pods.RULES,
+    "Kubernetes": kubernetes.RULES,
+    "Data on AWS": aws_data.RULES,
+    "Access on AWS": aws_access.RULES,
+    "Clusters and images on AWS": aws_cluster.RULES,
+    "Google Cloud": gcp.RULES,
+    "Ceilings": ceilings.RULES,
 }
 """The rules by group, in the order in which documents have them."""
 

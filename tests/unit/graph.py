@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -33,6 +33,8 @@ class Declared:
     """Its inputs that are secrets."""
     ignores: frozenset[str] = frozenset()
     """Its inputs whose changes are ignored."""
+    sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """By input: the URNs of the resources that its value comes from."""
 
     @property
     def parent(self) -> str:
@@ -122,6 +124,7 @@ def declare(
                         needs=frozenset(request.dependencies),
                         protect=request.protect,
                         ignores=frozenset(request.ignoreChanges),
+                        sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
                         provider=request.provider,
                         retained=request.retainOnDelete,
                         secrets=frozenset(k for k, v in request.object.fields.items() if _is_secret(v)),

@@ -1,0 +1,161 @@
+"""A canary against the stable version beside it: figures no worse, requests still understood."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, cast
+
+from policy.references import eu, nist, soc2
+from policy.rule import Case, Finding, Resource, Rule, Severity
+from policy.rules.releases import RELEASE, ROLLOUT, called
+
+Direction = Literal["higher", "lower"]
+DIRECTIONS: Final[Mapping[str, Direction]] = {
+    **dict.fromkeys(
+        (
+            *("accuracy", "acc", "auc", "average_precision", "balanced_accuracy", "explained_variance"),
+            *("f1", "f1_score", "gini", "ks", "map", "mcc", "ndcg", "pr_auc", "precision", "r2", "r2_score"),
+            *("recall", "roc_auc", "sensitivity", "specificity"),
+        ),
+        "higher",
+    ),
+    **dict.fromkeys(
+        (
+            *("brier", "brier_score", "ece", "error_rate", "false_negative_rate", "false_positive_rate"),
+            *("hinge_loss", "log_loss", "loss", "mae", "mape", "max_error", "mean_absolute_error"),
+            *("mean_squared_error", "mse", "perplexity", "rmse", "rmsle", "root_mean_squared_error", "wer"),
+        ),
+        "lower",
+    ),
+}
+"""Which way a metric is better, by its name without the part of the data (``test_``, ``val_``)."""
+_PART: Final = re.compile(r"^(test|val|valid|validation|eval|evaluation|holdout|oos|cv)[_/.-]")
+
+
+def direction(metric: str) -> Direction | None:
+    """Which way a metric is better; None for a name that isn't known, which no rule compares."""
+    name = _PART.sub("", metric.lower()).replace("-", "_").replace(" ", "_")
+    return DIRECTIONS.get(name)
+
+
+def _pair(case: Case) -> tuple[Resource, Resource] | None:
+    """The releases of the stable version and of the canary of a rollout, where there are both."""
+    rollout = case.resource
+    canary, stable = rollout.value("canary"), rollout.value("stable")
+    if canary is None or stable is None:
+        return None
+    model = rollout.value("model", rollout.name)
+    releases = {
+        release.value("version"): release
+        for release in case.others(RELEASE)
+        if release.value("model") == model
+    }
+    old, new = releases.get(stable["version"]), releases.get(canary["version"])
+    return (old, new) if old and new else None
+
+
+def _metrics(case: Case) -> Iterator[Finding]:
+    pair = _pair(case)
+    # Going back to an older version that served needs no proof: it is the safer one.
+    if pair is None or pair[1].value("version") < pair[0].value("version"):
+        return
+    stable, canary = pair
+    before: Mapping[str, float] = stable.value("metrics", {})
+    after: Mapping[str, float] = canary.value("metrics", {})
+    for name, was in sorted(before.items()):
+        way = direction(name)
+        if way is None:
+            continue
+        if name not in after:
+            yield Finding(
+                message=f"{called(canary)} has no {name}, {called(stable)} has {was:g}: not to be compared",
+                fix=f"evaluate {called(canary)} for {name} as well, and log it in its run",
+            )
+            continue
+        now = after[name]
+        worse = was - now if way == "higher" else now - was
+        allowed = abs(was) * case.settings.metric_tolerance
+        if not worse <= allowed:  # a NaN is worse than anything
+            yield Finding(
+                message=f"{called(canary)} is worse than {called(stable)}: {name} {was:g} → {now:g} "
+                f"({way} is better; {case.settings.metric_tolerance:.0%} of it is tolerated)"
+            )
+
+
+def _columns(release: Resource, side: str) -> list[Mapping[str, Any]]:
+    text = release.value(f"signature.{side}")
+    found: object = json.loads(text) if isinstance(text, str) and text else text
+    return cast("list[Mapping[str, Any]]", found) if isinstance(found, list) else []
+
+
+def _column(column: Mapping[str, Any]) -> str:
+    tensor = column.get("tensor-spec")
+    return json.dumps(tensor, sort_keys=True) if tensor else str(column.get("type"))
+
+
+def _named(columns: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    return {str(column.get("name", index)): _column(column) for index, column in enumerate(columns)}
+
+
+def _signature(case: Case) -> Iterator[Finding]:
+    pair = _pair(case)
+    if pair is None:
+        return
+    stable, canary = pair
+    for side, word in (("inputs", "input"), ("outputs", "output")):
+        before, after = _named(_columns(stable, side)), _named(_columns(canary, side))
+        if not before or not after:
+            continue
+        for name, kind in before.items():
+            if name not in after:
+                yield Finding(message=f"{called(canary)} lacks the {word} {name} of {called(stable)}")
+            elif after[name] != kind:
+                yield Finding(
+                    message=f"{called(canary)} has the {word} {name} as {after[name]}, "
+                    f"{called(stable)} as {kind}"
+                )
+        optional = {
+            str(c.get("name", i)) for i, c in enumerate(_columns(canary, side)) if c.get("required") is False
+        }
+        for name in after.keys() - before.keys() if side == "inputs" else ():
+            if name not in optional:
+                yield Finding(
+                    message=f"{called(canary)} requires the input {name}, which callers of {called(stable)} "
+                    "don't send"
+                )
+        both = [name for name in after if name in before]
+        if side == "inputs" and both != [name for name in before if name in after]:
+            yield Finding(
+                message=f"{called(canary)} has the inputs in another order than {called(stable)}: rows sent "
+                "without names would be misread"
+            )
+
+
+RULES: Final = (
+    Rule(
+        id="candidate-metrics",
+        title="A canary's metrics are not worse than the stable version's",
+        severity=Severity.HIGH,
+        references=(eu("Art. 15(1)"), nist("MEASURE 2.3"), nist("MANAGE 1.1")),
+        why="A version that was worse in its evaluation is not likely to be better in production.",
+        fix="train a better candidate; or, where another figure is what counts, exempt it with that reason",
+        types=frozenset({ROLLOUT}),
+        check=_metrics,
+        whole_stack=True,
+        strict=True,
+    ),
+    Rule(
+        id="signature-compatible",
+        title="A canary understands the requests that the stable version gets",
+        severity=Severity.HIGH,
+        references=(soc2("CC8.1"), nist("MEASURE 2.5")),
+        why="The same caller is answered by either of them: what one takes, the other must take.",
+        fix="serve the changed signature under a new model name, or make new inputs optional",
+        types=frozenset({ROLLOUT}),
+        check=_signature,
+        whole_stack=True,
+        strict=True,
+    ),
+)

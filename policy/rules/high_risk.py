@@ -1,0 +1,158 @@
+"""What the EU AI Act asks of high-risk systems on top, as far as a plan can show it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+from policy.references import eu, nist, soc2
+from policy.rule import Case, Finding, Resource, Rule, Severity
+from policy.rules.releases import RELEASE, ROLLOUT, called
+
+_ORDER: Final = {"minimal": 0, "limited": 1, "high": 2}
+
+
+def rollout_of(case: Case, model: str) -> Resource | None:
+    """The rollout of a model in the stack."""
+    found = (rollout for rollout in case.others(ROLLOUT) if rollout.value("model", rollout.name) == model)
+    return next(found, None)
+
+
+def _is_high(case: Case) -> bool:
+    """Whether a release is of a high-risk system: its registry says so, or the environment's file does."""
+    if case.resource.value("riskClass") == "high":
+        return True
+    rollout = rollout_of(case, case.resource.value("model", ""))
+    return rollout is not None and rollout.value("riskClass") == "high"
+
+
+def _class_agrees(case: Case) -> Iterator[Finding]:
+    rollout = rollout_of(case, case.resource.value("model", ""))
+    registered = case.resource.value("riskClass")
+    declared = rollout.value("riskClass") if rollout else None
+    if registered in _ORDER and declared in _ORDER and _ORDER[declared] < _ORDER[registered]:
+        yield Finding(
+            message=f"{called(case.resource)}: the environment's file says riskClass {declared}, the "
+            f"registry says {registered}"
+        )
+
+
+def _approval(case: Case) -> Iterator[Finding]:
+    release = case.resource
+    if not _is_high(case):
+        return
+    missing = [key for key in ("approvedBy", "approvedAt") if not release.value(key)]
+    if missing:
+        yield Finding(
+            message=f"{called(release)} is high-risk and nobody approved it: no {' and no '.join(missing)}"
+        )
+        return
+    approved, registered = _time(release.value("approvedAt")), _time(release.value("registered"))
+    if approved is None:
+        yield Finding(message=f"{called(release)}: approvedAt is no time: `{release.value('approvedAt')}`")
+    elif registered and approved < registered:
+        yield Finding(
+            message=f"{called(release)} was approved before it was registered: approvedAt "
+            f"{release.value('approvedAt')}, registered {release.value('registered')}"
+        )
+
+
+def _evaluation(case: Case) -> Iterator[Finding]:
+    found = case.resource.value("evaluation")
+    if _is_high(case) and found != "approved":
+        said = f"is `{found}`" if found else "is missing"
+        yield Finding(message=f"{called(case.resource)} is high-risk and its evaluation {said}, not approved")
+
+
+def _request_log(case: Case) -> Iterator[Finding]:
+    rollout = case.resource
+    if rollout.value("riskClass") != "high":
+        return
+    log: dict[str, Any] = rollout.value("requestLog", {})
+    days, model = log.get("retentionDays"), rollout.value("model", rollout.name)
+    if not log:
+        yield Finding(message=f"{model} is high-risk and its requests are not logged")
+    elif not isinstance(days, int | float) or days < case.settings.log_days:
+        kept = f"{days:g} days" if isinstance(days, int | float) else "for an unknown time"
+        yield Finding(
+            message=f"{model} is high-risk and its request log is kept {kept}, "
+            f"not {case.settings.log_days} days",
+            fix=f"keep the request log for {case.settings.log_days} days or more",
+        )
+
+
+def _drift(case: Case) -> Iterator[Finding]:
+    if case.resource.value("riskClass") == "high" and not case.resource.value("drift"):
+        model = case.resource.value("model", case.resource.name)
+        yield Finding(message=f"{model} is high-risk and nothing watches its drift")
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return found.astimezone() if found else None
+
+
+RULES: Final = (
+    Rule(
+        id="risk-class-agrees",
+        title="An environment doesn't call a model less risky than its registry does",
+        severity=Severity.HIGH,
+        references=(eu("Art. 6"), nist("GOVERN 1.3")),
+        why="Half of these rules ask by the risk class: a lower one in the file would switch them off.",
+        fix="write the registry's risk class into the environment's file, or have the model classified anew",
+        types=frozenset({RELEASE}),
+        check=_class_agrees,
+        whole_stack=True,
+        strict=True,
+    ),
+    Rule(
+        id="high-risk-approval",
+        title="A high-risk release was approved by a human",
+        severity=Severity.CRITICAL,
+        references=(eu("Art. 17(1)(a)"), nist("MANAGE 1.1"), soc2("CC8.1")),
+        why="That a high-risk model may serve is a person's decision; who took it, and when, is on record.",
+        fix="have the release approved: the registry's tags approved.by and approved.at of this version",
+        types=frozenset({RELEASE}),
+        check=_approval,
+        whole_stack=True,
+        strict=True,
+    ),
+    Rule(
+        id="high-risk-evaluation",
+        title="A high-risk release has an approved evaluation",
+        severity=Severity.CRITICAL,
+        references=(eu("Art. 9(8)"), eu("Art. 17(1)(d)"), nist("MEASURE 2.5")),
+        why="High-risk systems are tested against figures set beforehand, before they are put into service.",
+        fix="evaluate the version, and register the result: the tag evaluation of this version, approved",
+        types=frozenset({RELEASE}),
+        check=_evaluation,
+        whole_stack=True,
+        strict=True,
+    ),
+    Rule(
+        id="high-risk-request-log",
+        title="Requests to a high-risk model are logged and kept",
+        severity=Severity.HIGH,
+        references=(eu("Art. 12(1)"), eu("Art. 19(1)"), eu("Art. 26(6)"), soc2("CC7.2")),
+        why="What a high-risk system did must be found out afterwards: logs are kept for six months or more.",
+        fix="log the model's requests with a retention of six months or more",
+        types=frozenset({ROLLOUT}),
+        check=_request_log,
+        strict=True,
+    ),
+    Rule(
+        id="high-risk-drift-monitor",
+        title="The drift of a high-risk model is watched",
+        severity=Severity.HIGH,
+        references=(eu("Art. 26(5)"), eu("Art. 72(1)"), nist("MEASURE 2.4"), nist("MANAGE 4.1")),
+        why="A model gets worse when the world moves away from its training data, without any error.",
+        fix="declare `drift` for the model in the environment's file",
+        types=frozenset({ROLLOUT}),
+        check=_drift,
+        strict=True,
+    ),
+)
