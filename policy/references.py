@@ -14,7 +14,7 @@ _NIST = "NIST AI RMF"
 _SOC2 = "SOC 2"
 
 EDITIONS: Final[Mapping[str, str]] = {
-    _EU: "Regulation (EU) 2024/1689; its Articles 8 to 27 and 72 bind providers and deployers of high-risk systems",
+    _EU: "Regulation (EU) 2024/1689; most of its articles named here bind high-risk systems alone",
     _CIS_EKS: "CIS Amazon Elastic Kubernetes Service Benchmark, version 1.5.0",
     _CIS_AWS: "CIS Amazon Web Services Foundations Benchmark, version 3.0.0",
     _NIST: "NIST AI 100-1, AI Risk Management Framework 1.0, subcategories of its core",

@@ -100,6 +100,8 @@ class Resource:
         if other.urn and other.urn in self.sources.get(key, ()):
             return True
         mine = self.properties.get(key)
+        if isinstance(mine, Unknown) and not self.sources.get(key):
+            raise UndecidedError(f"{key} of {self.id}")
         if mine is None or isinstance(mine, Unknown):
             return False
         theirs = (other.properties.get(name) for name in names)

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 
 from policy.references import cis_eks, eu, soc2
 from policy.rule import Case, Check, Finding, Reference, Resource, Rule, Severity
-from policy.rules.values import as_map
+from policy.rules.values import as_map, is_off, is_on
 
 TEMPLATES: Final[Mapping[str, str]] = {
     "kubernetes:core/v1:Pod": "",
@@ -92,7 +92,7 @@ def containers(workload: Resource) -> Iterator[Container]:
 
 def _non_root(case: Case) -> Iterator[Finding]:
     for container in containers(case.resource):
-        if container.security("runAsNonRoot") is not True:
+        if not is_on(container.security("runAsNonRoot")):
             yield Finding(message=f"{container.where}: runAsNonRoot isn't set")
         elif container.security("runAsUser") == 0:
             yield Finding(message=f"{container.where}: runAsUser is 0, which is root")
@@ -110,7 +110,7 @@ def _privileges(case: Case) -> Iterator[Finding]:
         context = cast("Properties", container.at("securityContext") or {})
         if context.get("privileged"):
             yield Finding(message=f"{container.where}: privileged")
-        if context.get("allowPrivilegeEscalation") is not False:
+        if not is_off(context.get("allowPrivilegeEscalation")):
             yield Finding(message=f"{container.where}: allowPrivilegeEscalation isn't false")
         capabilities = cast("Properties", context.get("capabilities") or {})
         if "ALL" not in (capabilities.get("drop") or []):
@@ -122,7 +122,7 @@ def _privileges(case: Case) -> Iterator[Finding]:
 
 def _read_only(case: Case) -> Iterator[Finding]:
     for container in containers(case.resource):
-        if container.security("readOnlyRootFilesystem") is not True:
+        if not is_on(container.security("readOnlyRootFilesystem")):
             yield Finding(message=f"{container.where}: readOnlyRootFilesystem isn't true")
 
 
@@ -155,7 +155,7 @@ def _digest(case: Case) -> Iterator[Finding]:
 
 def _token(case: Case) -> Iterator[Finding]:
     pod = pod_of(case.resource)
-    mounted = pod.get("automountServiceAccountToken") is not False
+    mounted = not is_off(pod.get("automountServiceAccountToken"))
     account = pod.get("serviceAccountName") or "default"
     if mounted and account == "default":
         yield Finding(message=f"{case.resource.id}: its pods get the token of the default service account")

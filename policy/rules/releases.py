@@ -62,7 +62,7 @@ def _matches(pattern: re.Pattern[str]) -> Callable[[object], bool]:
 
 
 def _signature(case: Case) -> Iterator[Finding]:
-    missing = [part for part in ("inputs", "outputs") if not case.resource.given(f"signature.{part}")]
+    missing = [part for part in ("inputs", "outputs") if not case.resource.value(f"signature.{part}")]
     if missing:
         yield Finding(
             message=f"{called(case.resource)}: its signature doesn't say its {' and '.join(missing)}"
@@ -112,7 +112,7 @@ RULES: Final = (
         "release-code",
         "A release names the code that trained it",
         "A commit says when, the repository and the path say what: both are needed to read it.",
-        "register with the training code's repository and path",
+        "register with the tag training.code: the repository, the path and the command",
         _has("code", "training code"),
         eu("Art. 11(1)"),
         nist("MEASURE 2.1"),
@@ -139,7 +139,7 @@ RULES: Final = (
         "release-owner",
         "A release has an owner in the registry",
         "When a model does harm, somebody must be called, and somebody must have said that it may serve.",
-        "register with the model's owner",
+        "register with the tag owner: a person or a team that can be reached",
         _has("owner", "owner"),
         eu("Art. 17(1)(m)"),
         nist("GOVERN 2.1"),
@@ -148,7 +148,7 @@ RULES: Final = (
         "release-risk-class",
         "A release has a risk class in the registry",
         "The EU AI Act asks for more the higher a system's risk is: unclassified, nobody knows how much.",
-        f"register with a risk class: {', '.join(RISK_CLASSES)}",
+        f"register with the tag risk.class: {', '.join(RISK_CLASSES)}",
         _has("riskClass", "risk class", lambda value: value in RISK_CLASSES),
         eu("Art. 6"),
         nist("GOVERN 1.3"),

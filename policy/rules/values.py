@@ -12,6 +12,11 @@ def is_on(value: object) -> bool:
     return value is True or value == "true"
 
 
+def is_off(value: object) -> bool:
+    """Whether a flag is there and not set."""
+    return value is False or value == "false"
+
+
 def listed(value: object) -> list[Any]:
     """One or several values as a list, as IAM writes them."""
     if value is None:
@@ -21,6 +26,8 @@ def listed(value: object) -> list[Any]:
 
 def as_map(value: object) -> Mapping[str, Any]:
     """A map, or the JSON text of one; an empty one for anything else."""
-    if isinstance(value, str) and value:
+    if not value:
+        return {}
+    if isinstance(value, str):
         value = json.loads(value)
     return cast("Mapping[str, Any]", value) if isinstance(value, Mapping) else {}

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from components.environment import Environment, LocalPlatform, read
 from components.platform import declare as declare_platform
+from components.platform import deliver
 from policy.rule import Resource
 from policy.testkit import wire
 from tests.unit import aws, kubernetes
@@ -81,6 +82,6 @@ def graph_of(environment: Environment) -> Graph:
     def program() -> None:
         place = declare_platform(environment.platform)
         for model in environment.models:
-            place.serve(model)
+            deliver(place, model)
 
     return declare(program, answers)

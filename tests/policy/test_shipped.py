@@ -1,0 +1,49 @@
+"""What the shipped environment files declare passes the pack that is shipped with them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from policy import enforcement
+from policy.rules import IDS, RULES
+from policy.testkit import evaluate, undecided
+from tests.policy.declared import shipped
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+
+
+def violations(name: str, level: str) -> set[tuple[str, str]]:
+    """Rule and resource of every violation at a level."""
+    holds = enforcement.read(IDS).of(name)
+    found = evaluate(RULES.values(), shipped(name), settings=holds.settings, now=NOW)
+    return {(v.rule, v.resource) for v in found if holds.of(v.rule) == level}
+
+
+def test_nothing_that_prod_declares_stops_it() -> None:
+    assert violations("prod", "mandatory") == set()
+    assert violations("prod", "advisory") == {
+        ("high-risk-drift-monitor", "delivery:registry:Rollout::fraud"),
+        ("high-risk-request-log", "delivery:registry:Rollout::fraud"),
+    }
+
+
+@pytest.mark.parametrize("name", ["dev", "local"])
+def test_nothing_that_the_others_declare_stops_them(name: str) -> None:
+    assert violations(name, "mandatory") == set()
+
+
+def test_what_dev_leaves_out_is_said() -> None:
+    rules = {rule for rule, _ in violations("dev", "advisory")}
+    assert rules == {
+        "deletion-protected",
+        "eks-private-endpoint",
+        "high-risk-drift-monitor",
+        "high-risk-request-log",
+    }
+
+
+@pytest.mark.parametrize("name", ["prod", "dev", "local"])
+def test_every_rule_can_decide_on_them(name: str) -> None:
+    assert undecided(RULES.values(), shipped(name), now=NOW) == []
