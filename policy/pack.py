@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi_policy as sdk
@@ -17,6 +18,7 @@ from policy.rule import Case, Resource, Rule, Unknown, judge, text
 from policy.rules import IDS, RULES
 
 NAME = "model-delivery"
+FOLDER = Path(__file__).resolve().parent
 Report = Callable[[str, str | None], None]
 
 
@@ -106,12 +108,12 @@ class Pack:
         return validate
 
 
-def load(stack: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Pack:
-    """The pack as its files say it for a stack. Raises ConfigError with every mistake in them."""
+def load(stack: str, folder: Path = FOLDER, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Pack:
+    """The pack as the files in ``folder`` say it for a stack. Raises ConfigError for mistakes in them."""
     return Pack(
         stack=stack,
-        enforcement=enforcement.read(IDS).of(stack),
-        exemptions=exemptions.read(IDS, now()),
+        enforcement=enforcement.read(IDS, folder / enforcement.FILE.name).of(stack),
+        exemptions=exemptions.read(IDS, now(), folder / exemptions.FILE.name),
         now=now,
     )
 

@@ -1,0 +1,243 @@
+"""The pack between the engine and the rules: what the SDK hands over, levels, exemptions, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi_policy import (
+    EnforcementLevel,
+    PolicyResource,
+    PolicyResourceOptions,
+    ResourceValidationArgs,
+    ResourceValidationPolicy,
+    StackValidationArgs,
+    StackValidationPolicy,
+)
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError, unknown_checking_proxy
+
+from components.environment import ConfigError
+from policy import enforcement, exemptions, pack
+from policy.exemptions import Exemptions
+from policy.pack import Pack
+from policy.rule import Case, Finding, Rule, Severity, Unknown
+from policy.rules import IDS, RULES
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+KIND = "gcp:storage/bucket:Bucket"
+GOOD: dict[str, Any] = {"publicAccessPrevention": "enforced", "uniformBucketLevelAccess": True}
+RULE = RULES["gcs-not-public"]
+
+
+def packed(stack: str = "prod", exempted: Exemptions | None = None) -> Pack:
+    return Pack(
+        stack=stack,
+        enforcement=enforcement.read(IDS).of(stack),
+        exemptions=exempted or Exemptions(),
+        now=lambda: NOW,
+    )
+
+
+def resource_policy(rule: Rule, one: Pack) -> ResourceValidationPolicy:
+    (policy,) = one.policies([rule])
+    assert isinstance(policy, ResourceValidationPolicy)
+    return policy
+
+
+def options(protect: bool = False) -> PolicyResourceOptions:
+    return PolicyResourceOptions(protect, [], None, [], None, [], None)  # type: ignore[arg-type]
+
+
+def asked(
+    rule: Rule,
+    properties: dict[str, Any],
+    one: Pack | None = None,
+    *,
+    kind: str = KIND,
+    protect: bool = False,
+) -> list[str]:
+    """What a rule reports of a resource that comes as the SDK hands it over."""
+    told: list[str] = []
+
+    def report(message: str, urn: str | None = None) -> None:
+        assert urn == "urn:b"
+        told.append(message)
+
+    props = unknown_checking_proxy(properties)
+    args = ResourceValidationArgs(kind, props, "urn:b", "b", options(protect), None, None, {})
+    resource_policy(rule, one or packed()).validate(args, report)
+    return told
+
+
+def test_a_good_resource_passes_and_a_bad_one_is_told_in_full() -> None:
+    assert asked(RULE, GOOD) == []
+    (message,) = asked(RULE, {**GOOD, "publicAccessPrevention": "inherited"})
+    first, *rest = message.splitlines()
+    assert first == f"{KIND}::b: publicAccessPrevention isn't enforced"
+    assert [line.split(":")[0] for line in rest] == ["Why", "Fix", "Rule"]
+
+
+def test_a_rule_sees_only_the_types_that_it_is_for() -> None:
+    assert asked(RULE, {}, kind="gcp:other:Bucket") == []
+
+
+def test_the_option_protect_reaches_the_rule() -> None:
+    rule = RULES["gcp-deletion-protected"]
+    assert asked(rule, GOOD, protect=True) == [] and len(asked(rule, GOOD)) == 1
+
+
+def test_levels_are_the_environments() -> None:
+    for stack, level in (("prod", "mandatory"), ("dev", "advisory"), ("never-heard-of", "mandatory")):
+        assert resource_policy(RULE, packed(stack)).enforcement_level == EnforcementLevel(level)
+    local = {p.name: p.enforcement_level for p in packed("local").policies()}
+    assert local["canary-step"] == EnforcementLevel.MANDATORY
+    assert local["release-run"] == EnforcementLevel.ADVISORY
+
+
+def test_every_rule_is_a_policy_under_its_id() -> None:
+    policies = packed().policies()
+    assert [p.name for p in policies] == list(RULES)
+    for policy in policies:
+        whole = RULES[policy.name].whole_stack
+        assert isinstance(policy, StackValidationPolicy if whole else ResourceValidationPolicy)
+        assert policy.severity and policy.severity.value == RULES[policy.name].severity
+        assert policy.remediation_steps == RULES[policy.name].fix
+
+
+def exempted(tmp_path: Path, until: str, **changed: str) -> Exemptions:
+    fields = {
+        "rule": RULE.id,
+        "resource": f"{KIND}::b",
+        "environment": "prod",
+        "reason": "the data is published on purpose",
+        "owner": "open-data",
+        "until": until,
+        **changed,
+    }
+    file = tmp_path / "exemptions.yaml"
+    file.write_text("exemptions:\n  one:\n" + "".join(f"    {k}: '{v}'\n" for k, v in fields.items()))
+    return exemptions.read(IDS, NOW, file)
+
+
+def test_an_exemption_lets_its_resource_through_up_to_its_day(tmp_path: Path) -> None:
+    assert asked(RULE, {}, packed(exempted=exempted(tmp_path, "2026-11-24"))) == []
+    told = asked(RULE, {}, packed(exempted=exempted(tmp_path, "2026-11-23")))
+    assert len(told) == 2
+    assert "The exemption one for this ended on 2026-11-23 (owner open-data" in told[0].splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    "other", [{"resource": f"{KIND}::c"}, {"environment": "dev"}, {"rule": "gcp-key-given"}]
+)
+def test_an_exemption_lets_nothing_else_through(tmp_path: Path, other: dict[str, str]) -> None:
+    assert asked(RULE, {}, packed(exempted=exempted(tmp_path, "2026-12-24", **other)))
+
+
+def test_a_value_that_a_preview_does_not_know_leaves_the_rule_undecided() -> None:
+    with pytest.raises(UnknownValueError) as unknown:
+        asked(RULE, {**GOOD, "publicAccessPrevention": UNKNOWN_STRING_VALUE})
+    said = "publicAccessPrevention is known only after the apply; the update decides"
+    assert unknown.value.message == f"{KIND}::b: {said}"
+
+
+def test_a_strict_rule_refuses_it() -> None:
+    told = asked(
+        RULES["release-run"],
+        {"model": "m", "version": 1.0, "run": UNKNOWN_STRING_VALUE},
+        kind="delivery:registry:Release",
+    )
+    assert "run is known only after the apply" in told[0]
+
+
+def raising(case: Case) -> Iterable[Finding]:
+    raise KeyError("spec")
+
+
+def test_a_rule_that_raises_is_a_violation_that_names_rule_and_resource() -> None:
+    rule = Rule(
+        id="broken",
+        title="It breaks",
+        severity=Severity.LOW,
+        why="W.",
+        fix="f",
+        types=frozenset({KIND}),
+        check=raising,
+    )
+    (message,) = asked(rule, {})
+    assert (
+        f"{KIND}::b: the rule broken itself failed on it, which counts as refused: KeyError: 'spec'"
+        in message
+    )
+    assert resource_policy(rule, packed()).enforcement_level == EnforcementLevel.MANDATORY
+
+
+def stack_of(*resources: PolicyResource) -> list[tuple[str, str | None]]:
+    told: list[tuple[str, str | None]] = []
+
+    def report(message: str, urn: str | None = None) -> None:
+        told.append((message.splitlines()[0], urn))
+
+    (policy,) = packed().policies([RULES["s3-versioned"]])
+    assert isinstance(policy, StackValidationPolicy)
+    policy.validate(StackValidationArgs(list(resources), None, {}), report)
+    return told
+
+
+def in_stack(
+    kind: str, name: str, properties: dict[str, Any], sources: dict[str, list[PolicyResource]] | None = None
+) -> PolicyResource:
+    props = unknown_checking_proxy(properties)
+    return PolicyResource(kind, props, f"urn:{name}", name, options(), None, None, [], sources or {})  # type: ignore[arg-type]
+
+
+def test_a_rule_on_the_whole_stack_finds_what_belongs_to_a_resource() -> None:
+    bucket = in_stack("aws:s3/bucket:Bucket", "b", {"bucket": "b"})
+    other = in_stack("aws:s3/bucket:Bucket", "c", {"bucket": "c"})
+    versioning = in_stack(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "v",
+        {"bucket": UNKNOWN_STRING_VALUE, "versioningConfiguration": {"status": "Enabled"}},
+        {"bucket": [bucket]},
+    )
+    assert stack_of(bucket, versioning) == []
+    assert stack_of(bucket, versioning, other) == [
+        ("aws:s3/bucket:Bucket::c: it keeps no versions of its objects", "urn:c")
+    ]
+
+
+def test_one_undecided_resource_does_not_hide_what_is_wrong_with_another() -> None:
+    lost = in_stack(
+        "aws:s3/bucketVersioning:BucketVersioning",
+        "v",
+        {"bucket": "b", "versioningConfiguration": {"status": UNKNOWN_STRING_VALUE}},
+    )
+    told: list[str] = []
+    (policy,) = packed().policies([RULES["s3-versioned"]])
+    args = StackValidationArgs(
+        [in_stack("aws:s3/bucket:Bucket", name, {"bucket": name}) for name in ("b", "c")] + [lost], None, {}
+    )
+    with pytest.raises(UnknownValueError):
+        policy.validate(args, lambda message, urn=None: told.append(message))
+    assert len(told) == 1 and "Bucket::c" in told[0]
+
+
+def test_values_lose_their_proxies_and_keep_their_unknowns() -> None:
+    proxied = unknown_checking_proxy({"a": [{"b": 1.0, "c": UNKNOWN_STRING_VALUE}], "d": "text", "e": None})
+    found: Any = pack.plain(proxied)
+    unknown = found["a"][0].pop("c")
+    assert isinstance(unknown, Unknown)
+    assert found == {"a": [{"b": 1.0}], "d": "text", "e": None}
+
+
+def test_a_pack_whose_files_are_wrong_is_not_loaded(tmp_path: Path) -> None:
+    for name in ("enforcement.yaml", "exemptions.yaml"):
+        (tmp_path / name).write_text("")
+    assert pack.load("prod", tmp_path).enforcement.level == "mandatory"
+    for name in ("enforcement.yaml", "exemptions.yaml"):
+        (tmp_path / name).write_text("environment: {}\n")
+        with pytest.raises(ConfigError, match=f"policy/{name}"):
+            pack.load("prod", tmp_path)
+        (tmp_path / name).write_text("")
