@@ -84,4 +84,4 @@ def graph_of(environment: Environment) -> Graph:
         for model in environment.models:
             deliver(place, model)
 
-    return declare(program, answers)
+    return declare(program, answers, calls=aws.CALLS)
