@@ -9,6 +9,7 @@ import pulumi
 import pulumi_aws as aws
 
 from components.aws.iam import Granted, allow, document, granted, trust
+from components.aws.lambda_api import LambdaApi
 from components.aws.load_balancer import LoadBalancer
 from components.aws.scope import Scope, model_tags
 from components.aws.serving import Serving
@@ -31,6 +32,9 @@ class LambdaEndpointArgs:
 
     serving: Serving
     balancer: LoadBalancer
+    """Splits the traffic."""
+    api: LambdaApi
+    """Lets callers in."""
 
 
 class LambdaEndpoint(ModelEndpoint):
@@ -42,7 +46,8 @@ class LambdaEndpoint(ModelEndpoint):
     of one rule of the load balancer. A promotion changes that rule; the functions stay as they are.
 
     The rule depends on every function, its permission and its warm instances, so a release can answer
-    before it is asked and is asked no more when it goes.
+    before it is asked and is asked no more when it goes. Callers come through the API, by IAM; the routes
+    come after the rule.
     """
 
     def __init__(
@@ -58,8 +63,9 @@ class LambdaEndpoint(ModelEndpoint):
         split = shares(model)
         releases = [self._release(share) for share in split]
         backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
-        self._rule(split, backends)
-        url = args.balancer.url.apply(lambda base: f"{base}/{model.name}")
+        rule = self._rule(split, backends)
+        args.api.route(model.name, pulumi.ResourceOptions(parent=self, depends_on=[rule]))
+        url = args.api.url.apply(lambda base: f"{base}/{model.name}")
         self.outputs = pulumi.Output.from_input(
             {
                 "url": url,
@@ -212,9 +218,9 @@ class LambdaEndpoint(ModelEndpoint):
                 opts=self._child,
             )
 
-    def _rule(self, split: Sequence[Share], backends: Sequence[_Backend]) -> None:
+    def _rule(self, split: Sequence[Share], backends: Sequence[_Backend]) -> aws.lb.ListenerRule:
         model = self._model
-        aws.lb.ListenerRule(
+        return aws.lb.ListenerRule(
             model.name,
             listener_arn=self._args.balancer.listener_arn,
             conditions=[{"path_pattern": {"values": [f"/{model.name}", f"/{model.name}/*"]}}],

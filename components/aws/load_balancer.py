@@ -1,4 +1,4 @@
-"""The load balancer in front of Lambda: the one address of every model that runs there."""
+"""The load balancer in front of Lambda: one listener, whose rules split the traffic of each model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ class LoadBalancerArgs:
     """Where a load balancer stands."""
 
     network: Network
-    cidr: str
-    """Who may call: the VPC's range."""
     certificate_arn: str | None = None
     """None: HTTP."""
 
 
 class LoadBalancer(pulumi.ComponentResource):
-    """An application load balancer that only the VPC reaches. Where no rule fits, it answers 404."""
+    """An application load balancer without a public address. Where no rule fits, it answers 404.
 
-    url: pulumi.Output[str]
+    Nobody reaches it, unless a rule of its security group lets them: see ``LambdaApi``.
+    """
+
     listener_arn: pulumi.Output[str]
+    group_id: pulumi.Output[str]
+    """Its security group."""
+    port: int
 
     def __init__(
         self, name: str, scope: Scope, args: LoadBalancerArgs, opts: pulumi.ResourceOptions | None = None
@@ -34,19 +37,9 @@ class LoadBalancer(pulumi.ComponentResource):
         super().__init__("delivery:aws:LoadBalancer", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         secure = args.certificate_arn is not None
-        port = 443 if secure else 80
+        self.port = 443 if secure else 80
         group = aws.ec2.SecurityGroup(
             name, vpc_id=args.network.vpc_id, description="Callers of models on Lambda", opts=child
-        )
-        aws.vpc.SecurityGroupIngressRule(
-            name,
-            security_group_id=group.id,
-            description="From the VPC",
-            cidr_ipv4=args.cidr,
-            ip_protocol="tcp",
-            from_port=port,
-            to_port=port,
-            opts=child,
         )
         balancer = aws.lb.LoadBalancer(
             name,
@@ -63,7 +56,7 @@ class LoadBalancer(pulumi.ComponentResource):
         listener = aws.lb.Listener(
             name,
             load_balancer_arn=balancer.arn,
-            port=port,
+            port=self.port,
             protocol="HTTPS" if secure else "HTTP",
             certificate_arn=args.certificate_arn,
             ssl_policy="ELBSecurityPolicy-TLS13-1-2-2021-06" if secure else None,
@@ -79,7 +72,6 @@ class LoadBalancer(pulumi.ComponentResource):
             ],
             opts=child,
         )
-        scheme = "https" if secure else "http"
-        self.url = balancer.dns_name.apply(lambda host: f"{scheme}://{host}")
         self.listener_arn = listener.arn
-        self.register_outputs({"url": self.url})
+        self.group_id = group.id
+        self.register_outputs({})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +15,7 @@ from components.aws.artifacts import MODELS, Artifacts
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.iam import document, granted, pod_trust
 from components.aws.key import Key
+from components.aws.lambda_api import LambdaApi, LambdaApiArgs
 from components.aws.lambda_endpoint import LambdaEndpoint, LambdaEndpointArgs
 from components.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.aws.network import Network, NetworkArgs
@@ -100,7 +102,7 @@ class AwsPlace(pulumi.ComponentResource):
             AddonsArgs(cluster=self._cluster, nodes=self._nodes(), kubernetes=self._kubernetes),
             self._child,
         )
-        self._balancer: LoadBalancer | None = None
+        self._lambda: LambdaEndpointArgs | None = None
         self._place = KubernetesPlace(
             "kubernetes",
             self._in_cluster(),
@@ -122,8 +124,7 @@ class AwsPlace(pulumi.ComponentResource):
     def serve(self, model: Model) -> ModelEndpoint:
         """Declare a model's endpoint where its runtime is."""
         if model.runtime == "lambda":
-            args = LambdaEndpointArgs(serving=self._serving, balancer=self._load_balancer())
-            return LambdaEndpoint(model, self._scope, args, self._child)
+            return LambdaEndpoint(model, self._scope, self._lambda_args(), self._child)
         if model.runtime == "sagemaker":
             rooms = SageMakerEndpointArgs(serving=self._serving, settings=self._settings.sagemaker)
             return SageMakerEndpoint(model, self._scope, rooms, self._child)
@@ -143,20 +144,25 @@ class AwsPlace(pulumi.ComponentResource):
             key_arn=self._key_arn,
         )
 
-    def _load_balancer(self) -> LoadBalancer:
-        """The one in front of Lambda, declared with the first model that needs it: it costs while idle."""
-        if self._balancer is None:
-            self._balancer = LoadBalancer(
-                "lambda",
+    def _lambda_args(self) -> LambdaEndpointArgs:
+        """What is in front of Lambda, declared with the first model that needs it: it costs while idle."""
+        if self._lambda is None:
+            settings, name = self._settings, "lambda"
+            balancer = LoadBalancer(
+                name,
                 self._scope,
-                LoadBalancerArgs(
-                    network=self._network,
-                    cidr=self._settings.cidr,
-                    certificate_arn=self._settings.certificate_arn,
-                ),
+                LoadBalancerArgs(network=self._network, certificate_arn=settings.certificate_arn),
                 self._child,
             )
-        return self._balancer
+            door = LambdaApiArgs(
+                network=self._network,
+                balancer=balancer,
+                server_name=urlsplit(settings.cluster.url).hostname if settings.certificate_arn else None,
+                key_arn=self._key_arn,
+            )
+            api = LambdaApi(name, self._scope, door, self._child)
+            self._lambda = LambdaEndpointArgs(serving=self._serving, balancer=balancer, api=api)
+        return self._lambda
 
     def _cluster_args(self) -> ClusterArgs:
         settings = self._settings

@@ -91,7 +91,7 @@ class Tracking(pulumi.ComponentResource):
         group = aws.ec2.SecurityGroup(
             name,
             vpc_id=args.network.vpc_id,
-            description="MLflow's database, from the cluster alone",
+            description="The database of MLflow, from the cluster alone",
             opts=self._child,
         )
         aws.vpc.SecurityGroupIngressRule(

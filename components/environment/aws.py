@@ -82,7 +82,7 @@ class AwsPlatform:
     kms_key_arn: str | None = None
     """None: the platform makes a key of its own."""
     certificate_arn: str | None = None
-    """The certificate of the load balancer in front of Lambda; None: plain HTTP inside the VPC."""
+    """A certificate for `url`'s host: the load balancer in front of Lambda has it; None: HTTP inside the VPC."""
     alarm_topic_arn: str | None = None
     log_days: int = 90
     tags: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -90,6 +90,11 @@ _AWS: dict[str, frozenset[str]] = {
     "aws:lb/targetGroupAttachment:TargetGroupAttachment": frozenset(
         {"availabilityZone", "port", "targetGroupArn", "targetId"}
     ),
+    "aws:apigatewayv2/api:Api": frozenset({"protocolType"}),
+    "aws:apigatewayv2/integration:Integration": frozenset({"apiId", "integrationSubtype", "integrationType"}),
+    "aws:apigatewayv2/route:Route": frozenset({"apiId"}),
+    "aws:apigatewayv2/stage:Stage": frozenset({"apiId", "name"}),
+    "aws:apigatewayv2/vpcLink:VpcLink": frozenset({"securityGroupIds", "subnetIds"}),
     "aws:appautoscaling/target:Target": frozenset({"resourceId", "scalableDimension", "serviceNamespace"}),
     "aws:appautoscaling/policy:Policy": frozenset(
         {"name", "resourceId", "scalableDimension", "serviceNamespace"}

@@ -123,6 +123,8 @@ def _special(token: str, name: str, inputs: Properties) -> Properties:
     if token == "aws:eks/cluster:Cluster":
         authority = base64.b64encode(b"a certificate of nobody").decode()
         return {"endpoint": "https://eks.invalid", "certificateAuthority": {"data": authority}}
+    if token == "aws:apigatewayv2/api:Api":
+        return {"apiEndpoint": f"https://{_letters(token, name, 10)}.execute-api.eu-central-1.amazonaws.com"}
     if token == "aws:ecr/repository:Repository":
         return {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs.get('name') or name}"}
     if token == "docker-build:index:Image":

@@ -80,8 +80,8 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         answer["keyId"] = f"key-of-{name}"
     if type == "aws:rds/instance:Instance":
         answer["address"] = "db.example.com"
-    if type == "aws:lb/loadBalancer:LoadBalancer":
-        answer["dnsName"] = "lb.example.com"
+    if type == "aws:apigatewayv2/api:Api":
+        answer["apiEndpoint"] = "https://api.example.com"
     if type == "aws:ecr/repository:Repository":
         answer["repositoryUrl"] = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs['name']}"
     if type == "docker-build:index:Image":

@@ -25,6 +25,7 @@ A_RELEASE = {
     "aws:iam/role:Role": 1,
     "aws:iam/rolePolicy:RolePolicy": 1,
 }
+ROUTE = "aws:apigatewayv2/route:Route"
 RULE = "aws:lb/listenerRule:ListenerRule"
 FUNCTION = "aws:lambda/function:Function"
 WARM = "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig"
@@ -38,7 +39,7 @@ def churn(platform: dict[str, Any] | None = None, **model: Any) -> tuple[Graph, 
 
 
 def counts(releases: int, **more: int) -> dict[str, int]:
-    return {**{k: n * releases for k, n in A_RELEASE.items()}, RULE: 1, **more}
+    return {**{k: n * releases for k, n in A_RELEASE.items()}, RULE: 1, ROUTE: 2, **more}
 
 
 def endpoint_counts(graph: Graph, name: str = "churn") -> dict[str, int]:
@@ -71,7 +72,7 @@ def test_every_mode_is_the_weights_of_one_rule(canary: dict[str, Any] | None, sp
     assert [(f"churn-v{r['version']}", r["weight"], r["shadow"]) for r in endpoint["releases"]] == [
         (name, weight, False) for name, weight in split.items()
     ]
-    assert endpoint["url"] == "http://lb.example.com/churn"
+    assert endpoint["url"] == "https://api.example.com/churn"
 
 
 def test_a_change_of_weights_changes_the_rule_alone() -> None:
@@ -92,7 +93,7 @@ def test_promotion_leaves_the_canarys_function_as_it_is() -> None:
     left = {
         (r.type, r.name): r.inputs
         for r in model_part(promoted, ENDPOINT, "churn")
-        if r.type != RULE and r.name != "churn"
+        if r.type not in (RULE, ROUTE)
     }
     before = {(r.type, r.name): r.inputs for r in model_part(canary, ENDPOINT, "churn")}
     assert left and {key: before[key] for key in left} == left
@@ -157,7 +158,7 @@ def test_a_release_is_one_published_function() -> None:
     }
     alias = graph.one("aws:lambda/alias:Alias", "churn-v3").inputs
     assert alias == {"name": "live", "functionName": f"{PREFIX}-churn-v3", "functionVersion": "1"}
-    tagged = [r for r in model_part(graph, ENDPOINT, "churn") if "tags" in r.inputs and r.name != "churn"]
+    tagged = [r for r in model_part(graph, ENDPOINT, "churn") if "tags" in r.inputs and r.type != RULE]
     assert len(tagged) == 6 and all(r.inputs["tags"] == tags for r in tagged)
 
 
@@ -228,6 +229,7 @@ def test_alarms_on_errors_and_throttles_of_each_release() -> None:
     alarms = {r.name: r.inputs for r in graph.resources if r.type == "aws:cloudwatch/metricAlarm:MetricAlarm"}
     assert set(alarms) == {
         *("churn-v3-errors", "churn-v3-throttles", "churn-v4-errors", "churn-v4-throttles"),
+        "lambda-5xx",
     }
     errors = alarms["churn-v4-errors"]
     assert (errors["metricName"], errors["statistic"], errors["threshold"]) == ("Errors", "Sum", 5)
@@ -238,32 +240,129 @@ def test_alarms_on_errors_and_throttles_of_each_release() -> None:
     assert all(a["treatMissingData"] == "notBreaching" for a in alarms.values())
 
 
-class TestTheLoadBalancer:
-    def test_is_inside_and_there_only_with_a_model_on_lambda(self) -> None:
-        without, _, _ = amazon()
-        assert not without.names("aws:lb/loadBalancer:LoadBalancer")
+def test_alarms_are_of_the_releases_and_of_the_door() -> None:
+    topic = f"arn:aws:sns:eu-central-1:{ACCOUNT}:oncall"
+    graph, _ = churn({**DEV, "alarmTopicArn": topic})
+    alarm = graph.one("aws:cloudwatch/metricAlarm:MetricAlarm", "lambda-5xx").inputs
+    assert (alarm["namespace"], alarm["metricName"]) == ("AWS/ApiGateway", "5xx")
+    assert alarm["dimensions"] == {"ApiId": "lambda-id"} and alarm["alarmActions"] == [topic]
+    assert (alarm["statistic"], alarm["threshold"], alarm["treatMissingData"]) == ("Sum", 5, "notBreaching")
+
+
+class TestTheWayIn:
+    """A caller signs a request, the API asks IAM, the balancer takes requests from the API alone."""
+
+    def test_every_route_asks_iam(self) -> None:
         graph, _, _ = amazon(
             {name: {"runtime": "lambda", "stable": {"version": 1}} for name in ("churn", "fraud")}
         )
+        routes = [r.inputs for r in graph.resources if r.type == ROUTE]
+        assert {route["routeKey"] for route in routes} == {
+            *("ANY /churn", "ANY /churn/{proxy+}", "ANY /fraud", "ANY /fraud/{proxy+}"),
+        }
+        assert {route["authorizationType"] for route in routes} == {"AWS_IAM"}
+        assert {(route["apiId"], route["target"]) for route in routes} == {
+            ("lambda-id", "integrations/lambda-id")
+        }
+
+    def test_a_route_comes_after_its_rule(self) -> None:
+        graph, _ = churn()
+        rule = graph.one(RULE, "churn").urn
+        routes = [r for r in graph.resources if r.type == ROUTE]
+        assert len(routes) == 2 and all(rule in r.needs and r.parent == "churn" for r in routes)
+
+    def test_is_there_only_with_a_model_on_lambda_and_once(self) -> None:
+        kinds = {
+            *("aws:lb/loadBalancer:LoadBalancer", "aws:lb/listener:Listener", "aws:apigatewayv2/api:Api"),
+            *("aws:apigatewayv2/stage:Stage", "aws:apigatewayv2/vpcLink:VpcLink"),
+            "aws:apigatewayv2/integration:Integration",
+        }
+        without, _, _ = amazon()
+        assert not any(without.names(kind) for kind in kinds)
+        graph, _, _ = amazon(
+            {name: {"runtime": "lambda", "stable": {"version": 1}} for name in ("churn", "fraud")}
+        )
+        assert {kind: graph.counts().get(kind) for kind in kinds} == dict.fromkeys(kinds, 1)
+
+    def test_the_api_goes_through_the_vpc_to_the_balancer(self) -> None:
+        graph, _ = churn()
+        api = graph.one("aws:apigatewayv2/api:Api", "lambda").inputs
+        assert (api["protocolType"], api["name"]) == ("HTTP", f"{PREFIX}-lambda")
+        assert "corsConfiguration" not in api, "browsers of other origins have no business here"
+        assert graph.one("aws:apigatewayv2/integration:Integration", "lambda").inputs == {
+            "apiId": "lambda-id",
+            "integrationType": "HTTP_PROXY",
+            "integrationMethod": "ANY",
+            "integrationUri": "arn:of:lambda",
+            "connectionType": "VPC_LINK",
+            "connectionId": "lambda-id",
+            "payloadFormatVersion": "1.0",
+            "timeoutMilliseconds": 30000,
+        }
+        link = graph.one("aws:apigatewayv2/vpcLink:VpcLink", "lambda").inputs
+        assert link["securityGroupIds"] == ["lambda-link-id"]
+        assert link["subnetIds"] == [
+            f"network-private-{zone}-id" for zone in ("eu-central-1a", "eu-central-1b")
+        ]
+
+    def test_the_balancer_takes_requests_from_the_api_alone(self) -> None:
+        graph, _ = churn()
         balancer = graph.one("aws:lb/loadBalancer:LoadBalancer", "lambda").inputs
-        assert balancer["internal"] is True
+        assert balancer["internal"] is True and balancer["securityGroups"] == ["lambda-id"]
+        ways = [
+            r.inputs
+            for r in graph.resources
+            if r.type == "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+            and r.inputs["securityGroupId"] == "lambda-id"
+        ]
+        assert [(way["referencedSecurityGroupId"], way["fromPort"], way["toPort"]) for way in ways] == [
+            ("lambda-link-id", 80, 80)
+        ]
+        assert "cidrIpv4" not in ways[0]
+        # Without this one the API's requests would not leave its own group.
+        out = graph.one("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule", "lambda-link").inputs
+        assert (out["securityGroupId"], out["referencedSecurityGroupId"]) == ("lambda-link-id", "lambda-id")
+        assert (out["fromPort"], out["toPort"]) == (80, 80)
+
+    def test_who_asked_for_what_is_logged(self) -> None:
+        graph, _ = churn()
+        stage = graph.one("aws:apigatewayv2/stage:Stage", "lambda").inputs
+        assert (stage["name"], stage["autoDeploy"]) == ("$default", True)
+        logged = json.loads(stage["accessLogSettings"]["format"])
+        assert stage["accessLogSettings"]["destinationArn"] == "arn:of:lambda-requests"
+        assert logged["caller"] == "$context.identity.userArn" and logged["path"] == "$context.path"
+        group = graph.one("aws:cloudwatch/logGroup:LogGroup", "lambda-requests").inputs
+        assert (group["retentionInDays"], group["kmsKeyId"]) == (90, "arn:of:key")
+        # A stage that sets anything of these and leaves a limit out lets no request pass.
+        assert stage["defaultRouteSettings"] == {
+            "detailedMetricsEnabled": True,
+            "throttlingBurstLimit": 5000,
+            "throttlingRateLimit": 10000,
+        }
+
+    def test_the_balancer(self) -> None:
+        graph, _ = churn()
+        balancer = graph.one("aws:lb/loadBalancer:LoadBalancer", "lambda").inputs
         assert balancer["name"] == f"{PREFIX}-lambda"
         assert (balancer["dropInvalidHeaderFields"], balancer["desyncMitigationMode"]) == (True, "strictest")
         listener = graph.one("aws:lb/listener:Listener", "lambda").inputs
         assert (listener["port"], listener["protocol"]) == (80, "HTTP")
         (default,) = listener["defaultActions"]
         assert default["fixedResponse"]["statusCode"] == "404"
-        rule = graph.one("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule", "lambda").inputs
-        assert (rule["cidrIpv4"], rule["fromPort"]) == ("10.20.0.0/16", 80)
 
-    def test_speaks_tls_with_a_certificate(self) -> None:
+    def test_speaks_tls_inside_the_vpc_with_a_certificate(self) -> None:
         certificate = f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/{'0' * 8}-0000-0000-0000-{'0' * 12}"
         graph, endpoint = churn({**DEV, "certificateArn": certificate})
         listener = graph.one("aws:lb/listener:Listener", "lambda").inputs
         assert (listener["port"], listener["protocol"]) == (443, "HTTPS")
         assert listener["certificateArn"] == certificate
         assert listener["sslPolicy"] == "ELBSecurityPolicy-TLS13-1-2-2021-06"
-        assert endpoint["url"] == "https://lb.example.com/churn"
+        integration = graph.one("aws:apigatewayv2/integration:Integration", "lambda").inputs
+        assert integration["tlsConfig"] == {"serverNameToVerify": "models.example.com"}
+        for kind in ("Ingress", "Egress"):
+            rule = graph.one(f"aws:vpc/securityGroup{kind}Rule:SecurityGroup{kind}Rule", "lambda-link")
+            assert (rule.inputs["fromPort"], rule.inputs["toPort"]) == (443, 443)
+        assert endpoint["url"] == "https://api.example.com/churn"
 
 
 def test_long_names_are_cut_and_stay_apart() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from collections import Counter
 from typing import Any
 
@@ -215,6 +216,14 @@ class TestSafety:
         assert not [r.name for r in small.resources if r.protect or r.retained]
         assert inputs(small, "eks/cluster:Cluster", "cluster")["deletionProtection"] is False
 
+    def test_security_groups_are_described_in_the_letters_that_ec2_takes(self) -> None:
+        graph, _, _ = amazon({"fast": {"runtime": "lambda", "stable": {"version": 3}}}, PROD)
+        groups = [r for r in graph.resources if "securityGroup" in r.type and "description" in r.inputs]
+        assert len(groups) > 6
+        for group in groups:
+            text = group.inputs["description"]
+            assert re.fullmatch(r"[\w ._:/()#,@\[\]+=&;{}!$*-]{1,255}", text, re.ASCII), text
+
     def test_the_key_encrypts_what_is_kept(self, large: Graph) -> None:
         key = "arn:of:key"
         assert inputs(large, "ecr/repository:Repository", "images")["encryptionConfigurations"] == [
@@ -227,7 +236,7 @@ class TestSafety:
         models = {name: {"runtime": name, "stable": {"version": 3}} for name in ("lambda", "sagemaker")}
         graph, _, _ = amazon(models, PROD)
         groups = [r for r in graph.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"]
-        assert len(groups) == 5
+        assert len(groups) == 6
         assert {r.inputs["kmsKeyId"] for r in groups} == {key}
         assert {r.inputs["retentionInDays"] for r in groups} == {90}
 
