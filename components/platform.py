@@ -39,7 +39,9 @@ def deliver(place: Place, model: Model) -> pulumi.Output[dict[str, Any]]:
     The rollout belongs to no floor, so that every place has it, under the same name.
     """
     endpoint = place.serve(model)
-    Rollout(model.name, model, pulumi.ResourceOptions(depends_on=[endpoint]))
+    # Also for what an endpoint finds out after its parts are there: that its step was rolled back.
+    served = endpoint.outputs.apply(lambda _: endpoint)
+    Rollout(model.name, model, pulumi.ResourceOptions(depends_on=[endpoint, served]))
     return endpoint.outputs
 
 

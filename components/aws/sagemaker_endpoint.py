@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ import pulumi_aws as aws
 
 from components.aws.artifacts import CAPTURE
 from components.aws.iam import Granted, allow, document, granted, trust
+from components.aws.sagemaker_variants import Variant, first_instances, variant_alarms, variants_of
 from components.aws.scaling import ScalingArgs, scale
 from components.aws.scope import Scope, model_tags
 from components.aws.serving import Serving
@@ -22,7 +23,6 @@ from components.release import Release
 from components.traffic import Share, floor, shares
 
 _STARTUP_SECONDS = 600
-_LATENCY_MICROSECONDS = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +33,17 @@ class SageMakerEndpointArgs:
     settings: SageMaker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Variant:
-    """One release as the endpoint knows it. Its name is its role: alarms and autoscaling keep theirs."""
-
-    name: str
-    share: Share
-    model: aws.sagemaker.Model
-
-
 class SageMakerEndpoint(ModelEndpoint):
     """One model on SageMaker, called as ``sagemaker:InvokeEndpoint`` with the caller's own IAM rights.
 
     Weights are part of an endpoint's configuration, and a configuration can't change: every promotion makes
-    a new one, moves the endpoint to it in place, and removes the old one after. SageMaker starts the new
-    fleet beside the old one and shifts when it is in service, so a share never moves to instances that
-    aren't there. An alarm within the minutes after the shift brings the old fleet back, and the update
-    fails.
+    a new one and moves the endpoint to it in place. SageMaker starts the new fleet beside the old one and
+    shifts when it is in service, so a share never moves to instances that aren't there. Configurations that
+    the endpoint has left are kept: one that an endpoint has gone back to must be there.
+
+    With ``auto_rollback`` an alarm within the minutes after the shift brings the old fleet back, and the
+    update fails. SageMaker guards an update only if the names of the variants stay, so there always are two
+    then: while no canary is declared, the canary variant runs the stable version, unasked, on one instance.
 
     Only the stable variant scales, and starts each new fleet at its largest: SageMaker forgets what the
     autoscaler had reached. A canary or shadow has its share of the most for as long as it is there: SageMaker
@@ -75,12 +69,18 @@ class SageMakerEndpoint(ModelEndpoint):
         split = shares(model)
         releases = [self._release(share) for share in split]
         role = self._role()
-        variants = [
-            self._variant(share, index, release, role)
-            for index, (share, release) in enumerate(zip(split, releases, strict=True))
+        models = {
+            share.version: self._release_model(share, release, role)
+            for share, release in zip(split, releases, strict=True)
+        }
+        variants = variants_of(split, guarded=args.settings.auto_rollback)
+        alarms = [
+            alarm
+            for variant in variants
+            for alarm in variant_alarms(model, scope, self._endpoint_name, variant, self._child)
         ]
-        alarms = [alarm for variant in variants for alarm in self._alarms(variant)]
-        endpoint = self._endpoint(self._configuration(variants), alarms)
+        configuration = self._configuration(variants, models)
+        endpoint = self._endpoint(configuration, alarms)
         stable = variants[0]
         if model.autoscaling.min != model.autoscaling.max:
             scale(
@@ -94,9 +94,8 @@ class SageMakerEndpoint(ModelEndpoint):
                 ),
                 pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
             )
-        url = (
-            f"https://runtime.sagemaker.{scope.region}.amazonaws.com"
-            f"/endpoints/{self._endpoint_name}/invocations"
+        url = pulumi.Output.all(endpoint.endpoint_config_name, configuration.name).apply(
+            lambda names: self._url(*names)
         )
         self.outputs = pulumi.Output.from_input(
             {
@@ -108,6 +107,22 @@ class SageMakerEndpoint(ModelEndpoint):
             }
         )
         self.register_outputs({"endpoint": self.outputs})
+
+    def _url(self, has: str | None, wanted: str | None) -> str:
+        """Where callers ask, once the endpoint has the configuration that it was moved to.
+
+        The provider takes an update that SageMaker has rolled back for done (terraform-provider-aws#46663,
+        #48997). Raises RunError then, which stops the update before anything of the old fleet is removed.
+        """
+        name = self._endpoint_name
+        if has != wanted:
+            raise pulumi.RunError(
+                f"the endpoint {name} has gone back to its old configuration, {has}: an alarm rang, or the"
+                f" new instances of {wanted} did not come into service. It serves what it served before."
+                f" `aws sagemaker describe-endpoint --endpoint-name {name}` tells the reason. To try again,"
+                " run `pulumi up` again; to stay, put the old lines back into the file and run it"
+            )
+        return f"https://runtime.sagemaker.{self._scope.region}.amazonaws.com/endpoints/{name}/invocations"
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
@@ -131,6 +146,8 @@ class SageMakerEndpoint(ModelEndpoint):
             ),
             allow(("logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"), [f"{logs}:*"]),
         ]
+        if args.settings.auto_rollback:
+            statements.append(allow(("cloudwatch:DescribeAlarms",), [scope.arn("cloudwatch", "alarm:*")]))
         if args.settings.capture_percent:
             statements += args.serving.artifacts.may_keep(f"{CAPTURE}/{name}")
         return granted(
@@ -141,9 +158,9 @@ class SageMakerEndpoint(ModelEndpoint):
             tags=model_tags(self._model),
         )
 
-    def _variant(self, share: Share, index: int, release: Release, role: Granted) -> _Variant:
+    def _release_model(self, share: Share, release: Release, role: Granted) -> aws.sagemaker.Model:
         name = f"{self._model.name}-v{share.version}"
-        model = aws.sagemaker.Model(
+        return aws.sagemaker.Model(
             name,
             execution_role_arn=role.arn,
             # The container has no network at all; SageMaker brings it artifact and requests.
@@ -175,27 +192,25 @@ class SageMakerEndpoint(ModelEndpoint):
             tags=model_tags(self._model, share.version),
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(role.ready)),
         )
-        kind = "shadow" if share.shadow else ("stable", "canary")[index]
-        return _Variant(name=kind, share=share, model=model)
 
-    def _settings(self, variant: _Variant) -> dict[str, Any]:
-        """A variant's part of the configuration. A shadow's weight is the stable's: it gets every request."""
-        return {
-            "variant_name": variant.name,
-            "model_name": variant.model.name,
-            "instance_type": self._instance.name,
-            "initial_instance_count": self._first(variant.share),
-            "initial_variant_weight": float(100 if variant.share.shadow else variant.share.weight),
-            "container_startup_health_check_timeout_in_seconds": _STARTUP_SECONDS,
-            "model_data_download_timeout_in_seconds": _STARTUP_SECONDS,
-        }
+    def _configuration(
+        self, variants: Sequence[Variant], models: Mapping[int, aws.sagemaker.Model]
+    ) -> aws.sagemaker.EndpointConfiguration:
+        def settings(shadow: bool) -> Any:
+            return [
+                {
+                    "variant_name": variant.name,
+                    "model_name": models[variant.share.version].name,
+                    "instance_type": self._instance.name,
+                    "initial_instance_count": first_instances(variant.share, self._model.autoscaling.max),
+                    "initial_variant_weight": variant.weight,
+                    "container_startup_health_check_timeout_in_seconds": _STARTUP_SECONDS,
+                    "model_data_download_timeout_in_seconds": _STARTUP_SECONDS,
+                }
+                for variant in variants
+                if variant.share.shadow == shadow
+            ]
 
-    def _first(self, share: Share) -> int:
-        """The instances that a new fleet starts with: a release's share of the most, rounded up."""
-        percent = 100 if share.shadow else share.weight
-        return max(-(-self._model.autoscaling.max * percent // 100), 1)
-
-    def _configuration(self, variants: Sequence[_Variant]) -> aws.sagemaker.EndpointConfiguration:
         percent = self._args.settings.capture_percent
         capture: Any = None
         if percent:
@@ -207,52 +222,16 @@ class SageMakerEndpoint(ModelEndpoint):
                 "capture_options": [{"capture_mode": "Input"}, {"capture_mode": "Output"}],
                 "capture_content_type_header": {"json_content_types": ["application/json"]},
             }
-        answering = [self._settings(v) for v in variants if not v.share.shadow]
-        shadows = [self._settings(v) for v in variants if v.share.shadow]
         return aws.sagemaker.EndpointConfiguration(
             self._model.name,
-            production_variants=_typed(answering),
-            shadow_production_variants=_typed(shadows) or None,
+            production_variants=settings(shadow=False),
+            shadow_production_variants=settings(shadow=True) or None,
             data_capture_config=capture,
             # Instances with disks of their own encrypt these themselves and take no key.
             kms_key_arn=None if self._model.resources.gpu else self._args.serving.key_arn,
             tags=model_tags(self._model),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
         )
-
-    def _alarms(self, variant: _Variant) -> list[aws.cloudwatch.MetricAlarm]:
-        """Alarms on what a variant answers: its own errors, and how long the model takes."""
-        if variant.share.shadow:
-            return []
-        found: list[aws.cloudwatch.MetricAlarm] = []
-        for metric, statistic, threshold, text in (
-            ("Invocation5XXErrors", "Sum", 5.0, "5 or more requests a minute fail"),
-            ("ModelLatency", "p99", _LATENCY_MICROSECONDS, "1 request of 100 takes a second or more"),
-        ):
-            name = f"{self._endpoint_name}-{variant.name}-{metric}"
-            percentile = statistic.startswith("p")
-            found.append(
-                aws.cloudwatch.MetricAlarm(
-                    f"{self._model.name}-{variant.name}-{metric.lower()}",
-                    name=name,
-                    alarm_description=f"{self._endpoint_name} {variant.name}: {text}, for 2 minutes of 3",
-                    namespace="AWS/SageMaker",
-                    metric_name=metric,
-                    dimensions={"EndpointName": self._endpoint_name, "VariantName": variant.name},
-                    statistic=None if percentile else statistic,
-                    extended_statistic=statistic if percentile else None,
-                    period=60,
-                    evaluation_periods=3,
-                    datapoints_to_alarm=2,
-                    comparison_operator="GreaterThanOrEqualToThreshold",
-                    threshold=threshold,
-                    treat_missing_data="notBreaching",
-                    alarm_actions=self._scope.alarm_actions,
-                    tags=model_tags(self._model),
-                    opts=self._child,
-                )
-            )
-        return found
 
     def _endpoint(
         self,
@@ -289,8 +268,3 @@ class SageMakerEndpoint(ModelEndpoint):
             tags=model_tags(self._model),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms]),
         )
-
-
-def _typed(value: Any) -> Any:
-    """Hand over maps that are built from parts, which the type checker can't see to be the SDK's."""
-    return value

@@ -49,8 +49,8 @@ class Database:
 class SageMaker:
     """What all SageMaker endpoints of the platform have."""
 
-    auto_rollback: bool = True
-    """An update that raises an alarm goes back by itself."""
+    auto_rollback: bool = False
+    """An update that raises an alarm goes back by itself; it costs an instance while there is no canary."""
     capture_percent: int = 0
     """The percentage of requests and answers that is written to the artifacts bucket."""
 
@@ -82,7 +82,7 @@ class AwsPlatform:
     kms_key_arn: str | None = None
     """None: the platform makes a key of its own."""
     certificate_arn: str | None = None
-    """A certificate for `url`'s host: the load balancer in front of Lambda has it; None: HTTP inside the VPC."""
+    """A certificate for `url`'s host, of the load balancer in front of Lambda; None: HTTP inside the VPC."""
     alarm_topic_arn: str | None = None
     log_days: int = 90
     tags: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -329,7 +329,7 @@ def _sagemaker(platform: Section) -> SageMaker:
         return SageMaker()
     rollback = section.flag("autoRollback")
     percent = section.whole("capturePercent", 0, 100, percentage=True)
-    return SageMaker(auto_rollback=rollback is not False, capture_percent=percent or 0)
+    return SageMaker(auto_rollback=rollback or False, capture_percent=percent or 0)
 
 
 def _tags(platform: Section) -> Mapping[str, str]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from components.environment.aws import AwsPlatform
 from components.environment.image import ImageBuild
 from components.environment.section import Section
-from components.environment.values import Resources, Runtime
+from components.environment.values import Canary, Resources, Runtime
 
 MOST_LAMBDA_MEMORY: Final = 10_240
 _MEMORY_A_CORE: Final = 1769
@@ -65,21 +66,46 @@ def sagemaker_instance(resources: Resources) -> Instance | None:
     return None
 
 
-def judge_aws(runtime: Runtime, resources: Resources, model: Section, image: str | ImageBuild | None) -> None:
-    """Note what Lambda and SageMaker haven't got of what a model asks. `image` is the platform's."""
-    section = model.inner("resources")
+def judge_aws(
+    runtime: Runtime,
+    platform: AwsPlatform,
+    canary: Canary | None,
+    resources: Resources,
+    model: Section,
+) -> None:
+    """Note what Lambda and SageMaker haven't got of what a model asks."""
     if runtime == "lambda":
-        if isinstance(image, ImageBuild) and image.adapter is None:
-            model.problem(
-                "runtime",
-                "Lambda needs its Web Adapter in the image",
-                "Name it in platform.image.build.adapter, by its digest.",
-            )
-        memory = lambda_memory(resources)
-        if memory > MOST_LAMBDA_MEMORY:
-            key = "memory" if resources.mebibytes > MOST_LAMBDA_MEMORY else "cpu"
-            section.problem(key, "too much for Lambda: 10240Mi is the most, and 5.788 cores come with that")
-    elif runtime == "sagemaker" and sagemaker_instance(resources) is None:
+        _judge_lambda(platform, resources, model)
+    elif runtime == "sagemaker":
+        _judge_sagemaker(platform, canary, resources, model)
+
+
+def _judge_lambda(platform: AwsPlatform, resources: Resources, model: Section) -> None:
+    image = platform.cluster.image
+    if isinstance(image, ImageBuild) and image.adapter is None:
+        model.problem(
+            "runtime",
+            "Lambda needs its Web Adapter in the image",
+            "Name it in platform.image.build.adapter, by its digest.",
+        )
+    if lambda_memory(resources) > MOST_LAMBDA_MEMORY:
+        key = "memory" if resources.mebibytes > MOST_LAMBDA_MEMORY else "cpu"
+        model.inner("resources").problem(
+            key, "too much for Lambda: 10240Mi is the most, and 5.788 cores come with that"
+        )
+
+
+def _judge_sagemaker(
+    platform: AwsPlatform, canary: Canary | None, resources: Resources, model: Section
+) -> None:
+    if canary and canary.shadow and platform.sagemaker.auto_rollback:
+        model.inner("canary").problem(
+            "shadow",
+            "not with platform.sagemaker.autoRollback: it asks for two answering variants at all times, and"
+            " SageMaker takes only one beside a shadow",
+            "Turn that off, or give the canary a weight.",
+        )
+    if sagemaker_instance(resources) is None:
         most = [instance for instance in _INSTANCES if bool(instance.gpus) == bool(resources.gpu)][-1]
         gpus = f"{most.gpus} GPUs, " if most.gpus else ""
         model.problem(

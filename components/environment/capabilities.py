@@ -86,8 +86,8 @@ def judge(
     able = CAPABILITIES[runtime]
     if canary and canary.shadow and able.shadow:
         model.inner("canary").problem("shadow", f"not on the runtime {runtime}: {able.shadow}")
-    image = platform.cluster.image if platform and platform.kind == "aws" else None
-    judge_aws(runtime, resources, model, image)
+    if platform and platform.kind == "aws":
+        judge_aws(runtime, platform, canary, resources, model)
     _judge_scaling(runtime, platform, canary, resources, autoscaling, model)
     if not resources.gpu:
         return

@@ -83,11 +83,15 @@ def declare(
     outputs: Outputs,
     preview: bool = False,
     calls: Mapping[str, dict[str, Any]] | None = None,
+    into: list[Graph] | None = None,
 ) -> Graph:
     """Run a program on mocks. ``outputs`` gives what a provider would add to a resource's inputs (type,
-    name, inputs); ``calls`` has the answers of the functions that a program may call, by their tokens."""
+    name, inputs); ``calls`` has the answers of the functions that a program may call, by their tokens;
+    ``into`` gets the graph of a program that fails too."""
     answers = calls or {}
     graph = Graph()
+    if into is not None:
+        into.append(graph)
 
     class Recorder(mocks.Mocks):
         def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def test_the_defaults() -> None:
     assert (platform.kubernetes_version, platform.log_days, platform.api_access) == ("1.35", 90, ())
     assert platform.nodes == Nodes(cpu=Pool(instance_types=("m7i.large",), min=2, max=6), gpu={})
     assert platform.database == Database(instance_class="db.t4g.small", storage_gb=20, multi_zone=False)
-    assert platform.sagemaker == SageMaker(auto_rollback=True, capture_percent=0)
+    assert platform.sagemaker == SageMaker(auto_rollback=False, capture_percent=0)
     assert platform.runtimes == ("kubernetes", "lambda", "sagemaker")
     assert (platform.gpus, platform.cluster.protect_data) == (False, False)
     for absent in (platform.kms_key_arn, platform.certificate_arn, platform.alarm_topic_arn):
@@ -51,7 +51,7 @@ def test_everything_that_can_be_said() -> None:
             "apiAccess": ["203.0.113.0/24"],
             "kmsKeyArn": key,
             "logDays": 365,
-            "sagemaker": {"autoRollback": False, "capturePercent": 5},
+            "sagemaker": {"autoRollback": True, "capturePercent": 5},
         }
     )
     assert (platform.cidr, platform.service_cidr) == ("10.0.0.0/18", "10.1.0.0/20")
@@ -64,7 +64,7 @@ def test_everything_that_can_be_said() -> None:
         gpu={"l4": Pool(instance_types=("g6.xlarge",), min=0, max=4, spot=True, disk_gb=100)},
     )
     assert platform.database == Database(instance_class="db.m7g.large", storage_gb=100, multi_zone=True)
-    assert platform.sagemaker == SageMaker(auto_rollback=False, capture_percent=5)
+    assert platform.sagemaker == SageMaker(auto_rollback=True, capture_percent=5)
     assert platform.tags == {"costCentre": "ml"}
     assert platform.gpus
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.environment import ConfigError, Resources, parse
 from components.environment.aws_services import sagemaker_instance
-from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, amazon, model_part, one_policy
-from tests.unit.graph import Graph
+from components.platform import declare as declare_platform
+from components.platform import deliver
+from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, amazon, answers, model_part, one_policy
+from tests.unit.graph import Graph, declare
 
 COMPONENT = "delivery:aws:SageMakerEndpoint"
 CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
@@ -21,10 +24,12 @@ TARGET = "aws:appautoscaling/target:Target"
 POLICY = "aws:appautoscaling/policy:Policy"
 
 
+CHURN: dict[str, Any] = {"runtime": "sagemaker", "stable": {"version": 3}}
+GUARDED: dict[str, Any] = {**DEV, "sagemaker": {"autoRollback": True}}
+
+
 def churn(platform: dict[str, Any] | None = None, **model: Any) -> tuple[Graph, dict[str, Any]]:
-    graph, endpoints, _ = amazon(
-        {"churn": {"runtime": "sagemaker", "stable": {"version": 3}, **model}}, platform or DEV
-    )
+    graph, endpoints, _ = amazon({"churn": {**CHURN, **model}}, platform or DEV)
     return graph, endpoints["churn"]
 
 
@@ -225,7 +230,7 @@ class TestCapture:
 
 class TestRollback:
     def test_an_update_that_raises_an_alarm_of_an_answering_variant_goes_back(self) -> None:
-        graph, _ = churn(canary={"version": 4, "weight": 10})
+        graph, _ = churn(GUARDED, canary={"version": 4, "weight": 10})
         endpoint = graph.one(ENDPOINT, "churn")
         deployment = endpoint.inputs["deploymentConfig"]
         names = [
@@ -256,10 +261,78 @@ class TestRollback:
             assert (alarm["period"], alarm["evaluationPeriods"], alarm["datapointsToAlarm"]) == (60, 3, 2)
             assert (alarm["treatMissingData"], alarm["alarmActions"]) == ("notBreaching", [topic])
 
-    def test_can_be_turned_off(self) -> None:
-        graph, _ = churn({**DEV, "sagemaker": {"autoRollback": False}})
+    def test_is_off_by_default_and_alarms_are_not(self) -> None:
+        graph, _ = churn()
         assert "deploymentConfig" not in graph.one(ENDPOINT, "churn").inputs
         assert len(graph.names(ALARM)) == 2
+
+    def test_keeps_the_names_of_the_variants_through_a_whole_promotion(self) -> None:
+        """SageMaker refuses a guarded update between variants of other names."""
+        steps: list[dict[str, Any]] = [
+            {},
+            {"canary": {"version": 4, "weight": 0}},
+            {"canary": {"version": 4, "weight": 10}},
+            {"canary": {"version": 4, "weight": 100}},
+            {"stable": {"version": 4}},
+        ]
+        graphs = [churn(GUARDED, **step)[0] for step in steps]
+        assert [split(variants(graph)) for graph in graphs] == [
+            {"stable": ("churn-v3-auto", 100), "canary": ("churn-v3-auto", 0)},
+            {"stable": ("churn-v3-auto", 100), "canary": ("churn-v4-auto", 0)},
+            {"stable": ("churn-v3-auto", 90), "canary": ("churn-v4-auto", 10)},
+            {"stable": ("churn-v3-auto", 0), "canary": ("churn-v4-auto", 100)},
+            {"stable": ("churn-v4-auto", 100), "canary": ("churn-v4-auto", 0)},
+        ]
+        # Neither is the guard itself, whose coming or going would replace the endpoint, ever another one.
+        guards = [json.dumps(graph.one(ENDPOINT, "churn").inputs, sort_keys=True) for graph in graphs]
+        assert len(set(guards)) == 1
+
+    def test_a_canary_at_rest_is_one_unasked_instance_of_the_stable_version(self) -> None:
+        graph, endpoint = churn(GUARDED, autoscaling={"min": 4, "max": 20})
+        assert [v["initialInstanceCount"] for v in variants(graph)] == [20, 1]
+        assert endpoint_counts(graph) == counts(1, 2, 1)
+        assert [(r["version"], r["weight"]) for r in endpoint["releases"]] == [(3, 100)]
+
+    def test_sagemaker_may_look_at_the_alarms(self) -> None:
+        for platform, expected in (
+            (DEV, []),
+            (GUARDED, [[f"arn:aws:cloudwatch:eu-central-1:{ACCOUNT}:alarm:*"]]),
+        ):
+            graph, _ = churn(platform)
+            rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "churn")
+            assert [r["Resource"] for r in rights if r["Action"] == ["cloudwatch:DescribeAlarms"]] == expected
+
+    def test_a_shadow_has_no_room_beside_it(self) -> None:
+        with pytest.raises(ConfigError) as caught:
+            parse(GUARDED, {"churn": {**CHURN, "canary": {"version": 4, "shadow": True}}})
+        assert [str(problem) for problem in caught.value.problems] == [
+            "models.churn.canary.shadow is true: not with platform.sagemaker.autoRollback: it asks for two"
+            " answering variants at all times, and SageMaker takes only one beside a shadow. Turn that off, or"
+            " give the canary a weight."
+        ]
+
+    def test_an_update_that_went_back_is_no_success_and_is_told_in_no_rollout(self) -> None:
+        """The provider's answer is then the old configuration, with no error."""
+        graphs: list[Graph] = []
+
+        def back(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+            if type == ENDPOINT:
+                return {**answers(type, name, inputs), "endpointConfigName": "churn-of-yesterday"}
+            return answers(type, name, inputs)
+
+        told = f"{PREFIX}-churn has gone back.*churn-of-yesterday.*churn-auto"
+        with pytest.raises(pulumi.RunError, match=told):
+            environment = parse(DEV, {"churn": CHURN})
+            declare(
+                lambda: deliver(declare_platform(environment.platform), environment.models[0]),
+                back,
+                into=graphs,
+            )
+        assert graphs[0].names(ENDPOINT) and not graphs[0].names("delivery:registry:Rollout")
+
+    def test_the_configuration_that_it_may_go_back_to_stays(self) -> None:
+        graph, _ = churn()
+        assert graph.one(CONFIGURATION, "churn").retained
 
 
 class TestCapacity:
