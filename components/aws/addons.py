@@ -16,7 +16,7 @@ from components.kubernetes.charts import Chart, install
 
 _CHART = Chart(
     chart="cluster-autoscaler",
-    version="9.46.6",
+    version="9.59.0",
     repository="https://kubernetes.github.io/autoscaler",
 )
 _NAMESPACE = "kube-system"
@@ -101,7 +101,6 @@ class Addons(pulumi.ComponentResource):
                         "autoscaling:DescribeAutoScalingInstances",
                         "autoscaling:DescribeLaunchConfigurations",
                         "autoscaling:DescribeScalingActivities",
-                        "autoscaling:DescribeTags",
                         "ec2:DescribeImages",
                         "ec2:DescribeInstanceTypes",
                         "ec2:DescribeLaunchTemplateVersions",

@@ -307,8 +307,8 @@ class TestRollback:
             parse(GUARDED, {"churn": {**CHURN, "canary": {"version": 4, "shadow": True}}})
         assert [str(problem) for problem in caught.value.problems] == [
             "models.churn.canary.shadow is true: not with platform.sagemaker.autoRollback: it asks for two"
-            " answering variants at all times, and SageMaker takes only one beside a shadow. Turn that off, or"
-            " give the canary a weight."
+            " answering variants at all times, and SageMaker takes only one beside a shadow. Turn that off,"
+            " or give the canary a weight."
         ]
 
     def test_an_update_that_went_back_is_no_success_and_is_told_in_no_rollout(self) -> None:
