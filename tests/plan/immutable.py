@@ -4,9 +4,12 @@ A path without indexes stands for everything below it, one after `=` for a block
 isn't in the table is updated in place.
 
 Sources. Kubernetes: `provider/pkg/provider/diff.go` of pulumi-kubernetes 4. AWS: what is `ForceNew` in the
-schemas of terraform-provider-aws 6, which pulumi-aws 7 is made from. They were read for SageMaker, Lambda's
-function and alias, target groups, autoscaling targets, EKS clusters and node groups; for the other types
-these are the arguments that AWS' API has no call to change.
+schemas of terraform-provider-aws 6, which pulumi-aws 7 is made from, read on 2026-11-24 in stored copies of
+its `main` (none newer than spring 2026). Read there: SageMaker, Lambda's function, alias and permission,
+load balancers and target groups, API Gateway's integration and VPC link, autoscaling targets, EKS clusters,
+node groups and access policies, VPC endpoints, flow logs, ECR's lifecycle policy, RDS instances, secrets'
+versions. For the other types these are the arguments that AWS' API has no call to change, compared with what
+the documentation in pulumi-aws 7.51.1 says of replacements.
 """
 
 from __future__ import annotations
@@ -67,12 +70,25 @@ _AWS: dict[str, frozenset[str]] = {
     "aws:lambda/function:Function": frozenset({"name", "packageType", "tenancyConfig"}),
     "aws:lambda/alias:Alias": frozenset({"name", "functionName"}),
     "aws:lambda/permission:Permission": frozenset(
-        {"action", "function", "principal", "qualifier", "sourceAccount", "sourceArn", "statementId"}
+        {
+            "action",
+            "function",
+            "functionUrlAuthType",
+            "principal",
+            "principalOrgId",
+            "qualifier",
+            "sourceAccount",
+            "sourceArn",
+            "statementId",
+            "statementIdPrefix",
+        }
     ),
     "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig": frozenset(
         {"functionName", "qualifier"}
     ),
-    "aws:lb/loadBalancer:LoadBalancer": frozenset({"name", "internal", "loadBalancerType"}),
+    "aws:lb/loadBalancer:LoadBalancer": frozenset(
+        {"name", "namePrefix", "customerOwnedIpv4Pool", "internal", "loadBalancerType"}
+    ),
     "aws:lb/listener:Listener": frozenset({"loadBalancerArn"}),
     "aws:lb/listenerRule:ListenerRule": frozenset({"listenerArn"}),
     "aws:lb/targetGroup:TargetGroup": frozenset(
@@ -105,6 +121,26 @@ _AWS: dict[str, frozenset[str]] = {
     "aws:iam/rolePolicy:RolePolicy": frozenset({"name", "role"}),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": frozenset({"policyArn", "role"}),
     "aws:kms/alias:Alias": frozenset({"name"}),
+    "aws:kms/key:Key": frozenset({"customKeyStoreId", "customerMasterKeySpec", "keyUsage", "multiRegion"}),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": frozenset({"vpcId"}),
+    "aws:ec2/eip:Eip": frozenset({"address", "domain", "networkBorderGroup", "publicIpv4Pool"}),
+    "aws:ec2/flowLog:FlowLog": frozenset(
+        {
+            "deliverCrossAccountRole",
+            "destinationOptions",
+            "iamRoleArn",
+            "logDestination",
+            "logDestinationType",
+            "logFormat",
+            "maxAggregationInterval",
+            "trafficType",
+            "vpcId",
+        }
+    ),
+    "aws:ec2/internetGateway:InternetGateway": frozenset[str](),
+    "aws:ec2/routeTableAssociation:RouteTableAssociation": frozenset({"gatewayId", "subnetId"}),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": frozenset({"securityGroupId"}),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": frozenset({"securityGroupId"}),
     "aws:ec2/vpc:Vpc": frozenset({"cidrBlock"}),
     "aws:ec2/subnet:Subnet": frozenset({"availabilityZone", "cidrBlock", "vpcId"}),
     "aws:ec2/routeTable:RouteTable": frozenset({"vpcId"}),
@@ -114,6 +150,11 @@ _AWS: dict[str, frozenset[str]] = {
     "aws:ec2/vpcEndpoint:VpcEndpoint": frozenset({"serviceName", "vpcEndpointType", "vpcId"}),
     "aws:ec2/launchTemplate:LaunchTemplate": frozenset({"name", "namePrefix"}),
     "aws:ecr/repository:Repository": frozenset({"encryptionConfigurations", "name"}),
+    "aws:ecr/lifecyclePolicy:LifecyclePolicy": frozenset({"policy", "repository"}),
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": frozenset({"repository"}),
+    "aws:eks/accessPolicyAssociation:AccessPolicyAssociation": frozenset(
+        {"accessScope", "clusterName", "policyArn", "principalArn"}
+    ),
     "aws:eks/cluster:Cluster": frozenset(
         {
             "name",
@@ -149,7 +190,16 @@ _AWS: dict[str, frozenset[str]] = {
     ),
     "aws:rds/subnetGroup:SubnetGroup": frozenset({"name"}),
     "aws:s3/bucket:Bucket": frozenset({"bucket", "bucketPrefix"}),
+    "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": frozenset({"bucket"}),
+    "aws:s3/bucketOwnershipControls:BucketOwnershipControls": frozenset({"bucket"}),
+    "aws:s3/bucketPolicy:BucketPolicy": frozenset({"bucket"}),
+    "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": frozenset({"bucket"}),
+    "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": frozenset(
+        {"bucket"}
+    ),
+    "aws:s3/bucketVersioning:BucketVersioning": frozenset({"bucket"}),
     "aws:secretsmanager/secret:Secret": frozenset({"name", "namePrefix"}),
+    "aws:secretsmanager/secretVersion:SecretVersion": frozenset({"secretBinary", "secretId", "secretString"}),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -202,6 +204,17 @@ def test_the_table_of_immutable_fields_names_types_and_fields_that_exist() -> No
                 assert name in types, (token, path)
                 nested = [found for found in alternatives(types[name]) if sdk.is_input_type(found)]
                 types = sdk.input_type_types(nested[0]) if nested else {}
+
+
+def test_every_type_that_dev_and_prod_declare_on_aws_is_in_the_table() -> None:
+    """A type that isn't there is planned as one of which everything can be changed: look, and say so."""
+    golden = Path(__file__).parent / "golden"
+    declared = {
+        found
+        for name in ("dev", "prod")
+        for found in re.findall(r"^(?:\S+\$)?(aws:\S+)", (golden / f"{name}.txt").read_text(), re.MULTILINE)
+    }
+    assert len(declared) > 40 and declared <= tokens()
 
 
 def test_a_replacement_has_another_name_than_what_it_replaces() -> None:
