@@ -1,0 +1,61 @@
+"""What the policy pack says, taken apart into what, why and how to fix it. Pure.
+
+A rule's message is a line that says what is wrong and where, then `Why: …`, `Fix: …` and `Rule: …`. The
+engine puts the policy's description before it. A message of another shape is shown as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from delivery.review.events import PolicyResult
+
+_LABEL = re.compile(r"^(Why|Fix|Rule): *(.*)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One rule that doesn't hold."""
+
+    rule: str
+    pack: str
+    mandatory: bool
+    what: str
+    why: str
+    fix: str
+    reference: str
+    """Severity and frameworks, as the rule names them."""
+    resource: str
+    """``type::name``; empty for the whole stack."""
+
+
+def violations(results: Iterable[PolicyResult]) -> tuple[Violation, ...]:
+    """The violations, mandatory ones first, each once."""
+    found = dict.fromkeys(_read(result) for result in results)
+    return tuple(sorted(found, key=lambda v: (not v.mandatory, v.rule, v.resource, v.what)))
+
+
+def _read(result: PolicyResult) -> Violation:
+    parts = {"": list[str](), "Why": list[str](), "Fix": list[str](), "Rule": list[str]()}
+    label = ""
+    for line in result.message.strip().splitlines():
+        if match := _LABEL.match(line):
+            label = match[1]
+            line = match[2]
+        parts[label].append(line.strip())
+    # The first line is the policy's description, where there is more than that line.
+    what = parts[""][1:] or parts[""]
+    kind, _, name = result.urn.rpartition("::")
+    return Violation(
+        rule=result.policy,
+        pack=result.pack,
+        # A remediation that couldn't remedy stops as well.
+        mandatory=result.level in ("mandatory", "remediate"),
+        what=" ".join(what),
+        why=" ".join(parts["Why"]),
+        fix=" ".join(parts["Fix"]),
+        reference=" ".join(parts["Rule"]).removeprefix(result.policy).strip(" ()"),
+        resource=f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}" if name else "",
+    )

@@ -1,0 +1,83 @@
+"""Running the engine's preview for its events. The only part that starts a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from delivery.review.errors import ReviewError
+
+ROOT = Path(__file__).resolve().parents[2]
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_NO_STACK = re.compile(
+    r"no stack named|no previously selected stack|passed .* stack .* not found", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Which preview."""
+
+    stack: str
+    config_file: Path | None = None
+    """Another file than Pulumi.<stack>.yaml."""
+    policy_pack: Path | None = None
+    command: Sequence[str] = (str(ROOT / "pulumiw"),)
+    environment: Mapping[str, str] | None = None
+    """None: this process' own."""
+    seconds: float = 3600
+
+
+def run(request: Request) -> str:
+    """The event log of a preview, whatever came of it. Raises ReviewError when there is none."""
+    with tempfile.TemporaryDirectory(prefix="review-") as folder:
+        log = Path(folder) / "events.json"
+        words = [*request.command, "preview", "--stack", request.stack, "--event-log", str(log)]
+        words += ["--non-interactive", "--color", "never", "--suppress-outputs"]
+        if request.config_file is not None:
+            words += ["--config-file", str(request.config_file)]
+        if request.policy_pack is not None:
+            words += ["--policy-pack", str(request.policy_pack)]
+        environment = dict(os.environ if request.environment is None else request.environment)
+        # The flag is one of those that only this shows.
+        environment["PULUMI_DEBUG_COMMANDS"] = "true"
+        try:
+            done = subprocess.run(
+                words,
+                cwd=ROOT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                timeout=request.seconds,
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise ReviewError(f"The preview of {request.stack} took over {request.seconds:.0f} s.") from None
+        except OSError as error:
+            raise ReviewError(f"{words[0]} can't be started: {error.strerror}.") from None
+        text = log.read_text(errors="replace") if log.exists() else ""
+        if not text.strip():
+            raise ReviewError(_why(request, _COLOURS.sub("", done.stdout), done.returncode))
+        return text
+
+
+def _why(request: Request, said: str, code: int) -> str:
+    """Why the engine didn't even begin, in its own words."""
+    if _NO_STACK.search(said):
+        return (
+            f"There is no stack {request.stack} in this state. `./pulumiw stack ls` names those that there "
+            f"are; a new one is made by `./pulumiw stack init {request.stack}`. Without an account: "
+            f"`make review ENV={request.stack} SINCE=main`."
+        )
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if "error" in line.lower()] or lines[-5:]
+    words = "\n".join(errors[-5:])[:2000]
+    return f"The preview of {request.stack} did not begin (exit code {code}):\n{words or 'it said nothing'}"

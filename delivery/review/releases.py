@@ -1,0 +1,238 @@
+"""What a change of the model means: the facts of two versions side by side. Pure.
+
+The facts are those that the registry had when the release was pinned (``delivery:registry:Release``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from delivery.review.events import Step
+from delivery.review.traffic import Kind, Traffic
+from delivery.review.values import UNKNOWN, differences, mapping, shown
+
+RELEASE = "delivery:registry:Release"
+Facts = Mapping[str, Any]
+
+_MORE_IS_BETTER = re.compile(
+    r"(^|[_\W])(acc|accuracy|auc|roc_auc|pr_auc|aucpr|f1|f1_score|precision|recall|sensitivity|specificity|"
+    r"r2|r2_score|map|ndcg|mrr|iou|dice|kappa|mcc|gini|ks|hit_rate|bleu|rouge\w*|score)(?=$|[_\W\d])",
+    re.IGNORECASE,
+)
+_LESS_IS_BETTER = re.compile(
+    r"(^|[_\W])(loss|logloss|log_loss|error|err|mse|rmse|mae|mape|smape|brier|brier_score|cross_entropy|"
+    r"perplexity|wer|cer|ece|latency\w*|fpr|fnr|bias|drift|hinge)(?=$|[_\W\d])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric of two versions."""
+
+    name: str
+    before: float | None
+    after: float | None
+
+    @property
+    def change(self) -> float | None:
+        if self.before is None or self.after is None:
+            return None
+        return self.after - self.before
+
+    @property
+    def verdict(self) -> str:
+        """``better``, ``worse``, ``same``; empty where it isn't known which direction is good."""
+        change = self.change
+        if change is None:
+            return ""
+        if change == 0:
+            return "same"
+        sign = direction(self.name)
+        return "" if sign == 0 else "better" if change * sign > 0 else "worse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something else that is known of both versions."""
+
+    name: str
+    before: str
+    """Empty: the registry has none."""
+    after: str
+    loud: bool = False
+    """Whether a reader must see it: the signature changed, an approval is missing."""
+
+    @property
+    def changed(self) -> bool:
+        return self.before != self.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """What it means for one model that traffic goes from one version to another."""
+
+    model: str
+    before: int | None
+    """The version that loses traffic; None for a model that is new."""
+    after: int
+    metrics: tuple[Metric, ...]
+    facts: tuple[Fact, ...]
+    signature: tuple[str, ...]
+    """How the signature changes, a line a field; empty: it doesn't."""
+    known: bool
+    """Whether the preview has the facts of the new version."""
+
+
+def direction(metric: str) -> int:
+    """1 where more of a metric is better, -1 where less is, 0 where its name doesn't say."""
+    if _LESS_IS_BETTER.search(metric):
+        return -1
+    return 1 if _MORE_IS_BETTER.search(metric) else 0
+
+
+def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comparison, ...]:
+    """A comparison for each model whose traffic changes, and that is still there."""
+    facts = _facts(steps)
+    found: list[Comparison] = []
+    for change in traffic:
+        if change.kind in (Kind.NONE, Kind.REMOVED):
+            continue
+        before, after = change.pair
+        old: Facts = {} if before is None else facts.get((change.model, before), {})
+        new: Facts = facts.get((change.model, after), {})
+        found.append(
+            Comparison(
+                model=change.model,
+                before=before,
+                after=after,
+                metrics=_metrics(old, new),
+                facts=_compared(old, new, first=before is None),
+                signature=_signature(old, new) if old and new else (),
+                known=bool(new),
+            )
+        )
+    return tuple(found)
+
+
+def size(value: object) -> str:
+    """Bytes as people read them: ``1.5 MB``; empty for what is no number."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return ""
+    amount = float(value)
+    for unit in ("B", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    raise AssertionError
+
+
+def _facts(steps: Iterable[Step]) -> dict[tuple[str, int], Facts]:
+    found: dict[tuple[str, int], Facts] = {}
+    for step in steps:
+        if step.type != RELEASE:
+            continue
+        for state in (step.old, step.new):
+            if state is None:
+                continue
+            model, version = state.inputs.get("model"), state.inputs.get("version")
+            if isinstance(model, str) and isinstance(version, int | float):
+                found[model, int(version)] = state.inputs
+    return found
+
+
+def _metrics(old: Facts, new: Facts) -> tuple[Metric, ...]:
+    before, after = _numbers(old.get("metrics")), _numbers(new.get("metrics"))
+    return tuple(
+        Metric(name=name, before=before.get(name), after=after.get(name))
+        for name in sorted(before.keys() | after.keys())
+    )
+
+
+def _numbers(found: object) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name, value in mapping(found).items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+
+
+_COMPARED = (
+    ("digest", "artifact digest"),
+    ("flavor", "flavor"),
+    ("data", "training data digest"),
+    ("commit", "training commit"),
+    ("code", "training code"),
+    ("run", "run"),
+    ("registered", "registered"),
+    ("evaluation", "evaluation"),
+    ("owner", "owner"),
+    ("riskClass", "risk class"),
+    ("card", "model card"),
+)
+
+
+def _compared(old: Facts, new: Facts, *, first: bool) -> tuple[Fact, ...]:
+    facts = [
+        Fact(name=name, before=_text(old.get(key)), after=_text(new.get(key))) for key, name in _COMPARED
+    ]
+    facts.append(Fact(name="size", before=size(old.get("size")), after=size(new.get("size"))))
+    facts.append(
+        Fact(
+            name="approved",
+            before=_approval(old),
+            after=_approval(new),
+            loud=bool(_approval(old)) and not _approval(new),
+        )
+    )
+    return tuple(fact for fact in facts if fact.before or fact.after)
+
+
+def _text(value: object) -> str:
+    return "" if value is None or value == UNKNOWN else shown(value) if value != "" else ""
+
+
+def _approval(facts: Facts) -> str:
+    by, when = _text(facts.get("approvedBy")), _text(facts.get("approvedAt"))
+    return f"by {by}{f' at {when}' if when else ''}" if by else ""
+
+
+def _signature(old: Facts, new: Facts) -> tuple[str, ...]:
+    """A line for each field that comes, goes or changes its type; inputs first."""
+    before, after = mapping(old.get("signature")), mapping(new.get("signature"))
+    lines: list[str] = []
+    for side in ("inputs", "outputs", "params"):
+        mine, theirs = _fields(before.get(side)), _fields(after.get(side))
+        for name, was, now in differences(mine, theirs):
+            word = side.rstrip("s")
+            if not isinstance(was, str):
+                lines.append(f"{word} {name}: new, {shown(now)}")
+            elif not isinstance(now, str):
+                lines.append(f"{word} {name}: gone, was {was}")
+            else:
+                lines.append(f"{word} {name}: {was} → {now}")
+    return tuple(lines)
+
+
+def _fields(schema: object) -> dict[str, str]:
+    """A signature's columns or tensors: name to type in one text."""
+    import json
+
+    if isinstance(schema, str):
+        try:
+            schema = json.loads(schema)
+        except ValueError:
+            return {"(schema)": schema}
+    if not isinstance(schema, list):
+        return {}
+    found: dict[str, str] = {}
+    for index, column in enumerate(cast("list[Any]", schema)):
+        said = mapping(column)
+        rest = {key: value for key, value in said.items() if key not in ("name", "required")}
+        kind = rest.get("type") if set(rest) == {"type"} and isinstance(rest["type"], str) else shown(rest)
+        optional = ", optional" if said.get("required") is False else ""
+        found[str(said.get("name", f"#{index}"))] = f"{kind}{optional}"
+    return found

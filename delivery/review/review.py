@@ -1,0 +1,146 @@
+"""A review: what a preview means, as values. Pure; what shows it is in markdown.py and terminal.py."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from delivery.review import resources
+from delivery.review.cost import Delta, delta
+from delivery.review.events import Log, Remark
+from delivery.review.masking import Masker, masked
+from delivery.review.policies import Violation, violations
+from delivery.review.releases import Comparison, comparisons
+from delivery.review.resources import Change, changes
+from delivery.review.traffic import Kind, Traffic, traffic
+from delivery.review.values import differences, shown
+from policy.cost import Prices
+
+_NAMED_IN_TITLE = 3
+_NOISE = ("using pulumi-resource-", "using pulumi-language-", "using pulumi-analyzer-")
+"""The engine's words on each plugin that it finds on PATH."""
+
+
+class Outcome(IntEnum):
+    """What scripts get as the exit code."""
+
+    PASSED = 0
+    FAILED = 1
+    MISUSED = 2
+    REFUSED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """Everything that a comment may say of a preview."""
+
+    stack: str
+    outcome: Outcome
+    traffic: tuple[Traffic, ...]
+    comparisons: tuple[Comparison, ...]
+    violations: tuple[Violation, ...]
+    packs: tuple[str, ...]
+    changes: tuple[Change, ...]
+    counts: Mapping[str, int]
+    """Operation to how many resources, those that stay the same included."""
+    outputs: tuple[tuple[str, str, str], ...]
+    """Stack outputs that change: path, before, after."""
+    cost: Delta
+    errors: tuple[Remark, ...]
+    warnings: tuple[Remark, ...]
+    full: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
+    """The full diff: operation, resource, and marked lines."""
+    seconds: int
+    note: str
+    """What is particular about the run, such as stand-ins; empty: nothing is."""
+    masker: Masker
+
+    @property
+    def moved(self) -> tuple[Traffic, ...]:
+        """The models whose traffic changes."""
+        return tuple(t for t in self.traffic if t.kind is not Kind.NONE)
+
+    @property
+    def title(self) -> str:
+        """The change in one line, names of models as they are: escape it."""
+        if self.outcome is Outcome.FAILED:
+            return "the preview failed"
+        return "; ".join([f"{t.model} {t.words}" for t in self.moved[:_NAMED_IN_TITLE]] + self.rest_of_title)
+
+    @property
+    def rest_of_title(self) -> list[str]:
+        """The title's words that name no model."""
+        if len(self.moved) > _NAMED_IN_TITLE:
+            return [f"and {len(self.moved) - _NAMED_IN_TITLE} more models"]
+        if self.moved:
+            return []
+        return ["no model's traffic changes" if self.changes or self.outputs else "no changes"]
+
+    @property
+    def stopped(self) -> tuple[Violation, ...]:
+        """The violations that stop the change."""
+        return tuple(v for v in self.violations if v.mandatory)
+
+
+def build(
+    log: Log,
+    *,
+    stack: str,
+    prices: Prices,
+    policy_expected: bool = False,
+    note: str = "",
+) -> Review:
+    """Judge a preview. ``policy_expected``: a pack was asked for, so a preview without one has failed."""
+    log, masker = masked(log)
+    found = violations(log.policies)
+    errors = [r for r in log.remarks if r.severity == "error"]
+    if policy_expected and not log.packs:
+        errors.append(
+            Remark(severity="error", message="the policy pack was asked for and has not run", urn="")
+        )
+    stopped = [violation for violation in found if violation.mandatory]
+    if stopped:
+        # This is how the engine says that policies stopped it; any other error is one of its own.
+        errors = [r for r in errors if r.message.strip() != "preview failed"]
+    elif not log.succeeded and not errors:
+        errors.append(Remark(severity="error", message="the engine says only that it failed", urn=""))
+    outcome = Outcome.FAILED if errors else Outcome.REFUSED if stopped else Outcome.PASSED
+    moved = traffic(log.steps)
+    before, after = log.outputs
+    changed = changes(log.steps)
+    counts = Counter(
+        step.op for step in log.steps if step.op not in resources.PARTS and step.type != resources.STACK
+    )
+    return Review(
+        stack=stack,
+        outcome=outcome,
+        traffic=moved,
+        comparisons=comparisons(log.steps, moved),
+        violations=found,
+        packs=log.packs,
+        changes=changed,
+        counts=dict(counts),
+        # A failed preview has not come to the outputs: they are not gone.
+        outputs=tuple((p, shown(a), shown(b)) for p, a, b in differences(before, after))
+        if log.succeeded or after
+        else (),
+        cost=delta(log.steps, prices),
+        errors=tuple(_distinct(errors)),
+        warnings=tuple(
+            r for r in _distinct(log.remarks) if r.severity == "warning" and not r.message.startswith(_NOISE)
+        ),
+        full=tuple(
+            (step.op, f"{step.type}::{step.name}", tuple(resources.whole(step)))
+            for step in log.steps
+            if step.op not in ("same", *resources.PARTS) and step.type != resources.STACK
+        ),
+        seconds=log.seconds,
+        note=note,
+        masker=masker,
+    )
+
+
+def _distinct(remarks: Iterable[Remark]) -> list[Remark]:
+    return list(dict.fromkeys(remarks))

@@ -1,0 +1,103 @@
+"""A review for a terminal, all of it, with colour where there is one. Pure."""
+
+from __future__ import annotations
+
+from delivery.review.releases import Comparison
+from delivery.review.resources import ORDER, Field
+from delivery.review.review import Outcome, Review
+from delivery.review.text import plain
+
+_RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
+_MARKS = {
+    "create": ("+", _GREEN),
+    "delete": ("-", _RED),
+    "replace": ("±", _RED),
+    "update": ("~", _YELLOW),
+}
+
+
+def render(review: Review, *, colour: bool) -> str:
+    """The review as text. Foreign text has no terminal codes left in it."""
+
+    def paint(text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if colour else text
+
+    lines = [paint(plain(f"{review.stack}: {review.title}", 500), _BOLD)]
+    if review.note:
+        lines.append(plain(review.note, 1000))
+    for error in review.errors:
+        where = f"{_resource(error.urn)}: " if error.urn else ""
+        lines.append(paint(f"error: {where}{plain(error.message, 2000)}", _RED))
+    if review.outcome is Outcome.FAILED:
+        lines.append(paint("There is no review of this change: its preview failed.", _RED))
+    for violation in review.violations:
+        word, code = ("refused", _RED) if violation.mandatory else ("advice", _YELLOW)
+        what = violation.what.removeprefix(f"{violation.resource}: ")
+        lines += ["", paint(f"{word}: {plain(violation.resource)}: {plain(what, 2000)}", code)]
+        if violation.fix:
+            lines.append(f"  fix:  {plain(violation.fix, 2000)}")
+        if violation.why:
+            lines.append(f"  why:  {plain(violation.why, 2000)}")
+        lines.append(f"  rule: {plain(violation.rule)} {plain(violation.reference)}".rstrip())
+    if review.moved:
+        lines += ["", paint("Traffic", _BOLD)]
+        for change in review.moved:
+            before = change.before.words if change.before else "nothing"
+            after = change.after.words if change.after else "nothing"
+            lines.append(
+                f"  {plain(change.model)} ({plain(change.runtime)}): {before} → {after}, {change.kind}"
+            )
+    for comparison in review.comparisons:
+        lines += ["", *_comparison(comparison)]
+    if review.changes:
+        lines += ["", paint("Resources", _BOLD)]
+    for op in ORDER:
+        for change in (c for c in review.changes if c.op == op):
+            mark, code = _MARKS.get(op, (op, _BOLD))
+            lines.append(paint(f"  {mark} {plain(change.type)} {plain(change.name)}", code))
+            lines += [f"      {_field(field)}" for field in change.fields]
+    counted = [f"{count} {op}" for op, count in sorted(review.counts.items())]
+    lines += ["", ", ".join(counted) or "nothing declared", _cost(review)]
+    for warning in review.warnings:
+        lines.append(paint(f"warning: {plain(warning.message, 1000)}", _YELLOW))
+    if review.packs:
+        lines.append(f"policy: {', '.join(map(plain, review.packs))}, {len(review.violations)} violations")
+    if review.outcome is Outcome.REFUSED:
+        count = len(review.stopped)
+        lines.append(paint(f"Stopped by policy: {count} violation{'s' if count > 1 else ''}.", _RED))
+    return "\n".join(lines) + "\n"
+
+
+def _comparison(found: Comparison) -> list[str]:
+    versions = f"{found.before} → {found.after}" if found.before is not None else str(found.after)
+    lines = [f"{plain(found.model)} {versions}"]
+    for metric in found.metrics:
+        before = "–" if metric.before is None else f"{metric.before:.6g}"
+        after = "–" if metric.after is None else f"{metric.after:.6g}"
+        lines.append(f"  {plain(metric.name)}: {before} → {after} {metric.verdict}".rstrip())
+    lines += [f"  signature: {plain(line)}" for line in found.signature]
+    for fact in found.facts:
+        if fact.changed:
+            shown = f"{plain(fact.before)} → " if found.before is not None else ""
+            lines.append(f"  {fact.name}: {shown}{plain(fact.after)}")
+    return lines
+
+
+def _field(field: Field) -> str:
+    if field.note:
+        return f"{plain(field.path)}: {field.note}"
+    return f"{plain(field.path)}: {plain(field.before)} → {plain(field.after)}"
+
+
+def _cost(review: Review) -> str:
+    delta = review.cost
+    return (
+        f"cost: {delta.change:+,.2f} {delta.prices.currency} a month "
+        f"({delta.before.total:,.2f} → {delta.after.total:,.2f}; list prices of "
+        f"{plain(delta.prices.region)}, {plain(delta.prices.date)}; {len(delta.unpriced)} not priced)"
+    )
+
+
+def _resource(urn: str) -> str:
+    kind, _, name = urn.rpartition("::")
+    return plain(f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}")

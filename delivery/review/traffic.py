@@ -1,0 +1,176 @@
+"""Who serves what of each model, before and after: from the rollouts of a preview. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from delivery.review.events import Step
+from delivery.review.values import mapping
+
+ROLLOUT = "delivery:registry:Rollout"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """One step of a model: its stable version, and the one beside it."""
+
+    stable: int
+    canary: int | None = None
+    weight: int = 0
+    """The canary's percent of the requests."""
+    shadow: bool = False
+
+    def share(self, version: int) -> int:
+        """A version's percent of the requests."""
+        if version == self.canary and version != self.stable:
+            return 0 if self.shadow else self.weight
+        return 100 - (0 if self.shadow else self.weight) if version == self.stable else 0
+
+    @property
+    def versions(self) -> tuple[int, ...]:
+        return (self.stable,) if self.canary is None else (self.stable, self.canary)
+
+    @property
+    def words(self) -> str:
+        """``3 90 %, 4 10 %`` or ``3 100 %, 4 shadow``."""
+        if self.canary is None:
+            return f"{self.stable} 100 %"
+        beside = f"{self.canary} shadow" if self.shadow else f"{self.canary} {self.weight} %"
+        return f"{self.stable} {self.share(self.stable)} %, {beside}"
+
+
+_NOBODY = Split(stable=0)
+
+
+class Kind(StrEnum):
+    """What a change of traffic is, in the words of a release."""
+
+    NEW = "new model"
+    REMOVED = "removed"
+    CANARY = "new canary"
+    SHADOW = "new shadow"
+    WEIGHT = "weight"
+    PROMOTION = "promotion"
+    ROLLBACK = "rollback"
+    SWITCH = "switch"
+    NONE = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """A model's traffic in a preview."""
+
+    model: str
+    runtime: str
+    owner: str
+    risk_class: str
+    before: Split | None
+    after: Split | None
+    served: tuple[int, ...] = ()
+    """Versions that had traffic in an earlier step."""
+    since: str = ""
+    """When the step that is replaced was applied."""
+
+    @property
+    def kind(self) -> Kind:
+        before, after = self.before, self.after
+        if before == after:
+            return Kind.NONE
+        if before is None:
+            return Kind.NEW
+        if after is None:
+            return Kind.REMOVED
+        if before.stable != after.stable:
+            if after.stable == before.canary:
+                return Kind.PROMOTION
+            return Kind.ROLLBACK if after.stable in self.served else Kind.SWITCH
+        if after.canary is None:
+            return Kind.ROLLBACK
+        if before.canary != after.canary:
+            return Kind.SHADOW if after.shadow else Kind.CANARY
+        if after.shadow:
+            return Kind.SHADOW
+        return Kind.ROLLBACK if after.weight < before.weight else Kind.WEIGHT
+
+    @property
+    def pair(self) -> tuple[int | None, int]:
+        """The version that loses traffic, and the one that gains it (or gets a copy of it)."""
+        before, after = self.before, self.after
+        if before is None or after is None:
+            return None, (before or after or _NOBODY).stable
+        if after.canary is not None and after.shadow and after.stable == before.stable:
+            return after.stable, after.canary
+        # Of two that gain alike, the one that is declared in the change.
+        gains = {
+            v: after.share(v) - before.share(v)
+            for v in dict.fromkeys([*reversed(after.versions), *before.versions])
+        }
+        to = max(after.versions[::-1], key=lambda v: gains[v])
+        losing = [v for v in gains if v != to]
+        if not losing:
+            return None, to
+        return min(losing, key=lambda v: gains[v]), to
+
+    @property
+    def words(self) -> str:
+        """The change in one phrase after the model's name: ``3 → 4 at 10 % (was 0 %)``."""
+        before, after, kind = self.before, self.after, self.kind
+        if after is None:
+            return f"removed (served {(before or _NOBODY).words})"
+        if kind is Kind.NONE:
+            return after.words
+        if before is None:
+            beside = "" if after.canary is None else f", with {after.words.partition(', ')[2]}"
+            return f"{after.stable} at {after.share(after.stable)} % (new{beside})"
+        source, to = self.pair
+        if kind is Kind.SHADOW:
+            return f"{to} as shadow of {source}"
+        if kind is Kind.ROLLBACK and before.shadow and before.stable == after.stable:
+            return f"shadow {before.canary} gone, {after.words} as before"
+        arrow = to if source is None else f"{source} → {to}"
+        back = "back: " if kind is Kind.ROLLBACK else ""
+        return f"{back}{arrow} at {after.share(to)} % (was {before.share(to)} %)"
+
+
+def traffic(steps: Iterable[Step]) -> tuple[Traffic, ...]:
+    """Each model's traffic, those that change first, then by name."""
+    found: list[Traffic] = []
+    for step in steps:
+        if step.type != ROLLOUT or step.op == "delete-replaced":
+            continue
+        old = step.old.inputs if step.old else {}
+        new = step.new.inputs if step.new else {}
+        said = new or old
+        found.append(
+            Traffic(
+                model=str(said.get("model", step.name)),
+                runtime=str(said.get("runtime", "")),
+                owner=str(said.get("owner", "")),
+                risk_class=str(said.get("riskClass", "")),
+                before=_split(old),
+                after=_split(new),
+                served=tuple(int(v) for v in said.get("served") or () if isinstance(v, int | float)),
+                since=str(old.get("since", "")),
+            )
+        )
+    return tuple(sorted(found, key=lambda t: (t.kind is Kind.NONE, t.model)))
+
+
+def _split(inputs: Mapping[str, Any]) -> Split | None:
+    stable, canary = mapping(inputs.get("stable")), mapping(inputs.get("canary"))
+    version = stable.get("version")
+    if not isinstance(version, int | float):
+        return None
+    beside = canary.get("version")
+    if not isinstance(beside, int | float):
+        return Split(stable=int(version))
+    shadow = bool(canary.get("shadow"))
+    return Split(
+        stable=int(version),
+        canary=int(beside),
+        weight=0 if shadow else int(canary.get("weight") or 0),
+        shadow=shadow,
+    )
