@@ -13,9 +13,11 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 # Words for pytest: make test TESTS="tests/unit -k weights"
 TESTS :=
-# What `make plan` plans, and the git commit it starts from (none: from nothing)
+# What `make plan` plans and `make review` reviews; and the git commit a plan starts from (none: from nothing)
 ENV := dev
 SINCE :=
+# Further words for the review: make review ENV=prod REVIEW="--format markdown"
+REVIEW :=
 
 # Dozens of processes import the same big SDKs. Where Python is told to leave no bytecode beside its sources, each of
 # them would compile them anew; so it is kept out of the way.
@@ -24,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.delivery/bytecode
 endif
 
-.PHONY: help setup env up down plan test test-fast check clean
+.PHONY: help setup env up down plan review test test-fast check clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +46,9 @@ down: env ## remove what `make up` has started; models and state stay
 
 plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
 	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))
+
+review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
+	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
 test: setup ## run every test
 	@$(PYTHON) -m pytest $(TESTS)

@@ -9,7 +9,17 @@ from delivery.review.text import plain
 
 LIMIT = 65_536
 """The longest comment that GitHub takes, in characters. Counted in bytes here, which are never fewer."""
-_LEAST_FIRST = ("full diff", "stack outputs", "warnings", "resources", "cost", "models", "traffic", "policy")
+_LEAST_FIRST = (
+    "full diff",
+    "stack outputs",
+    "warnings",
+    "advice",
+    "resources",
+    "cost",
+    "models",
+    "traffic",
+    "policy",
+)
 
 SECTIONS = (
     Section(name="verdict", write=sections.verdict, levels=(None,)),
@@ -20,6 +30,7 @@ SECTIONS = (
     Section(name="models", write=sections.models, levels=(None, 20, 5, 0)),
     Section(name="resources", write=sections.resources, levels=(None, 100, 30, 10, 0)),
     Section(name="cost", write=sections.cost, levels=(None, 20, 0)),
+    Section(name="advice", write=sections.advice, levels=(None, 10, 0)),
     Section(name="warnings", write=sections.warnings, levels=(None, 20, 5, 0)),
     Section(name="stack outputs", write=sections.outputs, levels=(None, 20, 0)),
     Section(name="full diff", write=sections.full, levels=(None, 100, 20, 0)),

@@ -86,6 +86,12 @@ class Comparison:
     known: bool
     """Whether the preview has the facts of the new version."""
 
+    @property
+    def alarming(self) -> bool:
+        """Whether something in it speaks against the change: a worse metric, another signature."""
+        worse = any(metric.verdict == "worse" for metric in self.metrics)
+        return worse or bool(self.signature) or any(fact.loud for fact in self.facts)
+
 
 def direction(metric: str) -> int:
     """1 where more of a metric is better, -1 where less is, 0 where its name doesn't say."""

@@ -21,6 +21,7 @@ from policy.cost import Prices
 _NAMED_IN_TITLE = 3
 _NOISE = ("using pulumi-resource-", "using pulumi-language-", "using pulumi-analyzer-")
 """The engine's words on each plugin that it finds on PATH."""
+_ENDED = "an unhandled error occurred: program exited"
 
 
 class Outcome(IntEnum):
@@ -76,7 +77,11 @@ class Review:
             return [f"and {len(self.moved) - _NAMED_IN_TITLE} more models"]
         if self.moved:
             return []
-        return ["no model's traffic changes" if self.changes or self.outputs else "no changes"]
+        done = Counter(change.op for change in self.changes)
+        counted = [f"{done[op]} to {op}" for op in resources.ORDER if done[op]]
+        if counted:
+            return [f"{', '.join(counted)}, no model's traffic changes"]
+        return ["outputs change" if self.outputs else "no changes"]
 
     @property
     def stopped(self) -> tuple[Violation, ...]:
@@ -104,7 +109,10 @@ def build(
     if stopped:
         # This is how the engine says that policies stopped it; any other error is one of its own.
         errors = [r for r in errors if r.message.strip() != "preview failed"]
-    elif not log.succeeded and not errors:
+    if len(errors) > 1:
+        # The program says what is wrong with it; the engine only that it ended.
+        errors = [r for r in errors if not r.message.startswith(_ENDED)] or errors
+    if not log.succeeded and not errors and not stopped:
         errors.append(Remark(severity="error", message="the engine says only that it failed", urn=""))
     outcome = Outcome.FAILED if errors else Outcome.REFUSED if stopped else Outcome.PASSED
     moved = traffic(log.steps)
@@ -117,7 +125,8 @@ def build(
         stack=stack,
         outcome=outcome,
         traffic=moved,
-        comparisons=comparisons(log.steps, moved),
+        # What speaks against a change first: it is still there when the comment has to be short.
+        comparisons=tuple(sorted(comparisons(log.steps, moved), key=lambda c: not c.alarming)),
         violations=found,
         packs=log.packs,
         changes=changed,

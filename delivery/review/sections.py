@@ -31,6 +31,7 @@ _DONE = {
     "same": "unchanged",
 }
 _FIELDS_SHOWN = 12
+_SAME_RULE = 10
 _VALUE = 120
 
 
@@ -112,23 +113,22 @@ def destructive(review: Review, most: int | None) -> list[str]:
 
 
 def policies(review: Review, most: int | None) -> list[str]:
-    """What the policy pack says, each with its fix."""
-    if not review.packs and not review.violations:
-        return []
+    """What stops the change, each rule with its fix; or that nothing does."""
     pack = ", ".join(code(name, 60) for name in review.packs)
-    if not review.violations:
-        return [f"**Policy**: {pack}, no violations."]
-    lines = [f"### Policy ({pack})" if pack else "### Policy"]
-    groups = (("Must be put right", True), ("Advice", False))
-    for heading, mandatory in groups:
-        found = [v for v in review.violations if v.mandatory is mandatory]
-        if not found:
-            continue
-        lines += ["", f"**{heading}**", ""]
-        for violation in _first(found, most):
-            lines += _violation(violation)
-        lines += _more(found, most, "violation")
-    return lines
+    if review.stopped:
+        return [f"### Stopped by policy ({pack})", "", *_rules(review.stopped, most)]
+    if not review.packs:
+        return ["**Policy**: ⚠️ no policy pack has judged this."]
+    return [f"**Policy**: {pack}, nothing stops this."]
+
+
+def advice(review: Review, most: int | None) -> list[str]:
+    """What the policy pack advises, folded."""
+    found = [violation for violation in review.violations if not violation.mandatory]
+    if not found:
+        return []
+    head = f"<details><summary>Advice by policy ({len(found)})</summary>"
+    return [head, "", *_rules(found, most), "", "</details>"]
 
 
 def traffic(review: Review, most: int | None) -> list[str]:
@@ -242,16 +242,27 @@ def full(review: Review, most: int | None) -> list[str]:
     return [*folded, *_more(review.full, most, "resource"), "</details>"]
 
 
-def _violation(violation: Violation) -> list[str]:
+def _rules(found: Sequence[Violation], most: int | None) -> list[str]:
+    """Violations by rule: what is wrong at each resource, then how to put it right, once."""
+    grouped: dict[tuple[str, str, str, str], list[Violation]] = {}
+    for violation in found:
+        key = (violation.rule, violation.reference, violation.fix, violation.why)
+        grouped.setdefault(key, []).append(violation)
+    groups = list(grouped.items())
+    lines: list[str] = []
+    for (rule, reference, fix, why), violations in _first(groups, most):
+        lines.append(f"- {code(rule, 80)}{f' ({prose(reference, 200)})' if reference else ''}")
+        lines += [f"  - {_what(violation)}" for violation in violations[:_SAME_RULE]]
+        if len(violations) > _SAME_RULE:
+            lines.append(f"  - and {len(violations) - _SAME_RULE} more resources")
+        lines += [f"  - **Fix**: {prose(fix)}"] if fix else []
+        lines += [f"  - Why: {prose(why)}"] if why else []
+    return [*lines, *_more(groups, most, "rule")]
+
+
+def _what(violation: Violation) -> str:
     where = f"{code(violation.resource, 120)}: " if violation.resource else ""
-    what = violation.what.removeprefix(f"{violation.resource}: ")
-    reference = f" ({prose(violation.reference, 200)})" if violation.reference else ""
-    lines = [f"- {where}{prose(what)}"]
-    if violation.fix:
-        lines.append(f"  - **Fix**: {prose(violation.fix)}")
-    if violation.why:
-        lines.append(f"  - Why: {prose(violation.why)}")
-    return [*lines, f"  - Rule: {code(violation.rule, 80)}{reference}"]
+    return f"{where}{prose(violation.what.removeprefix(f'{violation.resource}: '))}"
 
 
 def _comparison(found: Comparison) -> list[str]:

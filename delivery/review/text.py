@@ -17,7 +17,7 @@ _ANSI = re.compile(
 _CONTROL = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f\ud800-\udfff]"
 )
-_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~&$^=-])")
+_MARKDOWN = re.compile(r"[\\`*_{}\[\]!|<>~&$]|^[#+=-]|^(?<![0-9])[0-9]+(?=[.)])")
 _LINK = re.compile(r"@|#(?=\d)|:(?=//)|(?<=www)\.|(?<=GH)-(?=\d)", re.IGNORECASE)
 _APART = "&#8203;"
 """A zero-width space: what follows is no longer the start of a mention, a reference or a link."""
@@ -46,7 +46,12 @@ def code(text: str, longest: int = LONGEST, *, table: bool = False) -> str:
 def prose(text: str, longest: int = 1000) -> str:
     """A sentence with everything escaped that Markdown, HTML or GitHub would take for more than text."""
     line = _LINK.sub(lambda found: f"{found[0]}\x00", plain(text, longest))
-    return _MARKDOWN.sub(r"\\\1", line).replace("\x00", _APART)
+    return _MARKDOWN.sub(_escaped, line).replace("\x00", _APART)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    # A number that would start a list: the sign after it is the one to escape.
+    return f"{found[0]}{_APART}" if found[0].isdigit() else f"\\{found[0]}"
 
 
 def block(lines: list[tuple[str, str]], language: str) -> str:

@@ -85,7 +85,7 @@ def differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any, 
             )
     elif old is SECRET and new is SECRET:
         return
-    elif type(old) is not type(new) or old != new:
+    elif old != new or isinstance(old, bool) != isinstance(new, bool):
         yield path, old, new
 
 
@@ -98,7 +98,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for index, inner in enumerate(cast("list[Any]", value)):
             yield from leaves(inner, joined(path, index))
     else:
-        yield path, cast(Any, value)
+        yield path, cast(object, value)
 
 
 def shown(value: Any) -> str:

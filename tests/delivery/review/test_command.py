@@ -1,0 +1,126 @@
+"""The command: what it prints, and the exit code that scripts get."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from delivery.__main__ import main
+from delivery.review import preview
+from delivery.review.errors import ReviewError
+from tests.delivery.review.building import Preview
+
+
+@pytest.fixture(autouse=True)
+def _no_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("GITHUB_STEP_SUMMARY", "GITHUB_TOKEN", "GITHUB_REPOSITORY", "GITHUB_REF"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def review(tmp_path: Path, events: Preview | str, *words: str) -> int:
+    file = tmp_path / "events.json"
+    file.write_text(events if isinstance(events, str) else events.text)
+    return main(["review", "--events", str(file), "--stack", "prod", *words])
+
+
+def green() -> Preview:
+    return Preview().rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10})
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    assert review(tmp_path, green(), "--no-policy") == 0
+    assert review(tmp_path, green().says("error", "no"), "--no-policy") == 1
+    assert review(tmp_path, "", "--no-policy") == 1
+    assert review(tmp_path, green()) == 1, "the pack that was expected has not run"
+    assert review(tmp_path, green().policy("rule", "no", "advisory")) == 0
+    assert review(tmp_path, green().policy("rule", "no")) == 3
+    assert main(["review", "--events", str(tmp_path / "none")]) == 2
+
+
+def test_a_wrong_word_is_a_usage_mistake() -> None:
+    for words in (["review", "--format", "pdf"], ["reviw"], []):
+        with pytest.raises(SystemExit) as stopped:
+            main(words)
+        assert stopped.value.code == 2
+
+
+def test_formats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    review(tmp_path, green(), "--no-policy")
+    assert capsys.readouterr().out.startswith("prod: churn 3 → 4 at 10 % (was 0 %)\n")
+    review(tmp_path, green(), "--no-policy", "--format", "markdown")
+    assert capsys.readouterr().out.startswith("## `prod`: `churn` 3 → 4 at 10 % (was 0 %)\n")
+    review(tmp_path, green(), "--no-policy", "--format", "json")
+    said = json.loads(capsys.readouterr().out)
+    assert (said["outcome"], said["title"]) == ("passed", "churn 3 → 4 at 10 % (was 0 %)")
+    assert said["traffic"][0]["kind"] == "new canary"
+    assert said["cost"]["change"] == 0
+
+
+def test_the_summary_of_a_workflow_gets_the_comment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    review(tmp_path, green(), "--no-policy", "--format", "json", "--output", str(tmp_path / "out.json"))
+    assert summary.read_text().startswith("## `prod`: ")
+    assert json.loads((tmp_path / "out.json").read_text())["stack"] == "prod"
+
+
+def test_posting_without_a_target_is_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert review(tmp_path, green(), "--post") == 2
+    said = capsys.readouterr()
+    assert "GITHUB_TOKEN" in said.err and "--pull-request" in said.err and said.out == ""
+
+
+def test_a_folder_that_is_no_pack_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["review", "--policy-pack", str(tmp_path)]) == 2
+    assert "no PulumiPolicy.yaml" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("instances: {", "no YAML"), ("{}", "missing"), ("free: []\nhourlly: {}", "hourlly: unknown")],
+)
+def test_a_wrong_price_table_is_refused(
+    tmp_path: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = tmp_path / "prices.yaml"
+    prices.write_text(content)
+    assert review(tmp_path, green(), "--no-policy", "--prices", str(prices)) == 2
+    assert says in capsys.readouterr().err
+
+
+def pulumi(tmp_path: Path, script: str) -> tuple[str, ...]:
+    file = tmp_path / "pulumi"
+    file.write_text(f"#!/bin/sh\n{script}\n")
+    file.chmod(file.stat().st_mode | stat.S_IXUSR)
+    return (str(file),)
+
+
+@pytest.mark.parametrize(
+    ("script", "says"),
+    [
+        ("echo \"error: no stack named 'prod' found\"; exit 255", "There is no stack prod"),
+        ("echo 'error: could not load the policy pack'; exit 1", "could not load the policy pack"),
+        ("exit 137", "exit code 137"),
+    ],
+)
+def test_a_preview_that_does_not_begin_says_why(tmp_path: Path, script: str, says: str) -> None:
+    request = preview.Request(stack="prod", command=pulumi(tmp_path, script), environment=dict(os.environ))
+    with pytest.raises(ReviewError, match=says):
+        preview.run(request)
+
+
+def test_a_preview_that_hangs_ends(tmp_path: Path) -> None:
+    command = pulumi(tmp_path, "exec sleep 60")
+    with pytest.raises(ReviewError, match="took over"):
+        preview.run(preview.Request(stack="prod", command=command, seconds=0.2))
+
+
+def test_a_missing_pulumi_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ReviewError, match="can't be started"):
+        preview.run(preview.Request(stack="prod", command=(str(tmp_path / "none"),)))

@@ -1,0 +1,141 @@
+"""An event log is read whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from delivery.review import events
+from delivery.review.errors import ReviewError
+from delivery.review.review import Outcome
+from tests.delivery.review.building import Preview, recorded, reviewed, urn
+
+ROUTE = ({"weight": 1}, {"weight": 2}, {"weight": "update"})
+
+
+def log() -> str:
+    return Preview().step("update", "a:b:C", "r", *ROUTE).text
+
+
+def test_a_whole_log_is_a_green_review() -> None:
+    assert reviewed(log()).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("left", range(4))
+def test_a_log_that_is_cut_off_at_any_line_is_an_error(left: int) -> None:
+    lines = log().splitlines(keepends=True)
+    assert len(lines) == 4
+    with pytest.raises(ReviewError):
+        events.read("".join(lines[:left]), "the log")
+
+
+def test_a_log_that_is_cut_off_within_a_line_is_an_error() -> None:
+    with pytest.raises(ReviewError, match="cut off or damaged: line 4"):
+        events.read(log()[:-8], "the log")
+
+
+def test_a_missing_event_in_the_middle_is_an_error() -> None:
+    lines = log().splitlines(keepends=True)
+    with pytest.raises(ReviewError, match="event 1: its number is 2"):
+        events.read("".join([lines[0], *lines[2:]]), "the log")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda e: e["resourcePreEvent"]["metadata"].pop("urn"), "has no `urn`"),
+        (lambda e: e["resourcePreEvent"]["metadata"].update(op="explode"), "`explode` is no operation"),
+        (lambda e: e["resourcePreEvent"].pop("metadata"), "has no `metadata`"),
+        (lambda e: e["resourcePreEvent"]["metadata"].update(old=None, new=None), "neither"),
+        (lambda e: e.update(summaryEvent={}), "has 2 events"),
+    ],
+)
+def test_a_known_event_of_a_wrong_shape_is_an_error(change: Any, says: str) -> None:
+    lines = [json.loads(line) for line in log().splitlines()]
+    change(lines[1])
+    with pytest.raises(ReviewError, match=says):
+        events.read("\n".join(map(json.dumps, lines)), "the log")
+
+
+def test_an_event_of_an_unknown_kind_is_passed_over() -> None:
+    lines = [json.loads(line) for line in log().splitlines()]
+    lines[0] = {"sequence": 0, "novelEvent": {}}
+    assert reviewed("\n".join(map(json.dumps, lines))).outcome is Outcome.PASSED
+
+
+def test_the_log_of_an_update_is_no_preview() -> None:
+    with pytest.raises(ReviewError, match="log of an update"):
+        events.read(log().replace('"isPreview": true', '"isPreview": false'), "the log")
+
+
+def test_an_error_is_never_green() -> None:
+    review = reviewed(Preview().says("error", "the registry does not answer"))
+    assert review.outcome is Outcome.FAILED
+    assert review.title == "the preview failed"
+
+
+def test_a_preview_that_failed_without_a_word_is_never_green() -> None:
+    preview = Preview()
+    preview.result = "failed"
+    assert reviewed(preview).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize("result", ["canceled", "novel"])
+def test_a_result_that_is_not_a_success_is_never_green(result: str) -> None:
+    preview = Preview()
+    preview.result = result
+    assert reviewed(preview).outcome is Outcome.FAILED
+
+
+def test_a_pack_that_was_asked_for_and_did_not_run_is_never_green() -> None:
+    review = reviewed(Preview(), policy_expected=True)
+    assert review.outcome is Outcome.FAILED
+    assert [error.message for error in review.errors] == ["the policy pack was asked for and has not run"]
+
+
+def test_a_violation_is_refused_and_an_error_beside_it_is_a_failure() -> None:
+    preview = Preview().policy("rule", "no\nFix: yes").says("error", "preview failed")
+    assert reviewed(preview, policy_expected=True).outcome is Outcome.REFUSED
+    # What the engine says when a rule raises.
+    preview.says("error", "failed to run policy: Exception calling application: boom")
+    assert reviewed(preview, policy_expected=True).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("level", "outcome"),
+    [("mandatory", Outcome.REFUSED), ("remediate", Outcome.REFUSED), ("advisory", Outcome.PASSED)],
+)
+def test_only_what_is_mandatory_stops(level: str, outcome: Outcome) -> None:
+    preview = Preview().policy("rule", "no", level)
+    preview.result = "failed" if outcome is Outcome.REFUSED else "succeeded"
+    assert reviewed(preview).outcome is outcome
+
+
+def test_a_replacement_is_one_change_and_its_parts_none() -> None:
+    detailed = {"name": "update-replace"}
+    preview = Preview()
+    for op in ("create-replacement", "replace", "delete-replaced"):
+        preview.step(op, "a:b:C", "r", {"name": "x"}, None if "delete" in op else {"name": "y"}, detailed)
+    (change,) = reviewed(preview).changes
+    assert (change.op, change.name) == ("replace", "r")
+    assert [(f.path, f.before, f.after, f.replaces) for f in change.fields] == [("name", "x", "y", True)]
+
+
+def test_the_engines_own_log_of_prod_is_read() -> None:
+    review = reviewed(recorded("weight-change"))
+    fields = {f.path: (f.before, f.after) for c in review.changes for f in c.fields}
+    assert fields["spec.rules[0].backendRefs[1].weight"] == ("10", "50")
+    assert [t.model for t in review.moved] == ["fraud"]
+
+
+def test_errors_are_told_once_and_say_where() -> None:
+    said = ("error", "no version 99", urn("delivery:registry:Release", "churn-v99"))
+    review = reviewed(
+        Preview()
+        .says(*said)
+        .says(*said)
+        .says("error", "an unhandled error occurred: program exited with non-zero exit code: 1")
+    )
+    assert [(e.message, e.urn) for e in review.errors] == [said[1:]]

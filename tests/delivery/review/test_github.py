@@ -1,0 +1,161 @@
+"""One comment a stack, on a server that answers as GitHub does."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from delivery.review import github
+from delivery.review.errors import ReviewError
+from delivery.review.markdown import marker
+
+TOKEN = "t-0"
+
+
+class GitHub:
+    """A pull request's comments."""
+
+    def __init__(self) -> None:
+        self.comments: list[dict[str, Any]] = []
+        self.requests: list[tuple[str, str]] = []
+        self.login: str | None = "reviewer"
+        self.refuse: int | None = None
+        hub = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def _answer(self, code: int, body: object) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(code)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def _body(self) -> dict[str, Any]:
+                return json.loads(self.rfile.read(int(self.headers["Content-Length"] or 0)))
+
+            def do_GET(self) -> None:
+                hub.requests.append(("GET", self.path))
+                if self.headers["Authorization"] != f"Bearer {TOKEN}":
+                    return self._answer(401, {})
+                if self.path == "/user":
+                    return self._answer(200, {"login": hub.login}) if hub.login else self._answer(403, {})
+                if hub.refuse:
+                    return self._answer(hub.refuse, {})
+                page = int(re.findall(r"[?&]page=(\d+)", self.path)[0])
+                size = int(re.findall(r"per_page=(\d+)", self.path)[0])
+                return self._answer(200, hub.comments[(page - 1) * size : page * size])
+
+            def do_POST(self) -> None:
+                hub.requests.append(("POST", self.path))
+                hub.add(
+                    self._body()["body"], hub.login or "github-actions[bot]", "User" if hub.login else "Bot"
+                )
+                self._answer(201, {"html_url": "http://new"})
+
+            def do_PATCH(self) -> None:
+                hub.requests.append(("PATCH", self.path))
+                number = int(self.path.rpartition("/")[2])
+                next(c for c in hub.comments if c["id"] == number)["body"] = self._body()["body"]
+                self._answer(200, {"html_url": "http://old"})
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+
+    def add(self, body: str, login: str, kind: str = "User") -> None:
+        user = {"login": login, "type": kind}
+        self.comments.append({"id": 1000 + len(self.comments), "body": body, "user": user})
+
+    def post(self, text: str, stack: str = "prod", **options: Any) -> str:
+        said = {"repository": "acme/models", "pull_request": 7, "token": TOKEN, "api": self.url, **options}
+        return github.post(f"{text}\n\n{marker(stack)}\n", marker(stack), **said)
+
+    def texts(self) -> list[str]:
+        return [c["body"].partition("\n")[0] for c in self.comments]
+
+
+@pytest.fixture
+def hub() -> Iterator[GitHub]:
+    found = GitHub()
+    thread = threading.Thread(target=found.server.serve_forever)
+    thread.start()
+    yield found
+    found.server.shutdown()
+    thread.join()
+    found.server.server_close()
+
+
+@pytest.mark.parametrize("login", ["reviewer", None], ids=["a user's token", "a workflow's token"])
+def test_the_first_review_is_a_comment_and_the_next_one_changes_it(hub: GitHub, login: str | None) -> None:
+    hub.login = login
+    hub.add("hello", "somebody")
+    assert hub.post("one") == "http://new"
+    assert hub.post("two") == "http://old"
+    assert hub.texts() == ["hello", "two"]
+
+
+def test_each_stack_has_its_own(hub: GitHub) -> None:
+    hub.post("dev 1", "dev")
+    hub.post("prod 1", "prod")
+    hub.post("prod 2", "prod")
+    hub.post("dev 2", "dev")
+    assert hub.texts() == ["dev 2", "prod 2"]
+
+
+def test_the_comment_is_found_behind_hundreds_of_others(hub: GitHub) -> None:
+    for number in range(150):
+        hub.add(f"talk {number}", "somebody")
+    hub.post("one")
+    for number in range(150):
+        hub.add(f"more {number}", "somebody")
+    hub.post("two")
+    assert hub.texts()[150] == "two" and len(hub.comments) == 301
+
+
+def test_somebody_elses_comment_with_the_marker_is_not_touched(hub: GitHub) -> None:
+    hub.add(f"mine\n\n{marker('prod')}", "mallory")
+    hub.post("ours")
+    assert hub.texts() == ["mine", "ours"]
+
+
+def test_a_quoted_marker_is_not_the_comment(hub: GitHub) -> None:
+    hub.add(f"> {marker('prod')}\nwhat is this?", "reviewer")
+    hub.post("ours")
+    assert hub.texts() == ["> " + marker("prod"), "ours"]
+
+
+@pytest.mark.parametrize(("code", "says"), [(403, "pull-requests: write"), (404, "no such pull request")])
+def test_a_refusal_is_one_message_and_not_a_comment(hub: GitHub, code: int, says: str) -> None:
+    hub.refuse = code
+    with pytest.raises(ReviewError, match=says):
+        hub.post("one")
+    assert hub.comments == []
+
+
+def test_a_wrong_token_is_said(hub: GitHub) -> None:
+    with pytest.raises(ReviewError, match="token isn't valid") as error:
+        hub.post("one", token="wrong-token")
+    assert "wrong-token" not in str(error.value)
+
+
+def test_a_server_that_is_not_there_is_said() -> None:
+    with pytest.raises(ReviewError, match="does not answer"):
+        github.post("x", "m", repository="a/b", pull_request=1, token="t", api="http://127.0.0.1:9")
+
+
+def test_a_repository_that_is_none_is_refused() -> None:
+    with pytest.raises(ReviewError, match="owner/name"):
+        github.post("x", "m", repository="a/../b", pull_request=1, token="t")
+
+
+def test_a_stack_cannot_close_the_marker() -> None:
+    assert "-->" not in marker("x--> <b>")[:-3]
+    assert marker("a--b") != marker("a-b")

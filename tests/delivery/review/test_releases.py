@@ -1,0 +1,112 @@
+"""Two versions side by side."""
+
+from __future__ import annotations
+
+import pytest
+
+from delivery.review.releases import Comparison, Metric, direction, size
+from tests.delivery.review.building import Preview, reviewed
+
+
+def comparison(old: dict[str, object], new: dict[str, object]) -> Comparison:
+    preview = (
+        Preview()
+        .release("same", "churn", 3, **old)
+        .release("create", "churn", 4, **new)
+        .rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10})
+    )
+    (found,) = reviewed(preview).comparisons
+    return found
+
+
+@pytest.mark.parametrize(
+    ("metric", "sign"),
+    [
+        ("auc", 1),
+        ("val_accuracy", 1),
+        ("f1_score", 1),
+        ("r2", 1),
+        ("test.recall", 1),
+        ("loss", -1),
+        ("val_loss", -1),
+        ("rmse", -1),
+        ("log_loss", -1),
+        ("error", -1),
+        ("latency_ms", -1),
+        ("rows", 0),
+        ("epoch", 0),
+        ("churned", 0),
+        ("accuracy_loss", -1),
+    ],
+)
+def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric: str, sign: int) -> None:
+    assert direction(metric) == sign
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after", "verdict"),
+    [
+        ("auc", 0.9, 0.91, "better"),
+        ("auc", 0.9, 0.89, "worse"),
+        ("loss", 0.3, 0.2, "better"),
+        ("loss", 0.2, 0.3, "worse"),
+        ("rows", 1.0, 2.0, ""),
+        ("auc", 0.9, 0.9, "same"),
+        ("auc", None, 0.9, ""),
+        ("auc", 0.9, None, ""),
+    ],
+)
+def test_better_or_worse(name: str, before: float | None, after: float | None, verdict: str) -> None:
+    assert Metric(name=name, before=before, after=after).verdict == verdict
+
+
+def test_a_metric_that_only_one_version_has_is_shown() -> None:
+    found = comparison({"metrics": {"auc": 0.9}}, {"metrics": {"f1": 0.8}})
+    assert [(m.name, m.before, m.after) for m in found.metrics] == [("auc", 0.9, None), ("f1", None, 0.8)]
+
+
+def test_a_signature_is_compared_by_field() -> None:
+    old = {
+        "inputs": '[{"name": "age", "type": "double"}, {"type": "tensor", "tensor-spec": {"shape": [-1]}}]'
+    }
+    new = {
+        "inputs": '[{"name": "age", "type": "double", "required": false}, '
+        '{"type": "tensor", "tensor-spec": {"shape": [-1, 2]}}]',
+        "outputs": '[{"name": "label", "type": "long"}]',
+    }
+    lines = comparison({"signature": old}, {"signature": new}).signature
+    assert lines[0].startswith("input #1: ") and "[-1, 2]" in lines[0]
+    assert lines[1] == "input age: double → double, optional"
+    assert lines[2] == "output label: new, long"
+    assert comparison({"signature": old}, {"signature": old}).signature == ()
+
+
+def test_an_approval_that_is_lost_is_loud() -> None:
+    found = comparison({"approvedBy": "maria"}, {"approvedBy": ""})
+    assert [(f.before, f.after, f.loud) for f in found.facts if f.name == "approved"] == [
+        ("by maria", "", True)
+    ]
+
+
+def test_facts_of_a_version_that_is_not_in_the_stack_are_missing_and_said_so() -> None:
+    preview = Preview().rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10})
+    (found,) = reviewed(preview).comparisons
+    assert not found.known
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.0 kB"),
+        (11017, "11.0 kB"),
+        (2500000000.0, "2.5 GB"),
+        (50000000000000.0, "50000.0 GB"),
+        ("", ""),
+        (None, ""),
+        (True, ""),
+    ],
+)
+def test_sizes(value: object, text: str) -> None:
+    assert size(value) == text

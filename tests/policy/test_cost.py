@@ -1,0 +1,110 @@
+"""What a month costs, by a small table and by the embedded one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from policy.cost import EMBEDDED, Item, PriceError, Prices, load, monthly, parse
+
+NODES = "aws:eks/nodeGroup:NodeGroup"
+DATABASE = "aws:rds/instance:Instance"
+VARIANTS = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+
+
+@pytest.fixture
+def prices() -> Prices:
+    return load()
+
+
+def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
+    estimate = monthly([Item(type=type_, name="x", inputs=inputs)], prices)
+    if estimate.unpriced:
+        assert estimate.unpriced == (f"{type_}::x",)
+        return None
+    return round(estimate.total, 2)
+
+
+@pytest.mark.parametrize(
+    ("type_", "inputs", "expected"),
+    [
+        ("aws:eks/cluster:Cluster", {}, 73.0),
+        ("aws:kms/key:Key", {}, 1.0),
+        (NODES, {"instanceTypes": ["m7i.xlarge"], "scalingConfig": {"desiredSize": 3}}, 441.5),
+        (NODES, {"instanceTypes": ["m7i.xlarge"], "scalingConfig": {"minSize": 1}}, 147.17),
+        (NODES, {"instanceTypes": ["unheard-of"], "scalingConfig": {"desiredSize": 0}}, 0.0),
+        (NODES, {"instanceTypes": ["unheard-of"], "scalingConfig": {"desiredSize": 1}}, None),
+        (NODES, {"instanceTypes": "later", "scalingConfig": {"desiredSize": 1}}, None),
+        (NODES, {"instanceTypes": ["m7i.xlarge"]}, None),
+        (DATABASE, {"instanceClass": "db.t4g.micro", "allocatedStorage": 20, "storageType": "gp3"}, 13.98),
+        (
+            DATABASE,
+            {"instanceClass": "db.t4g.micro", "allocatedStorage": 20, "storageType": "gp3", "multiAz": True},
+            27.96,
+        ),
+        (DATABASE, {"instanceClass": "db.t4g.micro", "allocatedStorage": 20, "storageType": "io9"}, None),
+        (DATABASE, {"instanceClass": "db.t4g.micro"}, None),
+        (
+            VARIANTS,
+            {"productionVariants": [{"instanceType": "ml.m5.large", "initialInstanceCount": 2}]},
+            167.9,
+        ),
+        (VARIANTS, {"productionVariants": [{"serverlessConfig": {"memorySizeInMb": 2048}}]}, 0.0),
+        (VARIANTS, {"shadowProductionVariants": [{"instanceType": "ml.m5.large"}]}, 83.95),
+        (VARIANTS, {"productionVariants": "later"}, None),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": ["a", "b"]}, 14.6),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, 0.0),
+        ("aws:ec2/instance:Instance", {"instanceType": "t3.medium"}, 30.37),
+        ("aws:iam/role:Role", {}, 0.0),
+        ("kubernetes:apps/v1:Deployment", {}, 0.0),
+        ("aws:opensearch/domain:Domain", {}, None),
+    ],
+)
+def test_a_resource(prices: Prices, type_: str, inputs: dict[str, Any], expected: float | None) -> None:
+    assert cost(prices, type_, **inputs) == expected
+
+
+def test_what_is_charged_by_use_is_named_and_not_counted(prices: Prices) -> None:
+    estimate = monthly([Item(type="aws:lambda/function:Function", name="f", inputs={})], prices)
+    assert (estimate.total, estimate.unpriced) == (0, ())
+    assert estimate.by_use == ("aws:lambda/function:Function",)
+
+
+def test_resources_add_up(prices: Prices) -> None:
+    items = [Item(type="aws:kms/key:Key", name=str(i), inputs={}) for i in range(3)]
+    assert monthly(items, prices).total == 3
+
+
+def test_the_embedded_table_says_of_when_and_where_it_is(prices: Prices) -> None:
+    assert (prices.date, prices.region, prices.currency) == ("2026-06-17", "us-east-1", "USD")
+    assert prices.sources
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    return {**yaml.safe_load(EMBEDDED.read_text()), **changes}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (table(hourlly={}), "hourlly: unknown; accepted: currency"),
+        ({"date": "x"}, "currency, free, hourly"),
+        (table(instances={"m5.large": "cheap"}), "instances.m5.large: 'cheap' is no price"),
+        (table(instances={"m5.large": -1}), "instances.m5.large: -1"),
+        (table(instances={"m5.large": float("nan")}), "instances.m5.large: nan"),
+        (table(hoursPerMonth="many"), "hoursPerMonth: 'many'"),
+        (table(free="all"), "free: a list"),
+        ([], "missing"),
+    ],
+)
+def test_a_wrong_table_is_refused(content: Any, says: str) -> None:
+    with pytest.raises(PriceError, match=f"^prices: .*{says}"):
+        parse(content, "prices")
+
+
+def test_a_table_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(PriceError, match="can't be read: No such file"):
+        load(tmp_path / "none.yaml")
