@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -33,7 +33,11 @@ class Pack:
 
     def policies(self, rules: Iterable[Rule] = tuple(RULES.values())) -> list[sdk.Policy]:
         """One policy for each rule, at the level that it has in this stack."""
-        return [self._policy(rule) for rule in rules]
+        seen = _Seen()
+        chosen = tuple(rules)
+        # The SDK asks policies in their order, so the first of each kind notes what the others look at.
+        first = {kind: next((r.id for r in chosen if r.whole_stack is kind), "") for kind in (False, True)}
+        return [self._policy(rule, seen, notes=first[rule.whole_stack] == rule.id) for rule in chosen]
 
     def report(self, rule: Rule, case: Case, report: Report) -> None:
         """Ask a rule about a resource and report what it finds, unless that is exempted.
@@ -55,7 +59,7 @@ class Pack:
             return ""
         return None if exemption.holds(self.now()) else exemptions.ended(exemption)
 
-    def _policy(self, rule: Rule) -> sdk.Policy:
+    def _policy(self, rule: Rule, seen: _Seen, notes: bool) -> sdk.Policy:
         named: dict[str, Any] = {
             "name": rule.id,
             "description": rule.title,
@@ -65,40 +69,36 @@ class Pack:
             "tags": [str(reference) for reference in rule.references],
         }
         if rule.whole_stack:
-            return sdk.StackValidationPolicy(validate=self._on_stack(rule), **named)
-        return sdk.ResourceValidationPolicy(validate=self._on_resource(rule), **named)
+            return sdk.StackValidationPolicy(validate=self._on_stack(rule, seen, notes), **named)
+        return sdk.ResourceValidationPolicy(validate=self._on_resource(rule, seen, notes), **named)
 
-    def _on_resource(self, rule: Rule) -> Callable[[sdk.ResourceValidationArgs, Report], None]:
+    def _on_resource(
+        self, rule: Rule, seen: _Seen, notes: bool
+    ) -> Callable[[sdk.ResourceValidationArgs, Report], None]:
         def validate(args: sdk.ResourceValidationArgs, report: Report) -> None:
+            if not notes and args.resource_type not in rule.types:
+                return
+            resource = _resource(
+                args.resource_type, args.name, args.urn, args.props, args.opts, args.provider
+            )
+            if notes:
+                seen.inputs[args.urn] = resource
             if args.resource_type in rule.types:
-                resource = _resource(
-                    args.resource_type, args.name, args.urn, args.props, args.opts, args.provider
-                )
-                case = Case(resource=resource, settings=self.enforcement.settings, now=self.now())
-                self.report(rule, case, report)
+                self.report(rule, self._case(resource), report)
 
         return validate
 
-    def _on_stack(self, rule: Rule) -> Callable[[sdk.StackValidationArgs, Report], None]:
+    def _on_stack(
+        self, rule: Rule, seen: _Seen, notes: bool
+    ) -> Callable[[sdk.StackValidationArgs, Report], None]:
         def validate(args: sdk.StackValidationArgs, report: Report) -> None:
-            stack = [
-                replace(
-                    _resource(r.resource_type, r.name, r.urn, r.props, r.opts, r.provider),
-                    sources={
-                        key: frozenset(source.urn for source in found)
-                        for key, found in r.property_dependencies.items()
-                    },
-                )
-                for r in args.resources
-            ]
+            if notes:
+                seen.stack = tuple(_declared(one, seen.inputs.get(one.urn)) for one in args.resources)
             unknown: UnknownValueError | None = None
-            for resource in stack:
+            for resource in seen.stack:
                 if resource.type in rule.types:
-                    case = Case(
-                        resource=resource, settings=self.enforcement.settings, now=self.now(), stack=stack
-                    )
                     try:
-                        self.report(rule, case, report)
+                        self.report(rule, self._case(resource, seen.stack), report)
                     except UnknownValueError as error:
                         # The others are judged all the same.
                         unknown = unknown or error
@@ -106,6 +106,18 @@ class Pack:
                 raise unknown
 
         return validate
+
+    def _case(self, resource: Resource, stack: Sequence[Resource] = ()) -> Case:
+        return Case(resource=resource, settings=self.enforcement.settings, now=self.now(), stack=stack)
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the engine has handed over of the stack so far."""
+
+    inputs: dict[str, Resource] = field(default_factory=dict[str, Resource])
+    """By URN: each resource as it was declared."""
+    stack: tuple[Resource, ...] = ()
 
 
 def load(stack: str, folder: Path = FOLDER, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Pack:
@@ -123,6 +135,25 @@ def undecided(resource: Resource, path: str) -> UnknownValueError:
     error = UnknownValueError(UNKNOWN_STRING_VALUE, [path])
     error.message = f"{resource.id}: {path} is known only after the apply; the update decides"
     return error
+
+
+def _declared(found: sdk.PolicyResource, inputs: Resource | None) -> Resource:
+    """A resource of the stack: its outputs, and over them what was declared.
+
+    In a preview a resource has no outputs at all where its provider isn't there yet, as a cluster's isn't
+    before its first apply; what is declared is known all the same.
+    """
+    outputs = _resource(found.resource_type, found.name, found.urn, found.props, found.opts, found.provider)
+    declared: Mapping[str, Any] = inputs.properties if inputs else {}
+    known = {key: value for key, value in declared.items() if not isinstance(value, Unknown)}
+    return replace(
+        outputs,
+        properties={**declared, **outputs.properties, **known},
+        sources={
+            key: frozenset(source.urn for source in sources)
+            for key, sources in found.property_dependencies.items()
+        },
+    )
 
 
 def _resource(

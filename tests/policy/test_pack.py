@@ -241,3 +241,31 @@ def test_a_pack_whose_files_are_wrong_is_not_loaded(tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=f"policy/{name}"):
             pack.load("prod", tmp_path)
         (tmp_path / name).write_text("")
+
+
+def test_what_is_declared_counts_where_a_preview_has_no_outputs() -> None:
+    """As below a provider that isn't there yet: a cluster's before its first apply."""
+    rules = [RULES["gcs-not-public"], RULES["s3-versioned"]]
+    first, whole = packed().policies(rules)
+    assert isinstance(first, ResourceValidationPolicy) and isinstance(whole, StackValidationPolicy)
+    kinds = {
+        "urn:b": ("aws:s3/bucket:Bucket", {"bucket": "b"}),
+        "urn:v": (
+            "aws:s3/bucketVersioning:BucketVersioning",
+            {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}},
+        ),
+    }
+    told: list[str] = []
+    resources: list[PolicyResource] = []
+    for urn, (kind, properties) in kinds.items():
+        props = unknown_checking_proxy(properties)
+        args = ResourceValidationArgs(kind, props, urn, urn[-1], options(), None, None, {})
+        first.validate(args, lambda message, urn=None: told.append(message))
+        resources.append(in_stack(kind, urn[-1], {}))
+    whole.validate(StackValidationArgs(resources, None, {}), lambda message, urn=None: told.append(message))
+    assert told == []
+    # The same once more, as it is in the update: the versioning has been taken out.
+    whole.validate(
+        StackValidationArgs(resources[:1], None, {}), lambda message, urn=None: told.append(message)
+    )
+    assert len(told) == 1 and "Bucket::b" in told[0]
