@@ -5,12 +5,13 @@
 Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
 with --since, on the state that the file as of a git commit gives: each resource with what is done to it, and
 each property that changes. Then everything is applied to the stand-ins, since a first preview can't check
-what depends on a cluster that isn't there yet.
+what depends on a cluster that isn't there yet, and the policy pack judges what that gives.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 import sys
 import tempfile
@@ -62,12 +63,19 @@ def main() -> int:
                 stack.up()
             stack.declare(file.read_text())
             print(f"\n{changes(stack.steps(), {folder: '<folder>', str(ROOT): '<checkout>'})}", flush=True)
-            stack.up()
+            applied = stack.up("--policy-pack", str(ROOT / "policy"))
         except PlanError as error:
             print(error, file=sys.stderr)
             return 1
     print("Applied to the stand-ins as well: every input is one that the SDKs declare.")
+    print(f"The policy pack stops nothing of it; what it says:\n\n{policies(applied.text)}")
     return 0
+
+
+def policies(text: str) -> str:
+    """What the policy pack says in an output of Pulumi."""
+    found = re.search(r"^Policies:\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE)
+    return found[1].rstrip() if found else "    nothing: Pulumi didn't run it"
 
 
 def _as_of(commit: str, file: Path) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from serving.artifact import digest
@@ -34,6 +35,7 @@ class SeededRegistry:
         self._folder.mkdir(parents=True, exist_ok=True)
         self.uri = f"sqlite:///{self._folder / 'mlflow.db'}"
         self._last: dict[str, int] = {}
+        self._runs: dict[str, str] = {}
 
     def seed(self, versions: Mapping[str, int]) -> None:
         """Register models up to a version each; what is there already stays."""
@@ -67,6 +69,24 @@ class SeededRegistry:
         kept = store / found.replace(":", "-")
         shutil.rmtree(kept, ignore_errors=True)
         fresh.rename(kept)
-        tags = {"artifact.digest": found, "data.digest": "sha256:0", "git.commit": "0" * 40}
-        made = client.create_model_version(name, f"{BUCKET}/{name}/{version}", tags=tags)
+        # All that the policy pack asks of a release, as a registry has it whose versions were approved.
+        tags = {
+            "artifact.digest": found,
+            "data.digest": "sha256:0",
+            "git.commit": "0" * 40,
+            "training.code": "https://git.example.com/models@main#train.py",
+            "owner": "models-team",
+            "risk.class": "minimal",
+            "card": f"https://models.example.com/cards/{name}",
+            "evaluation": "approved",
+            "approved.by": "k.meier@example.com",
+            "approved.at": (datetime.now(UTC) + timedelta(minutes=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "approved.digest": found,
+        }
+        if name not in self._runs:
+            self._runs[name] = client.create_run("0").info.run_id
+            client.log_metric(self._runs[name], "accuracy", 0.9)
+        made = client.create_model_version(
+            name, f"{BUCKET}/{name}/{version}", run_id=self._runs[name], tags=tags
+        )
         assert int(made.version) == version, f"{name}: the registry gave {made.version} for {version}"

@@ -70,6 +70,8 @@ def _leaves(value: Any, at: str, hide: Mapping[str, str]) -> Iterator[str]:
 def _shown(value: Any, hide: Mapping[str, str]) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     text = re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", text)
+    # MLflow's id of a run.
+    text = re.sub(r'"[0-9a-f]{32}"', '"<run>"', text)
     for found, instead in hide.items():
         text = text.replace(found, instead)
     text = text.replace(f'"{UNKNOWN}"', "<known after apply>").replace(UNKNOWN, "<known after apply>")

@@ -111,8 +111,8 @@ class PlannedStack:
     def preview(self, *flags: str, check: bool = True) -> Ran:
         return self.command("preview", *flags, *self._flags, check=check)
 
-    def up(self, check: bool = True) -> Ran:
-        return self.command("up", "--yes", "--skip-preview", *self._flags, check=check)
+    def up(self, *flags: str, check: bool = True) -> Ran:
+        return self.command("up", "--yes", "--skip-preview", *flags, *self._flags, check=check)
 
     def steps(self) -> list[Step]:
         """What a preview shows, resource by resource, those included that stay the same."""

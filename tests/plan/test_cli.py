@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.plan.__main__ import policies
 from tests.plan.stack import _without_secrets, readable, versions
 from tests.plan.stand_ins import ROOT, install
 
@@ -71,3 +72,9 @@ def test_the_versions_that_a_file_names_are_found_however_it_is_written(
 def test_only_the_notes_on_stand_ins_are_left_out_of_what_pulumi_says() -> None:
     text = "a\n  warning: using pulumi-resource-aws from $PATH at /x/pulumi-resource-aws\nerror: b"
     assert readable(text) == "a\nerror: b"
+
+
+def test_what_the_policy_pack_says_is_shown_and_nothing_else() -> None:
+    text = "a\nPolicies:\n    ⚠️ pack (local: policy)\n        - [advisory]  rule\n\nDiagnostics:\n  b\n"
+    assert policies(text) == "    ⚠️ pack (local: policy)\n        - [advisory]  rule"
+    assert "Pulumi didn't run it" in policies("Diagnostics:\n")
