@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
+from delivery import promote, rollback, status
 from delivery.review import command as review
 
 
@@ -19,7 +20,10 @@ class Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
 
 
-COMMANDS = (Command(review.NAME, review.HELP, review.configure, review.run),)
+COMMANDS = tuple(
+    Command(module.NAME, module.HELP, module.configure, module.run)
+    for module in (review, promote, rollback, status)
+)
 
 
 def main(words: list[str] | None = None) -> int:

@@ -1,0 +1,67 @@
+"""What the policy says of a step before it is written: the pack's own rules, levels, exemptions and words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from delivery.past import ROLLOUT, Past
+from policy import enforcement, exemptions
+from policy.enforcement import Enforcement
+from policy.exemptions import ended
+from policy.rule import Case, Resource, judge, text
+from policy.rules import IDS
+from policy.rules.steps import RULES
+from policy.steps import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objection:
+    """A rule that a step breaks."""
+
+    stops: bool
+    """Whether the rule is mandatory in this stack; else it only warns."""
+    text: str
+    """What the pack says: the finding, why, the fix, the rule."""
+
+
+def held_to(stack: str) -> Enforcement:
+    """What holds in a stack. Raises ConfigError for mistakes in policy/enforcement.yaml."""
+    return enforcement.read(IDS).of(stack)
+
+
+def objections(stack: str, model: str, before: Past, after: Step, now: datetime) -> list[Objection]:
+    """What a preview of this step would be told by the rules on steps. Raises ConfigError for mistakes in the
+    policy's files."""
+    holds, exempt = held_to(stack), exemptions.read(IDS, now)
+    resource = Resource(type=ROLLOUT, name=model, properties=_rollout(model, before, after, now))
+    found: list[Objection] = []
+    for rule in RULES:
+        exemption = exempt.of(stack, rule.id, resource.id)
+        if exemption and exemption.holds(now):
+            continue
+        note = ended(exemption) if exemption else ""
+        for finding in judge(rule, Case(resource=resource, settings=holds.settings, now=now)).findings:
+            stops = holds.of(rule.id) == "mandatory"
+            found.append(Objection(stops=stops, text=text(rule, finding, note)))
+    return found
+
+
+def _rollout(model: str, before: Past, after: Step, now: datetime) -> Mapping[str, Any]:
+    """The properties that the rollout of this step would have in a preview, as far as rules on steps look."""
+    properties = {"model": model, **_step(after), "since": now.isoformat(), "served": list(before.served)}
+    if before.step is not None and before.step != after:
+        properties["was"] = _step(before.step)
+        if before.since:
+            properties["was"]["since"] = before.since.isoformat()
+    return properties
+
+
+def _step(step: Step) -> dict[str, Any]:
+    found: dict[str, Any] = {"stable": {"version": step.stable}}
+    if step.canary:
+        canary = step.canary
+        found["canary"] = {"version": canary.version, "weight": canary.weight, "shadow": canary.shadow}
+    return found

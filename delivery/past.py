@@ -1,0 +1,166 @@
+"""What is known of a model's steps: what the stack has applied, or else what git has of its file."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from components.environment import PROJECT
+from delivery.stack_file import ROOT
+from policy.steps import Canary, Step, step
+
+ROLLOUT = "delivery:registry:Rollout"
+_SECONDS = 120
+_COMMITS = 200
+
+
+class NoStateError(Exception):
+    """The stack's state can't be had. The text says why, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """One model before a step is taken."""
+
+    source: str
+    """Where this is known from, for the reader."""
+    step: Step | None = None
+    """The step that was applied last; None: nothing was yet."""
+    since: datetime | None = None
+    """When it was first applied."""
+    previous: int | None = None
+    """The older version that was stable before the one that the file names, None where nobody knows."""
+    previous_source: str = ""
+    served: tuple[int, ...] = ()
+    """Versions that answered requests before that step, the latest last."""
+
+
+def rollouts(stack: str) -> dict[str, Mapping[str, Any]]:
+    """Every model's rollout as the stack has it, by name. Raises NoStateError."""
+    command = [str(ROOT / "pulumiw"), "stack", "export", "--stack", stack, "--non-interactive"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoStateError(f"pulumi can't be asked: {error}") from None
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        raise NoStateError(lines[-1].removeprefix("error: ") if lines else "pulumi failed without a word")
+    try:
+        return found_in(json.loads(done.stdout))
+    except (ValueError, KeyError, TypeError) as error:
+        raise NoStateError(f"its export can't be read ({type(error).__name__})") from None
+
+
+def found_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The rollouts in an exported state, by model."""
+    resources = cast("Sequence[Mapping[str, Any]]", (export.get("deployment") or {}).get("resources") or ())
+    found = [r for r in resources if r.get("type") == ROLLOUT and not r.get("delete")]
+    return {str(r["outputs"]["model"]): r["outputs"] for r in found}
+
+
+def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Past:
+    """What a state says of a model, of which a file declares the stable version ``declared``."""
+    source = f"the state of {stack}"
+    if rollout is None:
+        return Past(source=source)
+    now, was = step(rollout), cast("Mapping[str, Any] | None", rollout.get("was"))
+    before = [now.stable, *([step(was).stable] if was else [])]  # versions count upwards
+    return Past(
+        source=source,
+        step=now,
+        since=_time(rollout.get("since")),
+        previous=next((version for version in before if version < declared), None),
+        previous_source=source,
+        served=tuple(int(version) for version in rollout.get("served", ())),
+    )
+
+
+def committed(path: Path, model: str, declared: int) -> Past | None:
+    """What git has of a model in the file at ``path``; None where git has nothing of it."""
+    commits = _git(path, "log", f"-{_COMMITS}", "--format=%H%x09%cI%x09%s", "--", path.name)
+    steps: list[tuple[Step, datetime, str]] = []
+    for line in (commits or "").splitlines():
+        commit, time, subject = line.split("\t", 2)
+        found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model)
+        if found is not None:
+            steps.append((found, datetime.fromisoformat(time), f"git ({commit[:8]}, {subject[:60]})"))
+    if not steps:
+        return None
+    now = steps[0][0]
+    # The commit that brought today's step is the last in a row, going back, that has it.
+    first = next((i for i, (found, _, _) in enumerate(steps) if found != now), len(steps)) - 1
+    earlier = [found for found, _, _ in reversed(steps[first + 1 :])]
+    other = next(((s.stable, source) for s, _, source in steps if s.stable < declared), None)
+    return Past(
+        source=steps[first][2],
+        step=now,
+        since=steps[first][1],
+        previous=other[0] if other else None,
+        previous_source=other[1] if other else "",
+        served=tuple(v for found in earlier for v in sorted(found.declared) if found.share(v)),
+    )
+
+
+def past(stack: str, path: Path, model: str, declared: int, ask: bool = True) -> Past:
+    """What is known of a model: by the stack's state if ``ask``, else or where there is none by git."""
+    reason = "not asked for its state"
+    if ask:
+        try:
+            return applied(rollouts(stack).get(model), stack, declared)
+        except NoStateError as error:
+            reason = f"no state of {stack}: {error}"
+    found = committed(path, model, declared)
+    if found is None:
+        return Past(source=f"nothing before it ({reason}; not in git)")
+    return Past(
+        source=f"{found.source}; {reason}",
+        step=found.step,
+        since=found.since,
+        previous=found.previous,
+        previous_source=found.previous_source,
+        served=found.served,
+    )
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _git(path: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(path.parent), *words], capture_output=True, text=True, timeout=_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def _step_in(text: str, model: str) -> Step | None:
+    """A model's step in an older text of the file; None where it isn't there, or isn't understood today."""
+    try:
+        config = yaml.safe_load(text)["config"]
+        models = config.get(f"{PROJECT}:models") or config["models"]
+        entry = models[model]
+        canary = entry.get("canary")
+        return Step(
+            stable=int(entry["stable"]["version"]),
+            canary=canary
+            and Canary(
+                version=int(canary["version"]),
+                weight=int(canary.get("weight") or 0),
+                shadow=bool(canary.get("shadow")),
+            ),
+        )
+    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError):
+        return None

@@ -1,0 +1,83 @@
+"""`python -m delivery promote`: gives a version more of a model's requests, in the stack's file.
+
+Exit codes: 0 the file says it; 2 a mistake, nothing was changed; 3 a mandatory rule refuses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from components.environment import ConfigError
+from delivery.errors import DeliveryError
+from delivery.judging import held_to, objections
+from delivery.moves import promoted
+from delivery.past import Past, past
+from delivery.stack_file import StackFile, load, step_of
+from policy.steps import Step
+
+NAME = "promote"
+HELP = "give a version more of a model's requests, in the stack's file"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("model")
+    parser.add_argument("version", type=int)
+    share = parser.add_mutually_exclusive_group()
+    share.add_argument("--weight", type=int, metavar="N", help="percent of the requests (default: one step)")
+    share.add_argument("--stable", action="store_true", help="make it the stable version")
+    common(parser)
+
+
+def common(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of every command that edits a stack's file."""
+    parser.add_argument("--stack", default="local", help="the stack whose file is edited (default: local)")
+    parser.add_argument("--config-file", type=Path, help="another file than Pulumi.<stack>.yaml")
+    parser.add_argument("--offline", action="store_true", help="judge by git, without asking for the state")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the next step, if it is right. Returns the exit code."""
+    try:
+        file = load(arguments.stack, arguments.config_file)
+        model = file.model(arguments.model)
+        if arguments.weight is not None and not 0 <= arguments.weight <= 100:
+            raise DeliveryError(f"--weight {arguments.weight}: must be a whole number from 0 to 100")
+        if arguments.version < 1:
+            raise DeliveryError(f"{arguments.version}: a version is a whole number, 1 or more")
+        now = step_of(model)
+        step = promoted(
+            model.name,
+            now,
+            arguments.version,
+            limits=held_to(arguments.stack).settings.limits,
+            weight=arguments.weight,
+            stable=arguments.stable,
+        )
+        known = past(arguments.stack, file.path, model.name, now.stable, ask=not arguments.offline)
+        return write(file, arguments.stack, model.name, step, known)
+    except (ConfigError, DeliveryError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def write(file: StackFile, stack: str, name: str, step: Step, known: Past) -> int:
+    """Write a step that no mandatory rule refuses, and say so. Returns the exit code."""
+    now = step_of(file.model(name))
+    if step == now:
+        print(f"{file.path.name} says it already: {name} {now}")
+        return 0
+    found = objections(stack, name, known, step, datetime.now(UTC))
+    for objection in found:
+        print(f"{'refused' if objection.stops else 'warning'}: {objection.text}\n", file=sys.stderr)
+    print(f"judged by {known.source}", file=sys.stderr)
+    if any(objection.stops for objection in found):
+        print(f"{file.path.name} was not changed", file=sys.stderr)
+        return 3
+    file.write(name, step)
+    print(f"{file.path.name}: {name} {now} → {step}")
+    print(f"Next: git diff {file.path.name}, make review ENV={stack}, ./pulumiw up --stack {stack}")
+    return 0

@@ -1,0 +1,359 @@
+"""promote, rollback and status: what is written into a stack's file, what is refused, what is told."""
+
+from __future__ import annotations
+
+import json
+import stat
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from delivery import past, status
+from delivery.__main__ import main
+from delivery.past import NoStateError, found_in
+from policy.rules.steps import RULES
+
+FILE = """\
+# A file that people edit.
+encryptionsalt: v1:kept
+config:
+  model-delivery:platform:
+    kind: local
+  model-delivery:models:
+    tumour: # the example
+      stable: {version: 3}
+      canary: {version: 4, weight: 10} # percent
+      owner: oncology
+      riskClass: high
+    churn:
+      stable:
+        version: 7
+"""
+STABLE, CANARY = "      stable: {version: 3}\n", "      canary: {version: 4, weight: 10} # percent\n"
+BAKING = FILE.replace("version: 3", "version: 5").replace("version: 4, weight: 10", "version: 3, weight: 0")
+SHARED = """\
+config:
+  model-delivery:platform: {kind: local}
+  model-delivery:models:
+    tumour: &same
+      stable: {version: 3}
+      canary: {version: 4, weight: 10}
+    churn: *same
+"""
+
+
+def rollout(
+    model: str, stable: int, canary: int | None = None, weight: int = 0, **more: Any
+) -> dict[str, Any]:
+    found = {"model": model, "runtime": "local", "stable": {"version": stable}, "served": [], **more}
+    found.setdefault("since", "2026-01-01T00:00:00Z")
+    if canary is not None:
+        found["canary"] = {"version": canary, "weight": weight, "shadow": False}
+    return found
+
+
+APPLIED = rollout("tumour", 3, 4, 10, served=[2, 3])
+
+
+class Workplace:
+    """A folder with a stack's file, and a stack that has applied what one says."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file = folder / "Pulumi.local.yaml"
+        self.file.write_text(FILE)
+        self.state: dict[str, Any] | str = {"tumour": APPLIED}
+        self.asked: list[str] = []
+        monkeypatch.setattr(past, "rollouts", self._rollouts)
+        monkeypatch.setattr(status, "rollouts", self._rollouts)
+
+    def _rollouts(self, stack: str) -> dict[str, Any]:
+        self.asked.append(stack)
+        if isinstance(self.state, str):
+            raise NoStateError(self.state)
+        return self.state
+
+    def run(self, *words: str, stack: str = "local") -> int:
+        return main([*words, "--stack", stack, "--config-file", str(self.file)])
+
+    def says(self, *changes: tuple[str, str]) -> bool:
+        """Whether the file is what it was, but for these lines."""
+        text = FILE
+        for before, after in changes:
+            assert before in text
+            text = text.replace(before, after)
+        return self.file.read_text() == text
+
+    def git(self, *words: str) -> None:
+        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", self.file.parent, *identity, *words], check=True, capture_output=True)
+
+    def commit(self, text: str, subject: str) -> None:
+        self.file.write_text(text)
+        self.git("add", "-A")
+        self.git("commit", "-qm", subject)
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workplace:
+    return Workplace(tmp_path, monkeypatch)
+
+
+class TestPromote:
+    def test_a_weight_is_one_changed_line(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+        mode = place.file.stat().st_mode
+        assert place.run("promote", "tumour", "4", "--weight", "50") == 0
+        assert place.says(("weight: 10", "weight: 50"))
+        told = capsys.readouterr()
+        assert "tumour v3 90 %, v4 10 % → v3 50 %, v4 50 %" in told.out
+        assert "judged by the state of local" in told.err and "make review ENV=local" in told.out
+        assert stat.S_IMODE(place.file.stat().st_mode) == stat.S_IMODE(mode)
+        assert list(place.file.parent.iterdir()) == [place.file], "nothing is left beside it"
+
+    def test_without_a_weight_it_is_as_much_as_a_step_may_add(self, place: Workplace) -> None:
+        assert place.run("promote", "tumour", "4") == 0
+        assert place.says(("weight: 10", "weight: 60"))
+        place.state = {"tumour": rollout("tumour", 3, 4, 60)}
+        assert place.run("promote", "tumour", "4") == 0
+        assert place.says(("weight: 10", "weight: 100"))
+
+    def test_a_first_share_is_as_much_as_a_version_may_start_at(self, place: Workplace) -> None:
+        assert place.run("promote", "churn", "8") == 0
+        assert place.file.read_text() == FILE + "      canary: {version: 8, weight: 20}\n"
+
+    def test_a_version_that_becomes_stable_needs_no_canary_where_nothing_has_to_bake(
+        self, place: Workplace
+    ) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 60, served=[3])}
+        assert place.run("promote", "tumour", "4", "--stable") == 0
+        assert place.says((STABLE, STABLE.replace("3", "4")), (CANARY, ""))
+
+    def test_where_it_has_to_bake_the_one_before_stays_at_weight_0(self, place: Workplace) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 60, served=[3])}
+        assert place.run("promote", "tumour", "4", "--stable", stack="prod") == 0
+        kept = CANARY.replace("version: 4, weight: 10", "version: 3, weight: 0")
+        assert place.says((STABLE, STABLE.replace("3", "4")), (CANARY, kept))
+        # Once it has baked, the same command takes the one before out.
+        place.state = {"tumour": rollout("tumour", 4, 3, 0, served=[3, 4])}
+        assert place.run("promote", "tumour", "4", "--stable", stack="prod") == 0
+        assert place.says((STABLE, STABLE.replace("3", "4")), (CANARY, ""))
+
+    def test_before_it_has_baked_it_stays(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+        place.file.write_text(BAKING)
+        place.state = {"tumour": rollout("tumour", 5, 3, 0, served=[3, 5], since="2099-01-01T00:00:00Z")}
+        assert place.run("promote", "tumour", "5", "--stable", stack="prod") == 3
+        assert "Rule: previous-stable-kept" in capsys.readouterr().err
+        assert place.file.read_text() == BAKING
+
+    @pytest.mark.parametrize(
+        ("words", "rule", "says"),
+        [
+            (("tumour", "5", "--weight", "90"), "canary-step", "v5 starts at 90 %, it may start at 20 %"),
+            (("tumour", "4", "--weight", "100"), "canary-step", "v4 goes from 10 % to 100 %"),
+            (
+                ("tumour", "5", "--stable"),
+                "stable-without-canary",
+                "v5 becomes stable, and has served nobody",
+            ),
+        ],
+    )
+    def test_what_the_policy_refuses_is_refused_in_its_words(
+        self,
+        place: Workplace,
+        words: tuple[str, ...],
+        rule: str,
+        says: str,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        assert place.run("promote", *words) == 3
+        told = capsys.readouterr().err
+        (broken,) = (r for r in RULES if r.id == rule)
+        assert f"refused: tumour: {says}" in told
+        assert f"Why: {broken.why}" in told and "Fix: " in told and f"Rule: {rule} (high" in told
+        assert "was not changed" in told and place.says()
+
+    def test_where_a_rule_only_warns_the_step_is_written(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert place.run("promote", "tumour", "4", "--weight", "100", stack="dev") == 0
+        assert "warning: tumour: v4 goes from 10 % to 100 %" in capsys.readouterr().err
+        assert place.says(("weight: 10", "weight: 100"))
+
+    def test_a_step_is_judged_by_what_is_applied_not_by_what_the_file_says(self, place: Workplace) -> None:
+        """Two edits of 45 points without an apply between them are one step of 90."""
+        assert place.run("promote", "tumour", "4", "--weight", "55") == 0
+        assert place.run("promote", "tumour", "4", "--weight", "100") == 3
+        assert place.says(("weight: 10", "weight: 55"))
+
+    def test_without_a_state_git_knows_what_was_before(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.git("init", "-q")
+        place.commit(FILE.replace("weight: 10", "weight: 5"), "five")
+        place.commit(FILE, "ten percent")
+        place.state = "no stack named 'local' found"
+        assert place.run("promote", "tumour", "4", "--weight", "61") == 3
+        told = capsys.readouterr().err
+        assert "v4 goes from 10 % to 61 %" in told
+        assert "ten percent" in told and "no stack named 'local' found" in told
+        assert place.run("promote", "tumour", "4", "--weight", "60", "--offline") == 0
+        assert len(place.asked) == 1, "--offline asks nobody"
+
+    def test_what_the_file_says_already_changes_nothing(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert place.run("promote", "tumour", "4", "--weight", "10") == 0
+        assert "says it already" in capsys.readouterr().out and place.says()
+
+    @pytest.mark.parametrize(
+        ("words", "says"),
+        [
+            (("tumor", "4"), "models.tumor isn't there; the file has churn, tumour. Did you mean tumour?"),
+            (("tumour", "3"), "models.tumour.stable.version is 3 already"),
+            (("tumour", "3", "--stable"), "v3 is stable, and its canary v4 has 10 %"),
+            (("tumour", "4", "--weight", "101"), "--weight 101: must be a whole number from 0 to 100"),
+            (("tumour", "0"), "0: a version is a whole number"),
+        ],
+    )
+    def test_a_mistake_is_told_and_changes_nothing(
+        self, place: Workplace, words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert place.run("promote", *words) == 2
+        assert says in capsys.readouterr().err and place.says()
+
+    def test_a_file_with_a_mistake_is_told_with_its_line(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.file.write_text(FILE.replace("weight: 10", "wieght: 10"))
+        assert place.run("promote", "tumour", "4") == 2
+        told = capsys.readouterr().err
+        assert "line 9, models.tumour.canary.wieght" in told and "Did you mean weight?" in told
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            FILE.replace("stable: {version: 3}", "<<: {stable: {version: 3}}"),
+            SHARED,
+        ],
+    )
+    def test_what_is_merged_or_shared_is_left_to_people(
+        self, place: Workplace, text: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.file.write_text(text)
+        assert place.run("promote", "tumour", "4", "--weight", "20") == 2
+        told = capsys.readouterr().err
+        assert "Write this step by hand: v3 80 %, v4 20 %" in told
+        assert place.file.read_text() == text and list(place.file.parent.iterdir()) == [place.file]
+
+    def test_a_stack_without_a_file_says_which_have_one(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main(["promote", "tumour", "2", "--stack", "prd"]) == 2
+        told = capsys.readouterr().err
+        assert "Pulumi.prd.yaml" in told and "dev, local, prod" in told and "Did you mean prod?" in told
+
+
+class TestRollback:
+    def test_a_canary_answers_no_more(self, place: Workplace) -> None:
+        assert place.run("rollback", "tumour") == 0
+        assert place.says(("weight: 10", "weight: 0"))
+
+    def test_a_canary_is_taken_out(self, place: Workplace) -> None:
+        assert place.run("rollback", "tumour", "--remove") == 0
+        assert place.says((CANARY, ""))
+
+    def test_a_shadow_is_taken_out(self, place: Workplace) -> None:
+        place.file.write_text(FILE.replace("weight: 10", "shadow: true"))
+        assert place.run("rollback", "tumour") == 0
+        assert place.says((CANARY, ""))
+
+    def test_the_stable_version_before_comes_back_by_the_state(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        was = {"stable": {"version": 6}, "canary": {"version": 7, "weight": 50, "shadow": False}}
+        place.state = {"churn": rollout("churn", 7, was=was, served=[6, 7])}
+        assert place.run("rollback", "churn", stack="prod") == 0
+        assert place.says(("        version: 7", "        version: 6"))
+        assert "v6 was stable before v7, by the state of prod" in capsys.readouterr().out
+
+    def test_one_that_still_bakes_comes_back_alone(self, place: Workplace) -> None:
+        place.file.write_text(BAKING)
+        was = {"stable": {"version": 3}, "canary": {"version": 5, "weight": 50, "shadow": False}}
+        place.state = {"tumour": rollout("tumour", 5, 3, 0, was=was, served=[3, 5])}
+        assert place.run("rollback", "tumour", stack="prod") == 0
+        assert place.says((CANARY, ""))
+
+    def test_what_the_state_forgot_git_knows(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.git("init", "-q")
+        place.commit(FILE.replace("version: 7", "version: 5"), "five")
+        place.commit(FILE.replace("version: 7", "version: 6"), "six")
+        place.commit(FILE, "seven")
+        place.state = {"churn": rollout("churn", 7, was={"stable": {"version": 7}}, served=[6, 7])}
+        assert place.run("rollback", "churn") == 0
+        assert place.says(("        version: 7", "        version: 6"))
+        assert ", six)" in capsys.readouterr().out
+
+    def test_it_never_goes_forward(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+        """After a rollback from v8 the version before is v8: the one that was taken back."""
+        place.state = {"churn": rollout("churn", 7, was={"stable": {"version": 8}}, served=[7, 8])}
+        assert place.run("rollback", "churn") == 2
+        assert "name it: --to VERSION" in capsys.readouterr().err and place.says()
+
+    def test_a_version_may_be_named(self, place: Workplace) -> None:
+        place.state = {"tumour": APPLIED}
+        assert place.run("rollback", "tumour", "--to", "2") == 0
+        assert place.says((STABLE, STABLE.replace("3", "2")), (CANARY, ""))
+
+    def test_a_named_version_that_never_served_is_refused(self, place: Workplace) -> None:
+        assert place.run("rollback", "tumour", "--to", "1") == 3
+        assert place.says()
+
+    def test_a_canary_that_answers_nobody_is_a_question(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.file.write_text(FILE.replace("weight: 10", "weight: 0"))
+        place.state = {"tumour": rollout("tumour", 3, 4, 0, was={"stable": {"version": 2}}, served=[2, 3])}
+        assert place.run("rollback", "tumour") == 2
+        told = capsys.readouterr().err
+        assert "--remove" in told and "--to 2" in told
+
+
+class TestStatus:
+    def test_the_file_alone(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+        assert place.run("status") == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "MODEL   RUNTIME  STABLE  CANARY  WEIGHT  OWNER     RISK",
+            "churn   local    v7      –       –       –         –",
+            "tumour  local    v3      v4      10 %    oncology  high",
+        ]
+        assert place.asked == []
+
+    def test_beside_what_was_applied(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 5), "fraud": rollout("fraud", 1)}
+        assert place.run("status", "--live") == 0
+        lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+        shown = {line[0]: [word.strip() for word in line if word.strip()][-3:] for line in lines}
+        assert shown["churn"] == ["–", "–", "not applied yet"]
+        assert shown["tumour"] == ["v3 95 %, v4 5 %", "2026-01-01T00:00:00Z", "differs from the file"]
+        assert shown["fraud"] == ["v1 100 %", "2026-01-01T00:00:00Z", "not in the file any more"]
+        place.state = {"tumour": APPLIED}
+        assert place.run("status", "tumour", "--live") == 0
+        assert "as in the file" in capsys.readouterr().out
+
+    def test_a_stack_that_is_not_there_is_no_empty_stack(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.state = "no stack named 'local' found"
+        assert place.run("status", "--live") == 1
+        told = capsys.readouterr()
+        assert "tumour" in told.out and "no stack named 'local' found" in told.err
+
+
+def test_a_state_is_read_as_pulumi_exports_it() -> None:
+    kept = {"type": "delivery:registry:Rollout", "outputs": APPLIED}
+    others = [{"type": "delivery:registry:Release", "outputs": {}}, {"type": "pulumi:pulumi:Stack"}]
+    gone = {"type": "delivery:registry:Rollout", "outputs": rollout("old", 1), "delete": True}
+    text = json.dumps({"version": 3, "deployment": {"resources": [*others, kept, gone]}})
+    assert found_in(json.loads(text)) == {"tumour": APPLIED}
+    assert found_in({"version": 3, "deployment": {}}) == {}
