@@ -7,7 +7,7 @@ All raise `ConfigError`, which has every mistake with its path.
 from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
-from components.environment.cluster import Cluster, Gateway, Source, Tracking
+from components.environment.cluster import Cluster, Gateway, Prices, Source, Tracking
 from components.environment.image import Architecture, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform, Ports
@@ -45,6 +45,7 @@ __all__ = [
     "Model",
     "Platform",
     "Ports",
+    "Prices",
     "Problem",
     "ReleaseRef",
     "Resources",

@@ -16,6 +16,7 @@ CLUSTER_KEYS: Final = (
     "keda",
     "monitoring",
     "namespace",
+    "prices",
     "prometheus",
     "protectData",
     "registry",
@@ -57,6 +58,19 @@ class Tracking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prices:
+    """What the nodes cost: by it the dashboards tell what a model's pods reserve."""
+
+    cpu: float
+    """A core a month of 730 hours."""
+    memory: float
+    """A GiB a month."""
+    gpu: float = 0.0
+    """A GPU a month."""
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """What runs in a cluster around the models."""
 
@@ -76,6 +90,8 @@ class Cluster:
     """KEDA with its HTTP add-on. With it every release is scaled by KEDA, and may go down to no server."""
     prometheus: str | None = None
     """The Prometheus that KEDA asks, as pods reach it; None: the one that is installed."""
+    prices: Prices | None = None
+    """None: the dashboards show no costs."""
     protect_data: bool = False
     """Whether data outlives a mistake: it is protected, and kept when its declaration goes."""
 
@@ -111,6 +127,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     monitoring = section.choice("monitoring", ("install", "existing", "none"))
     keda = section.choice("keda", ("install", "existing", "none"))
     prometheus = _prometheus(section, monitoring, keda)
+    prices = _prices(section, monitoring)
     protect = section.flag("protectData")
     if image is None or registry is None or url is None:
         return None
@@ -124,6 +141,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
         monitoring=monitoring or "install",
         keda=keda or "none",
         prometheus=prometheus,
+        prices=prices,
         protect_data=protect or False,
     )
 
@@ -168,6 +186,25 @@ def _prometheus(platform: Section, monitoring: Source | None, keda: Source | Non
         elif (keda or "none") == "none":
             platform.problem("prometheus", "only KEDA asks it, and this platform has none: see platform.keda")
     return found
+
+
+def _prices(platform: Section, monitoring: Source | None) -> Prices | None:
+    section = platform.section(
+        "prices", accepted=("cpu", "memory", "gpu", "currency"), example="{cpu: 25, memory: 3.4, gpu: 600}"
+    )
+    if section is None:
+        return None
+    if monitoring == "none":
+        platform.problem("prices", "only dashboards show them, and without monitoring there are none")
+    section.require("cpu", "the price of a core a month")
+    section.require("memory", "the price of a GiB of memory a month")
+    cpu = section.number("cpu", 0, 10_000)
+    memory = section.number("memory", 0, 10_000)
+    gpu = section.number("gpu", 0, 100_000)
+    currency = section.matching("currency", re.compile("[A-Z]{3}"), "must be a currency such as EUR")
+    if cpu is None or memory is None:
+        return None
+    return Prices(cpu=cpu, memory=memory, gpu=gpu or 0.0, currency=currency or "USD")
 
 
 def _tracking(platform: Section) -> Tracking | None:

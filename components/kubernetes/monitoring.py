@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.environment import Prices
 from components.kubernetes.alerts import groups
 from components.kubernetes.autoscaler import REQUESTS_METRIC
 from components.kubernetes.charts import KUBE_PROMETHEUS_STACK, PROMETHEUS_ADAPTER, install
@@ -30,6 +31,8 @@ class MonitoringArgs:
     """Whether the charts are installed; else the cluster has the Prometheus operator and, for autoscaling by
     requests, the metric ``model_requests_per_second`` in its custom metrics API."""
     storage_class: str | None
+    prices: Prices | None = None
+    """None: the dashboards show no costs."""
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -64,7 +67,7 @@ class Monitoring(pulumi.ComponentResource):
             spec={"groups": groups(args.namespace)},
             opts=after,
         )
-        for title, text in dashboards(args.namespace).items():
+        for title, text in dashboards(args.namespace, args.prices).items():
             k8s.core.v1.ConfigMap(
                 f"dashboard-{title}",
                 metadata=self._metadata(f"dashboard-{title}", grafana_dashboard="1"),

@@ -57,6 +57,7 @@ class KubernetesPlace(pulumi.ComponentResource):
                     namespace=cluster.namespace,
                     install=cluster.monitoring == "install",
                     storage_class=settings.storage_class,
+                    prices=cluster.prices,
                 ),
                 inside,
             )

@@ -1,5 +1,6 @@
 """Hypothesis strategies: environments, and the configurations that say them."""
 
+import dataclasses
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from components.environment import (
     Model,
     Platform,
     Ports,
+    Prices,
     ReleaseRef,
     Resources,
     Runtime,
@@ -40,6 +42,12 @@ labels = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 images = st.from_regex(r"[a-z]{1,9}\.example/[a-z]{1,9}@sha256:[0-9a-f]{64}", fullmatch=True)
 
 
+amounts = st.integers(0, 10_000_000).map(lambda thousandths: thousandths / 1000)
+costs = st.builds(
+    Prices, cpu=amounts, memory=amounts, gpu=amounts, currency=st.from_regex("[A-Z]{3}", fullmatch=True)
+)
+
+
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
     monitoring = draw(st.sampled_from(["install", "existing", "none"]))
@@ -60,6 +68,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
         monitoring=monitoring,
         keda=keda,
         prometheus=draw(addresses) if asked else None,
+        prices=draw(st.none() | costs) if monitoring != "none" else None,
         protect_data=draw(st.booleans()),
     )
 
@@ -186,6 +195,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     }
     if cluster.gateway != Gateway():
         written["gateway"] = {key: value for key, value in gateway.items() if value}
+    if cluster.prices:
+        written["prices"] = dataclasses.asdict(cluster.prices)
     if cluster.prometheus:
         written["prometheus"] = cluster.prometheus
     if cluster.tracking:

@@ -59,7 +59,7 @@ def platform_counts() -> dict[str, int]:
         "kubernetes:gateway.networking.k8s.io/v1:Gateway": 1,
         MONITOR: 1,
         RULES: 1,
-        CONFIG_MAP: 2,
+        CONFIG_MAP: 3,
         SERVICE_ACCOUNT: 1,
         ROLE: 1,
         ROLE_BINDING: 1,

@@ -23,6 +23,7 @@ from components.environment import (
     LocalPlatform,
     Model,
     Ports,
+    Prices,
     ReleaseRef,
     Resources,
     Tracking,
@@ -43,6 +44,7 @@ CLUSTER_KEYS = {
     "registry": "https://mlflow.example.com",
     "url": "http://models.example.com",
     "tracking": {"image": IMAGE},
+    "prices": {"cpu": 25, "memory": 3.4},
 }
 # A platform of each section with everything that is required in it.
 WHOLE: dict[str, dict[str, Any]] = {
@@ -82,6 +84,7 @@ def documented(section: str, above: str) -> set[str]:
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
+        (CLUSTER, "platform.prices", Prices, set[str]()),
         (BORROWED, "platform", BorrowedPlatform, {"kind"}),
         (MODELS, "models.NAME", Model, {"name"}),
         (MODELS, "models.NAME.stable", ReleaseRef, set[str]()),

@@ -13,26 +13,31 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from components.environment import Prices
 from components.kubernetes.alerts import groups
-from components.kubernetes.dashboards import Panel, dashboards, delivery, inputs
+from components.kubernetes.dashboards import dashboards
+from components.kubernetes.panels import Panel, delivery, hardware, inputs
 from tests.serving import folders
 from tests.serving.client import serve
 from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, kubernetes
 
 ROOT = Path(__file__).resolve().parents[2]
-PANELS: list[Panel] = [*delivery("models"), *inputs("models")]
+PRICES = Prices(cpu=730 / 8, memory=730 / 64, gpu=730, currency="EUR")  # 1/8, 1/64 and 1 an hour
+PANELS: list[Panel] = [*delivery("models"), *inputs("models"), *hardware("models", PRICES)]
 QUERIES = [query for panel in PANELS for query in panel.queries.values()]
 ALERTS: list[dict[str, Any]] = groups("models")[0]["rules"]
 # Metrics that others than the model server give.
 AVAILABLE = "kube_deployment_status_replicas_available"
 WANTED = "kube_deployment_spec_replicas"
-OTHERS = {AVAILABLE, WANTED}
+GPU_METRICS = {f"DCGM_FI_DEV_{name}" for name in ("GPU_UTIL", "FB_USED", "POWER_USAGE")}
+PODS = {"kube_pod_container_resource_requests", "kube_pod_status_phase"}
+OTHERS = {AVAILABLE, WANTED} | GPU_METRICS | PODS
 ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 
 def metrics(query: str) -> set[str]:
     """The metrics that a query reads."""
-    return set(re.findall(r"\b([a-z][a-z0-9_]+)\{", query))
+    return set(re.findall(r"\b([a-zA-Z][a-zA-Z0-9_]+)\{", query))
 
 
 def test_every_query_reads_metrics_that_a_server_gives(tmp_path: Path) -> None:
@@ -55,9 +60,9 @@ def test_every_query_reads_metrics_that_a_server_gives(tmp_path: Path) -> None:
 
 def test_every_query_is_of_one_namespace_and_a_dashboards_of_one_model() -> None:
     for query in QUERIES:
-        for matchers in re.findall(r"[a-z_]+\{(.*?)\}", query):
+        for matchers in re.findall(r"[a-zA-Z_]+\{(.*?)\}", query.replace("{5}", "")):
             assert 'namespace="models"' in matchers
-            assert 'model="$model"' in matchers or 'service=~"$model-v[0-9]+"' in matchers
+            assert re.search(r'model="\$model"|(service|pod)=~"\$model-v\[0-9\]\+', matchers)
     for alert in ALERTS:
         for matchers in re.findall(r"[a-z_]+\{(.*?)\}", alert["expr"]):
             assert 'namespace="models"' in matchers, alert["alert"]
@@ -78,7 +83,7 @@ def test_dashboards_are_config_maps_that_grafana_picks_up() -> None:
 
 @pytest.mark.parametrize("name", sorted(dashboards("models")))
 def test_a_dashboard_is_whole(name: str) -> None:
-    dashboard = json.loads(dashboards("models")[name])
+    dashboard = json.loads(dashboards("models", PRICES)[name])
     assert dashboard["uid"] == f"model-delivery-{name}"
     variables = {v["name"]: v for v in dashboard["templating"]["list"]}
     assert variables["datasource"]["query"] == "prometheus"
@@ -94,6 +99,21 @@ def test_a_dashboard_is_whole(name: str) -> None:
             # A legend names labels that the query keeps.
             kept = " ".join(re.findall(r"by \((.*?)\)", target["expr"]))
             assert all(label in kept for label in re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+
+
+def test_costs_are_shown_only_by_prices_that_somebody_gave() -> None:
+    def titles(**platform: Any) -> list[str]:
+        graph, _ = kubernetes({}, **platform)
+        text = graph.one(CONFIG_MAP, "dashboard-hardware").inputs["data"]["hardware.json"]
+        return [panel["title"] for panel in json.loads(text)["panels"]]
+
+    plain = ["GPU load", "GPU memory", "GPU power", "Cores reserved"]
+    assert titles() == plain
+    assert titles(prices={"cpu": 25, "memory": 3.4, "currency": "EUR"}) == [
+        *plain,
+        "Cost an hour, EUR",
+        "Cost of 1,000 requests, EUR",
+    ]
 
 
 def test_the_role_comes_from_the_service() -> None:
@@ -267,6 +287,62 @@ def test_an_alert_says_what_is_wrong_with_which_model(promtool: str, tmp_path: P
                 ],
             }
         ],
+    }
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    run(promtool, "test", "rules", str(tmp_path / "test.json"))
+
+
+def pod_series(name: str, pod: str, values: str, **labels: str) -> dict[str, str]:
+    return series(name, values, **{"model": "", "version": "", "role": "", "pod": pod} | labels)
+
+
+V3, V4 = "churn-v3-6d9f7c5b8d-x2x4z", "churn-v4-7c5b8d6d9f-abcde"
+OTHER, ENDED = "churn-v3-v1-6d9f7c5b8d-x2x4z", "churn-v3-6d9f7c5b8d-ended"
+ASKED, PHASE = "kube_pod_container_resource_requests", "kube_pod_status_phase"
+HARDWARE: list[dict[str, str]] = [
+    *(pod_series("DCGM_FI_DEV_GPU_UTIL", V3, f"{load}x70", gpu=gpu) for gpu, load in (("0", 20), ("1", 60))),
+    pod_series("DCGM_FI_DEV_GPU_UTIL", OTHER, "99x70", gpu="2"),
+    *(pod_series("DCGM_FI_DEV_FB_USED", V3, "1000x70", gpu=gpu) for gpu in ("0", "1")),
+    *(pod_series("DCGM_FI_DEV_POWER_USAGE", V3, "70x70", gpu=gpu) for gpu in ("0", "1")),
+    *(
+        pod_series(ASKED, pod, f"{amount}x70", resource=resource)
+        for pod in (V3, V4, OTHER, ENDED)
+        for resource, amount in (("cpu", 2), ("memory", 4 * 2**30))
+    ),
+    pod_series(ASKED, V3, "2x70", resource="nvidia_com_gpu"),
+    *(pod_series(PHASE, pod, "1x70", phase="Running") for pod in (V3, V4, OTHER)),
+    pod_series(PHASE, ENDED, "0x70", phase="Running"),
+    pod_series(PHASE, ENDED, "1x70", phase="Succeeded"),
+    series("model_requests_total", "0+70x70", code="200"),
+]
+# Two cores at 1/8, four GiB at 1/64, two GPUs at 1 an hour; 4,200 requests an hour.
+SHOWN: dict[str, dict[str, float]] = {
+    "GPU load": {"churn-v3": 40},
+    "GPU memory": {"churn-v3": 2000},
+    "GPU power": {"churn-v3": 140},
+    "Cores reserved": {"churn-v3": 2, "churn-v4": 2},
+    "Cost an hour, EUR": {"churn-v3": 2.3125, "churn-v4": 0.3125},
+    "Cost of 1,000 requests, EUR": {"": 0.625},
+}
+
+
+@pytest.mark.real
+def test_hardware_and_its_cost_are_those_of_the_models_own_pods(promtool: str, tmp_path: Path) -> None:
+    assert SHOWN.keys() == {panel.title for panel in hardware("models", PRICES)}
+    checks: list[dict[str, Any]] = []
+    for panel in hardware("models", PRICES):
+        (query,) = panel.queries.values()
+        samples: list[dict[str, Any]] = [
+            {"labels": f'{{release="{release}"}}' if release else "{}", "value": value}
+            for release, value in SHOWN[panel.title].items()
+        ]
+        # A rate is extrapolated, and so not exact.
+        expression = f"round({query.replace('$model', 'churn')}, 2^-10)"
+        checks.append({"expr": expression, "eval_time": "65m", "exp_samples": samples})
+    test = {
+        "rule_files": [],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "1m", "input_series": HARDWARE, "promql_expr_test": checks}],
     }
     (tmp_path / "test.json").write_text(json.dumps(test))
     run(promtool, "test", "rules", str(tmp_path / "test.json"))
