@@ -7,7 +7,7 @@ All raise `ConfigError`, which has every mistake with its path.
 from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
-from components.environment.cluster import Cluster, Gateway, Prices, Source, Tracking
+from components.environment.cluster import Cluster, Gateway, Prices, Source
 from components.environment.image import Architecture, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform, Ports
@@ -15,6 +15,7 @@ from components.environment.parsing import parse
 from components.environment.platforms import Environment, Platform
 from components.environment.problems import MISSING, ConfigError, Problem
 from components.environment.reading import PROJECT, parse_json, read
+from components.environment.tracking import Access, Tracking
 from components.environment.values import (
     Autoscaling,
     Canary,
@@ -29,6 +30,7 @@ __all__ = [
     "CAPABILITIES",
     "MISSING",
     "PROJECT",
+    "Access",
     "Architecture",
     "Autoscaling",
     "AwsPlatform",

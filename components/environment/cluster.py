@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from components.environment.image import PINNED, PINNED_RULE, ImageBuild, parse_image
+from components.environment.image import ImageBuild, parse_image
+from components.environment.patterns import LABEL, LABEL_RULE
 from components.environment.section import Section
+from components.environment.tracking import Access, Tracking, parse_tracking
 
 CLUSTER_KEYS: Final = (
     "gateway",
@@ -23,12 +25,6 @@ CLUSTER_KEYS: Final = (
     "tracking",
     "url",
 )
-LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-"""A DNS label: the name of a namespace, a Gateway, a Secret."""
-STORAGE: Final = re.compile(r"[1-9][0-9]{0,4}(Mi|Gi|Ti)")
-
-_LABEL_RULE = "must be a name of lower-case letters, digits and hyphens, at most 63"
-
 Source = Literal["install", "existing", "none"]
 """Where an add-on comes from: this stack installs it, the cluster has it already, or there is none."""
 
@@ -45,16 +41,6 @@ class Gateway:
     """Where the Gateway of that name is."""
     tls_secret: str | None = None
     """The TLS Secret of an installed Gateway, in the namespace of the gateway; None: plain HTTP."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tracking:
-    """An MLflow server in the cluster."""
-
-    image: str
-    """MLflow's image, pinned by its digest."""
-    storage: str = "20Gi"
-    """The size of its volume, where the platform has no database and bucket for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +107,12 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
         re.compile(r"https?://[a-z0-9]([-.a-z0-9]*[a-z0-9])?"),
         "must be http:// or https:// and a host name, nothing after it",
     )
-    namespace = section.matching("namespace", LABEL, _LABEL_RULE)
+    namespace = section.matching("namespace", LABEL, LABEL_RULE)
     gateway = _gateway(section, url)
-    tracking = _tracking(section)
+    tracking = parse_tracking(section)
     monitoring = section.choice("monitoring", ("install", "existing", "none"))
+    if tracking and tracking.access:
+        _judge_access(section, gateway, url, tracking.access)
     keda = section.choice("keda", ("install", "existing", "none"))
     prometheus = _prometheus(section, monitoring, keda)
     prices = _prices(section, monitoring)
@@ -159,9 +147,9 @@ def _gateway(platform: Section, url: str | None) -> Gateway:
                 " of a Gateway that has TLS",
             )
         return Gateway()
-    name = section.matching("name", LABEL, _LABEL_RULE)
-    namespace = section.matching("namespace", LABEL, _LABEL_RULE)
-    secret = section.matching("tlsSecret", LABEL, _LABEL_RULE)
+    name = section.matching("name", LABEL, LABEL_RULE)
+    namespace = section.matching("namespace", LABEL, LABEL_RULE)
+    secret = section.matching("tlsSecret", LABEL, LABEL_RULE)
     if section.has("name") or section.has("namespace"):
         section.require("name", "the name of the Gateway in that namespace")
         section.require("namespace", "the namespace of the Gateway of that name")
@@ -188,6 +176,18 @@ def _prometheus(platform: Section, monitoring: Source | None, keda: Source | Non
     return found
 
 
+def _judge_access(platform: Section, gateway: Gateway, url: str | None, access: Access) -> None:
+    section = platform.inner("tracking")
+    if gateway.name:
+        section.problem(
+            "access",
+            "needs Envoy Gateway as it is installed here; another gateway checks no tokens by these keys",
+            "Leave platform.gateway.name out, or publish MLflow yourself and name it as platform.registry.",
+        )
+    if url and urlsplit(url).hostname == access.host:
+        section.inner("access").problem("host", "must be another host than that of platform.url")
+
+
 def _prices(platform: Section, monitoring: Source | None) -> Prices | None:
     section = platform.section(
         "prices", accepted=("cpu", "memory", "gpu", "currency"), example="{cpu: 25, memory: 3.4, gpu: 600}"
@@ -205,13 +205,3 @@ def _prices(platform: Section, monitoring: Source | None) -> Prices | None:
     if cpu is None or memory is None:
         return None
     return Prices(cpu=cpu, memory=memory, gpu=gpu or 0.0, currency=currency or "USD")
-
-
-def _tracking(platform: Section) -> Tracking | None:
-    section = platform.section("tracking", accepted=("image", "storage"), example="{image: …@sha256:…}")
-    if section is None:
-        return None
-    section.require("image", "MLflow's image, pinned by its digest")
-    image = section.matching("image", PINNED, PINNED_RULE)
-    storage = section.matching("storage", STORAGE, "must be a size such as 20Gi")
-    return Tracking(image=image, storage=storage or "20Gi") if image else None

@@ -30,6 +30,8 @@ class GatewayArgs:
     """The TLS Secret in that namespace."""
     annotations: Mapping[str, str]
     """Annotations of the proxies' Service."""
+    others: Mapping[str, str]
+    """Further hosts, each with its TLS Secret; routes choose one by the listener of that name."""
 
 
 class Gateway(pulumi.ComponentResource):
@@ -76,7 +78,7 @@ class Gateway(pulumi.ComponentResource):
             api_version=_API,
             kind="Gateway",
             metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
-            spec={"gatewayClassName": "models", "listeners": [_listener(args)]},
+            spec={"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
         )
         self.register_outputs({"gateway": self.gateway})
@@ -117,3 +119,18 @@ def _listener(args: GatewayArgs) -> dict[str, object]:
     if args.tls_secret:
         listener["tls"] = {"mode": "Terminate", "certificateRefs": [{"name": args.tls_secret}]}
     return listener
+
+
+def _others(args: GatewayArgs) -> list[dict[str, object]]:
+    return [
+        {
+            # A listener's name is a section of the Gateway's, by which a route names it.
+            "name": host,
+            "hostname": host,
+            "port": 443,
+            "protocol": "HTTPS",
+            "allowedRoutes": {"namespaces": {"from": "Same"}},
+            "tls": {"mode": "Terminate", "certificateRefs": [{"name": secret}]},
+        }
+        for host, secret in sorted(args.others.items())
+    ]

@@ -17,6 +17,7 @@ from components.kubernetes.labels import PART_OF
 from components.kubernetes.monitoring import PROMETHEUS, Monitoring, MonitoringArgs
 from components.kubernetes.settings import Settings
 from components.kubernetes.tracking import Tracking, TrackingArgs
+from components.kubernetes.tracking_door import Door
 
 _WAITER = "capacity"
 
@@ -42,7 +43,7 @@ class KubernetesPlace(pulumi.ComponentResource):
         space = _namespace(cluster, child)
         self._inside = inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
         gateway, gateway_namespace, proxies = self._gateway(inside)
-        tracking = self._tracking(inside)
+        tracking = self._tracking(gateway, inside)
         if settings.gpu == "install":
             device_plugin(child)
         if settings.metrics_server == "install":
@@ -115,6 +116,7 @@ class KubernetesPlace(pulumi.ComponentResource):
         chosen = cluster.gateway
         if chosen.name and chosen.namespace:
             return chosen.name, chosen.namespace, ""
+        access = cluster.tracking.access if cluster.tracking else None
         gateway = Gateway(
             "gateway",
             GatewayArgs(
@@ -122,6 +124,7 @@ class KubernetesPlace(pulumi.ComponentResource):
                 url=cluster.url,
                 tls_secret=chosen.tls_secret,
                 annotations=self._settings.gateway_annotations,
+                others={access.host: access.tls_secret} if access else {},
             ),
             opts,
         )
@@ -129,7 +132,7 @@ class KubernetesPlace(pulumi.ComponentResource):
         self._inside = _after(opts, gateway)
         return gateway.gateway, cluster.namespace, SYSTEM
 
-    def _tracking(self, opts: pulumi.ResourceOptions) -> Tracking | None:
+    def _tracking(self, gateway: str, opts: pulumi.ResourceOptions) -> Tracking | None:
         settings = self._settings
         tracking = settings.cluster.tracking
         if tracking is None:
@@ -142,8 +145,10 @@ class KubernetesPlace(pulumi.ComponentResource):
             store=settings.store,
             identity=settings.identity,
             protect=settings.cluster.protect_data,
+            door=Door(access=tracking.access, gateway=gateway, proxies=SYSTEM) if tracking.access else None,
         )
-        return Tracking("tracking", args, opts)
+        # Its route needs the definitions that the gateway's chart brings; the rest of it needs nothing of it.
+        return Tracking("tracking", args, self._inside if tracking.access else opts)
 
 
 def _after(opts: pulumi.ResourceOptions, *resources: pulumi.Resource) -> pulumi.ResourceOptions:

@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 from components.kubernetes.labels import PART_OF
 from components.kubernetes.server import container_security, pod_security
 from components.kubernetes.settings import Identity, TrackingStore
+from components.kubernetes.tracking_door import Door, publish
 
 _PORT = 5000
 _NAME = "tracking"
@@ -30,10 +31,13 @@ class TrackingArgs:
     identity: Identity | None
     protect: bool
     """Whether the volume, which is data, is protected and outlives its declaration."""
+    door: Door | None = None
+    """None: nobody outside the cluster reaches it."""
 
 
 class Tracking(pulumi.ComponentResource):
-    """An MLflow server with a Service inside the cluster, and none outside: MLflow asks nobody who they are.
+    """An MLflow server with a Service inside the cluster. MLflow itself asks nobody who they are: the network
+    lets only the models in, and the gateway only who has a token, where there is a ``door``.
 
     It hands out artifacts itself, so that pods and people need no rights on the store. With a volume there is
     one server, and an update stops the old one first; with a database there are two.
@@ -62,7 +66,7 @@ class Tracking(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[account, store, *acting]),
         )
-        k8s.core.v1.Service(
+        service = k8s.core.v1.Service(
             _NAME,
             metadata=self._metadata(),
             spec={
@@ -72,6 +76,8 @@ class Tracking(pulumi.ComponentResource):
             opts=child,
         )
         self._policy()
+        if args.door:
+            publish(_NAME, args.namespace, _PORT, args.door, service, child)
         self.url = pulumi.Output.concat("http://", _NAME, ".", args.namespace, f".svc:{_PORT}")
         self.register_outputs({"url": self.url})
 
@@ -121,6 +127,8 @@ class Tracking(pulumi.ComponentResource):
         hosts = pulumi.Output.concat(
             f"{_NAME}.", self._args.namespace, f".svc:{_PORT},localhost:*,127.0.0.1:*"
         )
+        if door := self._args.door:
+            hosts = pulumi.Output.concat(hosts, ",", door.access.host)
         words: list[pulumi.Input[str]] = [
             *("mlflow", "server", "--host", "0.0.0.0", "--port", str(_PORT)),  # noqa: S104
             *("--artifacts-destination", artifacts, "--serve-artifacts", "--workers", "2"),
@@ -165,6 +173,12 @@ class Tracking(pulumi.ComponentResource):
 
     def _policy(self) -> None:
         # Port-forwarding comes from the node itself, which no policy stops.
+        peers: list[k8s.networking.v1.NetworkPolicyPeerArgsDict] = [
+            {"pod_selector": {"match_labels": PART_OF}}
+        ]
+        if door := self._args.door:
+            proxies = {"kubernetes.io/metadata.name": door.proxies}
+            peers.append({"namespace_selector": {"match_labels": proxies}})
         k8s.networking.v1.NetworkPolicy(
             _NAME,
             metadata=self._metadata(),
@@ -173,7 +187,7 @@ class Tracking(pulumi.ComponentResource):
                 "policy_types": ["Ingress"],
                 "ingress": [
                     {
-                        "from_": [{"pod_selector": {"match_labels": PART_OF}}],
+                        "from_": peers,
                         "ports": [{"protocol": "TCP", "port": _PORT}],
                     }
                 ],

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from components.environment import (
     CAPABILITIES,
+    Access,
     Autoscaling,
     BorrowedPlatform,
     Canary,
@@ -27,7 +28,10 @@ from components.environment import (
 
 versions = st.integers(1, 2**31 - 1)
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
-owners = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=100)
+# What PyYAML writes bare, 08 or 1e5, is a number to Pulumi.
+owners = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=100).filter(
+    lambda text: text[0] not in "0123456789"
+)
 
 
 @st.composite
@@ -48,6 +52,21 @@ costs = st.builds(
 )
 
 
+accesses = st.builds(
+    Access,
+    host=st.from_regex(r"mlflow\.[a-z]{1,9}\.example", fullmatch=True),
+    tls_secret=labels,
+    issuer=st.from_regex(r"https://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True),
+    jwks=st.from_regex(r"https://[a-z]{1,9}\.example/keys", fullmatch=True),
+    audience=owners,
+    claims=st.dictionaries(st.from_regex("[a-z_]{1,20}", fullmatch=True), owners, min_size=1, max_size=3),
+)
+
+
+def trackings(access: st.SearchStrategy[Access | None]) -> st.SearchStrategy[Tracking]:
+    return st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
+
+
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
     monitoring = draw(st.sampled_from(["install", "existing", "none"]))
@@ -58,13 +77,14 @@ def clusters(draw: st.DrawFn) -> Cluster:
     host = draw(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
     existing = Gateway(name=draw(labels), namespace=draw(labels))
     installed = Gateway(tls_secret=draw(labels) if secure else None)
+    gateway = draw(st.sampled_from([existing, installed]))
     return Cluster(
         image=draw(images),
         registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
         url=f"{'https' if secure else 'http'}://{host}",
         namespace=draw(labels),
-        gateway=draw(st.sampled_from([existing, installed])),
-        tracking=draw(st.none() | st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]))),
+        gateway=gateway,
+        tracking=draw(st.none() | trackings(st.none() if gateway.name else st.none() | accesses)),
         monitoring=monitoring,
         keda=keda,
         prometheus=draw(addresses) if asked else None,
@@ -201,6 +221,15 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         written["prometheus"] = cluster.prometheus
     if cluster.tracking:
         written["tracking"] = {"image": cluster.tracking.image, "storage": cluster.tracking.storage}
+        if access := cluster.tracking.access:
+            written["tracking"]["access"] = {
+                "host": access.host,
+                "tlsSecret": access.tls_secret,
+                "issuer": access.issuer,
+                "jwks": access.jwks,
+                "audience": access.audience,
+                "claims": dict(access.claims),
+            }
     return written
 
 

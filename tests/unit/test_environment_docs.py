@@ -11,6 +11,7 @@ import yaml
 
 from components.environment import (
     CAPABILITIES,
+    Access,
     Autoscaling,
     AwsPlatform,
     BorrowedPlatform,
@@ -43,7 +44,17 @@ CLUSTER_KEYS = {
     "image": IMAGE,
     "registry": "https://mlflow.example.com",
     "url": "http://models.example.com",
-    "tracking": {"image": IMAGE},
+    "tracking": {
+        "image": IMAGE,
+        "access": {
+            "host": "mlflow.example.com",
+            "tlsSecret": "mlflow-tls",
+            "issuer": "https://login.example.com",
+            "jwks": "https://login.example.com/keys",
+            "audience": "mlflow",
+            "claims": {"sub": "ci"},
+        },
+    },
     "prices": {"cpu": 25, "memory": 3.4},
 }
 # A platform of each section with everything that is required in it.
@@ -84,6 +95,7 @@ def documented(section: str, above: str) -> set[str]:
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
+        (CLUSTER, "platform.tracking.access", Access, set[str]()),
         (CLUSTER, "platform.prices", Prices, set[str]()),
         (BORROWED, "platform", BorrowedPlatform, {"kind"}),
         (MODELS, "models.NAME", Model, {"name"}),

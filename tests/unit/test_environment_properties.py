@@ -154,7 +154,7 @@ def test_one_wrong_key_is_one_mistake_where_it_stands(
 ):
     written = configuration(environment)
     path, place = data.draw(st.sampled_from(maps(written)))
-    if key in ("analysis", "drift", "prompt", "region", "requestsPerSecond"):
+    if key in ("analysis", "drift", "prompt", "region", "requestsPerSecond") or path.endswith(".claims"):
         return
     place[key] = value
     ((found, message),) = problems(written["platform"], written["models"])
@@ -212,11 +212,13 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
     required = key in (
         *("kind", "stack", "context", "image", "registry", "url"),
         *("stable", "version", "weight", "name", "namespace", "tlsSecret"),
-    )
+        *("host", "issuer", "jwks", "audience", "claims"),
+    ) or (path == "platform.prices" and key in ("cpu", "memory"))
     if path.endswith("canary") and key == "shadow":
         assert found == [f"{path}.weight"]
     elif path.endswith("autoscaling") and key == "min":
-        assert found in ([], [f"{path}.max"])
+        # One server is the default, and what may sleep may scale by what others can't.
+        assert set(found) <= {f"{path}.max", f"{path}.requestsPerSecond"}
     elif path == "platform.ports":  # the default may be another's
         assert len(found) <= 1
     elif (path, key) == ("platform", "stack"):
@@ -227,6 +229,13 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
         assert found in ([], ["platform.gateway"])
     elif (path, key) == ("platform", "gpu"):  # of what use the default isn't
         assert all(name.endswith(".resources.gpu") for name in found)
+    elif path.endswith(".claims"):
+        assert found in ([], [path])
+    elif (path, key) in (("platform", "keda"), ("platform", "monitoring"), ("platform", "prometheus")):
+        wanted = (".autoscaling.min", ".autoscaling.gpuUtilization", ".autoscaling.requestsPerSecond")
+        assert all(name.endswith((*wanted, "platform.prometheus")) for name in found)
+    elif key in ("resources", "gpu") and path.startswith("models."):
+        assert all(name.endswith(".autoscaling.gpuUtilization") for name in found)
     else:
         assert found == ([f"{path}.{key}"] if required else [])
 

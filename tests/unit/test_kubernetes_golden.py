@@ -36,7 +36,18 @@ MODELS: dict[str, Any] = {
 PLATFORM: dict[str, Any] = {
     "url": "https://models.example.com",
     "gateway": {"tlsSecret": "models-tls"},
-    "tracking": {"image": MLFLOW, "storage": "50Gi"},
+    "tracking": {
+        "image": MLFLOW,
+        "storage": "50Gi",
+        "access": {
+            "host": "mlflow.example.com",
+            "tlsSecret": "mlflow-tls",
+            "issuer": "https://login.example.com",
+            "jwks": "https://login.example.com/keys",
+            "audience": "mlflow",
+            "claims": {"groups": "ml"},
+        },
+    },
     "gpu": "install",
     "metricsServer": "install",
     "protectData": True,

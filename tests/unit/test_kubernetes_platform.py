@@ -40,6 +40,7 @@ from tests.unit.kubernetes import (
     RULES,
     SCALED_OBJECT,
     SECRET,
+    SECURITY_POLICY,
     SERVICE,
     SERVICE_ACCOUNT,
     declared,
@@ -102,7 +103,7 @@ def test_nothing_is_installed_that_the_cluster_has() -> None:
         NAMESPACE: 1,
         MONITOR: 1,
         RULES: 1,
-        CONFIG_MAP: 2,
+        CONFIG_MAP: 3,
         SERVICE_ACCOUNT: 1,
         ROLE: 1,
         ROLE_BINDING: 1,
@@ -232,6 +233,86 @@ class TestTracking:
         ]
         assert "type" not in graph.one(SERVICE, "tracking").inputs["spec"]
 
+    ACCESS: ClassVar[dict[str, Any]] = {
+        "host": "mlflow.example.com",
+        "tlsSecret": "mlflow-tls",
+        "issuer": "https://token.actions.githubusercontent.com",
+        "jwks": "https://token.actions.githubusercontent.com/.well-known/jwks",
+        "audience": "mlflow",
+        "claims": {"repository_owner": "acme", "ref": "refs/heads/main"},
+    }
+
+    def published(self) -> Graph:
+        graph, _ = kubernetes({}, tracking={"image": MLFLOW, "access": self.ACCESS})
+        return graph
+
+    def test_outside_it_asks_for_a_token_and_what_the_token_says(self) -> None:
+        graph = self.published()
+        assert graph.one(SECURITY_POLICY, "tracking-access").inputs["spec"] == {
+            "targetRefs": [
+                {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "tracking.mlflow"}
+            ],
+            "jwt": {
+                "providers": [
+                    {
+                        "name": "issuer",
+                        "issuer": self.ACCESS["issuer"],
+                        "audiences": ["mlflow"],
+                        "remoteJWKS": {"uri": self.ACCESS["jwks"]},
+                        "extractFrom": {"headers": [{"name": "Authorization", "valuePrefix": "Bearer "}]},
+                    }
+                ]
+            },
+            "authorization": {
+                "defaultAction": "Deny",
+                "rules": [
+                    {
+                        "name": "bearers",
+                        "action": "Allow",
+                        "principal": {
+                            "jwt": {
+                                "provider": "issuer",
+                                "claims": [
+                                    {"name": "ref", "values": ["refs/heads/main"]},
+                                    {"name": "repository_owner", "values": ["acme"]},
+                                ],
+                            }
+                        },
+                    }
+                ],
+            },
+        }
+        route = graph.one(ROUTE, "tracking-route").inputs
+        # With a dot, which no model's name has: the routes of models are called after them.
+        assert route["metadata"]["name"] == "tracking.mlflow"
+        # The policy is there before the route, and until it is gone.
+        assert "tracking-access" in {urn.split("::")[-1] for urn in graph.one(ROUTE, "tracking-route").needs}
+        assert route["spec"]["hostnames"] == ["mlflow.example.com"]
+        assert route["spec"]["rules"][0]["backendRefs"] == [{"name": "tracking", "port": 5000}]
+        assert route["spec"]["rules"][0]["timeouts"] == {"request": "0s"}
+
+    def test_it_has_a_host_with_tls_of_its_own(self) -> None:
+        graph = self.published()
+        models, mlflow = graph.one(GATEWAY, "models-gateway").inputs["spec"]["listeners"]
+        assert models["name"] == "http"  # the models' own is as it was
+        assert (mlflow["hostname"], mlflow["port"], mlflow["protocol"]) == (
+            "mlflow.example.com",
+            443,
+            "HTTPS",
+        )
+        assert mlflow["tls"] == {"mode": "Terminate", "certificateRefs": [{"name": "mlflow-tls"}]}
+        (parent,) = graph.one(ROUTE, "tracking-route").inputs["spec"]["parentRefs"]
+        assert parent == {"name": "models", "sectionName": mlflow["name"]}
+        (container,) = graph.one(DEPLOYMENT, "tracking").inputs["spec"]["template"]["spec"]["containers"]
+        assert "mlflow.example.com" in container["command"][-1].split(",")
+
+    def test_the_gateways_proxies_reach_it_then(self) -> None:
+        (rule,) = self.published().one(NETWORK_POLICY, "tracking").inputs["spec"]["ingress"]
+        assert rule["from"] == [
+            {"podSelector": {"matchLabels": {"app.kubernetes.io/part-of": "model-delivery"}}},
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "envoy-gateway-system"}}},
+        ]
+
     def test_on_a_database_and_a_bucket(self) -> None:
         acting: list[tuple[object, str]] = []
 
@@ -297,6 +378,7 @@ def test_names_of_resources_stay() -> None:
     graph, _ = kubernetes({}, tracking={"image": MLFLOW}, gpu="install", metricsServer="install")
     assert sorted((r.type.rpartition(":")[2], r.name, r.parent) for r in graph.resources) == [
         ("ConfigMap", "dashboard-delivery", "monitoring"),
+        ("ConfigMap", "dashboard-hardware", "monitoring"),
         ("ConfigMap", "dashboard-inputs", "monitoring"),
         ("Deployment", "tracking", "tracking"),
         ("EnvoyProxy", "models-proxy", "gateway"),

@@ -1,0 +1,94 @@
+"""An MLflow server in the cluster, and who may reach it from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from components.environment.image import PINNED, PINNED_RULE
+from components.environment.patterns import HOST, LABEL, LABEL_RULE, STORAGE
+from components.environment.section import Section
+
+_ACCESS_KEYS: Final = ("audience", "claims", "host", "issuer", "jwks", "tlsSecret")
+_ISSUER: Final = re.compile(r"https://[^\s/?#@]+(/[^\s?#]*)?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """Who reaches MLflow from outside the cluster: who shows a token of an issuer that has the claims."""
+
+    host: str
+    """Its own host name at the gateway."""
+    tls_secret: str
+    """The TLS Secret for it, in the namespace of the models: a token is never sent in the clear."""
+    issuer: str
+    """An OpenID Connect issuer, as its tokens name it."""
+    jwks: str
+    """Where the issuer's keys are."""
+    audience: str
+    """Whom a token must be meant for."""
+    claims: Mapping[str, str]
+    """What a token must say of its bearer, all of it: an issuer's tokens alone may be anybody's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """An MLflow server in the cluster."""
+
+    image: str
+    """MLflow's image, pinned by its digest."""
+    storage: str = "20Gi"
+    """The size of its volume, where the platform has no database and bucket for it."""
+    access: Access | None = None
+    """None: only the models' namespace reaches it."""
+
+
+def parse_tracking(platform: Section) -> Tracking | None:
+    """Understand the key `tracking` of a platform with a cluster; None if it is absent or wrong."""
+    section = platform.section(
+        "tracking", accepted=("access", "image", "storage"), example="{image: …@sha256:…}"
+    )
+    if section is None:
+        return None
+    section.require("image", "MLflow's image, pinned by its digest")
+    image = section.matching("image", PINNED, PINNED_RULE)
+    storage = section.matching("storage", STORAGE, "must be a size such as 20Gi")
+    access = _access(section)
+    return Tracking(image=image, storage=storage or "20Gi", access=access) if image else None
+
+
+def _access(tracking: Section) -> Access | None:
+    section = tracking.section(
+        "access", accepted=_ACCESS_KEYS, example="{host: mlflow.example.com, issuer: https://…, …}"
+    )
+    if section is None:
+        return None
+    section.require("host", "its own host name, such as mlflow.example.com")
+    section.require("tlsSecret", "the name of the TLS Secret for that host")
+    section.require("issuer", "an OpenID Connect issuer, such as https://token.actions.githubusercontent.com")
+    section.require(
+        "jwks", "where the issuer's keys are: jwks_uri in ISSUER/.well-known/openid-configuration"
+    )
+    section.require("audience", "whom a token must be meant for, such as mlflow")
+    section.require("claims", "what a token must say, such as {repository_owner: acme}")
+    host = section.matching("host", HOST, "must be a host name")
+    secret = section.matching("tlsSecret", LABEL, LABEL_RULE)
+    issuer = section.matching("issuer", _ISSUER, "must be the https:// address of an issuer")
+    jwks = section.matching("jwks", _ISSUER, "must be an https:// address")
+    audience = section.line("audience", 253)
+    claims = _claims(section)
+    if not (host and secret and issuer and jwks and audience and claims):
+        return None
+    return Access(host=host, tls_secret=secret, issuer=issuer, jwks=jwks, audience=audience, claims=claims)
+
+
+def _claims(access: Section) -> Mapping[str, str]:
+    if not access.has("claims"):
+        return {}
+    section = access.inner("claims")
+    if not section.values:
+        access.problem("claims", "must be a map of claims to what they must be, with at least one")
+    found = {name: section.line(name, 253) for name in section.values}
+    return {name: value for name, value in found.items() if value}
