@@ -11,14 +11,10 @@ at --tracking hands out (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, 
 
 import argparse
 import base64
-import json
 import os
 import shutil
 import sys
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -26,14 +22,7 @@ from urllib.parse import quote, urlsplit
 from urllib.request import url2pathname
 
 from serving.artifact import ArtifactError, digest, verify
-
-_ATTEMPTS = 4
-_TIMEOUT_SECONDS = 60
-_CHUNK = 1 << 20
-
-
-class FetchError(Exception):
-    """An artifact that can't be had. The message is for the user."""
+from serving.transfer import ATTEMPTS, FetchError, ask_json, download, items, text
 
 
 def fetch(source: str, expected: str, to: Path, tracking: str = "", pause: float = 1.0) -> bool:
@@ -92,14 +81,17 @@ def _copy(source: str, tracking: str, into: Path, pause: float) -> None:
 
 def _from_s3(source: str, into: Path) -> None:
     import boto3
+    from boto3.exceptions import Boto3Error
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
     parts = urlsplit(source)
     bucket, prefix = parts.netloc, parts.path.strip("/") + "/"
     try:
-        client = cast(Any, boto3).client(
-            "s3", config=Config(retries={"max_attempts": _ATTEMPTS, "mode": "standard"})
+        client = (
+            cast(Any, boto3)
+            .session.Session()
+            .client("s3", config=Config(retries={"max_attempts": ATTEMPTS, "mode": "standard"}))
         )
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         found = 0
@@ -110,7 +102,8 @@ def _from_s3(source: str, into: Path) -> None:
                     continue  # consoles make such empty objects for folders
                 client.download_file(bucket, key, str(_inside(into, key.removeprefix(prefix))))
                 found += 1
-    except (BotoCoreError, ClientError) as error:
+    # Boto3's own are neither: a download that broke off more often than it was tried again.
+    except (Boto3Error, BotoCoreError, ClientError) as error:
         raise FetchError(f"{source}: {error}") from None
     if not found:
         raise FetchError(f"there is nothing at {source}")
@@ -125,18 +118,13 @@ def _from_gs(source: str, into: Path, pause: float) -> None:
     prefix, page, found = parts.path.strip("/") + "/", "", 0
     while True:
         url = f"{base}?prefix={quote(prefix, safe='')}&pageToken={quote(page, safe='')}"
-        with _opened(url, pause, headers) as answer:
-            content = cast(Mapping[str, Any], json.load(answer))
-        for item in cast("list[dict[str, Any]]", content.get("items") or []):
-            name = str(item["name"])
+        content = ask_json(url, pause, headers)
+        for item in items(content, "items", url):
+            name = text(item, "name", url)
             if name.endswith("/"):
                 continue
             path = _inside(into, name.removeprefix(prefix))
-            with (
-                _opened(f"{base}/{quote(name, safe='')}?alt=media", pause, headers) as answer,
-                path.open("wb") as file,
-            ):
-                shutil.copyfileobj(answer, file, _CHUNK)
+            download(f"{base}/{quote(name, safe='')}?alt=media", path, pause, headers)
             found += 1
         page = str(content.get("nextPageToken") or "")
         if not page:
@@ -148,8 +136,7 @@ def _from_gs(source: str, into: Path, pause: float) -> None:
 def _google_token(pause: float) -> str:
     host = os.environ.get("GCE_METADATA_HOST", "metadata.google.internal")
     url = f"http://{host}/computeMetadata/v1/instance/service-accounts/default/token"
-    with _opened(url, pause, {"Metadata-Flavor": "Google"}) as answer:
-        return str(json.load(answer)["access_token"])
+    return text(ask_json(url, pause, {"Metadata-Flavor": "Google"}), "access_token", url)
 
 
 def _from_mlflow(source: str, tracking: str, into: Path, pause: float) -> None:
@@ -159,38 +146,26 @@ def _from_mlflow(source: str, tracking: str, into: Path, pause: float) -> None:
         server = f"{urlsplit(tracking).scheme or 'https'}://{parts.netloc}"
     if not server:
         raise FetchError(f"{source} is handed out by an MLflow server: say which one by --tracking")
+    if urlsplit(server).scheme not in ("http", "https"):
+        raise FetchError(
+            f"{source} is handed out by an MLflow server, which {server} is not: http:// or https://"
+        )
     base = f"{server}/api/2.0/mlflow-artifacts/artifacts"
     for path in _listed(base, parts.path.strip("/"), "", pause):
         url = f"{base}/{quote(parts.path.strip('/'))}/{quote(path)}"
-        with _opened(url, pause) as answer, _inside(into, path).open("wb") as file:
-            shutil.copyfileobj(answer, file, _CHUNK)
+        download(url, _inside(into, path), pause, _authorisation(os.environ))
 
 
 def _listed(base: str, root: str, below: str, pause: float) -> Iterator[str]:
     """The files below a folder of an MLflow server, by their paths within `root`."""
     at = f"{root}/{below}".rstrip("/")
-    with _opened(f"{base}?path={quote(at, safe='')}", pause) as answer:
-        content = cast(Mapping[str, Any], json.load(answer))
-    for item in cast("list[dict[str, Any]]", content.get("files") or []):
-        path = f"{below}/{item['path']}".lstrip("/")
+    url = f"{base}?path={quote(at, safe='')}"
+    for item in items(ask_json(url, pause, _authorisation(os.environ)), "files", url):
+        path = f"{below}/{text(item, 'path', url)}".lstrip("/")
         if item.get("is_dir"):
             yield from _listed(base, root, path, pause)
         else:
             yield path
-
-
-def _opened(url: str, pause: float, headers: Mapping[str, str] | None = None) -> Any:
-    chosen = _authorisation(os.environ) if headers is None else dict(headers)
-    request = urllib.request.Request(url, headers=chosen)  # noqa: S310
-    for attempt in range(1, _ATTEMPTS + 1):
-        try:
-            return urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)  # noqa: S310
-        except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-            final = isinstance(error, urllib.error.HTTPError) and error.code < 500 and error.code != 429
-            if final or attempt == _ATTEMPTS:
-                raise FetchError(f"{url}: {error}") from None
-            time.sleep(pause * 2 ** (attempt - 1))
-    raise AssertionError("the last attempt returns or raises")
 
 
 def _authorisation(environment: Mapping[str, str]) -> dict[str, str]:

@@ -38,6 +38,9 @@ class Store:
         self.asked: list[str] = []
         self.authorisations: set[str] = set()
         self.failures = 0
+        self.broken = 0  # answers that end in their middle
+        self.instead: bytes | None = None  # what every page says
+        self.elsewhere = ""  # where every page sends one on to
         owner = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -48,9 +51,14 @@ class Store:
                     owner.failures -= 1
                     self.answer(503, b"busy")
                     return
+                if owner.elsewhere:
+                    self.send_response(302)
+                    self.send_header("Location", owner.elsewhere + self.path)
+                    self.end_headers()
+                    return
                 parts = urlsplit(self.path)
                 code, content = owner.answer(parts.path, parse_qs(parts.query))
-                self.answer(code, content)
+                self.answer(code, content if owner.instead is None else owner.instead)
 
             do_HEAD = do_GET  # noqa: N815
 
@@ -61,6 +69,9 @@ class Store:
                 self.send_header("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
                 self.end_headers()
                 if self.command == "GET":
+                    if owner.broken and len(content) > 1000:
+                        owner.broken -= 1
+                        content = content[:1000]
                     self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
@@ -170,6 +181,77 @@ def test_what_fails_for_a_moment_is_tried_again(
 ) -> None:
     store.failures = 3
     assert fetch(source, digest(artifact), tmp_path / "model", store.url, pause=0) is True
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_an_answer_that_breaks_off_is_asked_for_again(
+    store: Store, artifact: Path, tmp_path: Path, source: str
+) -> None:
+    store.broken = 2
+    assert fetch(source, digest(artifact), tmp_path / "model", store.url, pause=0) is True
+    assert store.broken == 0
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_answers_that_go_on_breaking_off_are_an_error_of_the_network(
+    store: Store, artifact: Path, tmp_path: Path, source: str
+) -> None:
+    store.broken = 1000
+    with pytest.raises(FetchError) as caught:
+        fetch(source, digest(artifact), tmp_path / "to" / "model", store.url, pause=0)
+    assert "cannot write" not in str(caught.value)
+    assert store.broken > 980  # it gives up
+    assert list((tmp_path / "to").iterdir()) == []
+
+
+@pytest.mark.parametrize("source", SOURCES[:2])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"<html>Please log in</html>",
+        b"[]",
+        b'{"files": 3, "items": 3}',
+        b'{"files": ["a"], "items": ["a"]}',
+        b'{"files": [{}], "items": [{}]}',
+    ],
+)
+def test_another_server_than_it_should_be_is_an_error(
+    store: Store, artifact: Path, tmp_path: Path, source: str, answer: bytes
+) -> None:
+    store.instead = answer
+    with pytest.raises(FetchError, match="gave another answer than such a server gives"):
+        fetch(source, digest(artifact), tmp_path / "model", store.url, pause=0)
+
+
+@pytest.mark.parametrize("tracking", ["file:///etc", "mlflow.example.com", "ftp://host"])
+def test_mlflow_is_asked_by_http_alone(artifact: Path, tmp_path: Path, tracking: str) -> None:
+    with pytest.raises(FetchError, match=r"is not: http:// or https://"):
+        fetch(SOURCES[0], digest(artifact), tmp_path / "model", tracking, pause=0)
+
+
+def test_a_login_is_not_told_to_whom_one_is_sent_on(
+    store: Store, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
+    other = Store()
+    store.elsewhere = other.url
+    try:
+        assert fetch(SOURCES[0], digest(artifact), tmp_path / "model", store.url, pause=0) is True
+    finally:
+        other.close()
+    assert store.authorisations == {"Bearer t0ken"} and other.authorisations == {""}
+
+
+def test_s3_without_credentials_is_an_error(
+    store: Store, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(FetchError, match=r"^s3://bucket/models/3: Unable to locate credentials"):
+        fetch(SOURCES[2], digest(artifact), tmp_path / "model")
 
 
 def test_a_server_that_goes_on_failing_is_an_error(store: Store, artifact: Path, tmp_path: Path) -> None:
