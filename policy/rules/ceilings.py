@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
+from policy import cost
 from policy.references import soc2
-from policy.rule import Case, Finding, Resource, Rule, Severity
+from policy.rule import Case, Finding, Resource, Rule, Severity, UndecidedError, Unknown
 from policy.rules.pods import TEMPLATES, containers
 from policy.rules.values import as_map
 
@@ -110,6 +111,42 @@ def _gpus(case: Case) -> Iterator[Finding]:
         )
 
 
+def _cost(case: Case) -> Iterator[Finding]:
+    prices = cost.load()
+    estimate = cost.monthly(
+        (cost.Item(type=one.type, name=one.name, inputs=one.properties) for one in case.stack), prices
+    )
+    ceiling = case.settings.monthly_cost
+    if estimate.total > ceiling:
+        dearest = sorted(estimate.lines.items(), key=lambda line: (-line[1], line[0]))[:3]
+        parts = ", ".join(f"{name.rpartition('::')[2]} {amount:,.0f}" for name, amount in dearest)
+        yield Finding(
+            message=f"the stack costs {estimate.total:,.0f} {prices.currency} a month while it stands, "
+            f"{ceiling:,.0f} are allowed (list prices of {prices.date}); most of it: {parts}"
+        )
+        return
+    for one in case.stack:
+        # What has no price because its size isn't known yet may be what is too much.
+        missing = one.id in estimate.unpriced and prices.charged(one.type) == "time"
+        if missing and (unknown := _unknown(one.properties)):
+            raise UndecidedError(f"{unknown} of {one.id}")
+
+
+def _unknown(value: object, path: str = "") -> str:
+    """The path of the first value below another that isn't known; empty: there is none."""
+    if isinstance(value, Unknown):
+        return path
+    inner: Iterator[tuple[str, object]] = iter(())
+    if isinstance(value, Mapping):
+        inner = (
+            (f"{path}.{key}" if path else key, one)
+            for key, one in cast("Mapping[str, object]", value).items()
+        )
+    elif isinstance(value, list):
+        inner = ((f"{path}[{index}]", one) for index, one in enumerate(cast("list[object]", value)))
+    return next((found for at, one in inner if (found := _unknown(one, at))), "")
+
+
 def _tags_of(resource: Resource) -> set[str]:
     defaults = as_map(as_map(resource.provider.get("defaultTags")).get("tags"))
     return set(resource.value("tags", {})) | set(resource.value("tagsAll", {})) | set(defaults)
@@ -142,6 +179,16 @@ RULES: Final = (
         fix="lower the maximum of the pools, or raise maxGpus in policy/enforcement.yaml",
         types=frozenset({STACK}),
         check=_gpus,
+        whole_stack=True,
+    ),
+    Rule(
+        id="monthly-cost",
+        title="A stack costs no more a month than it may",
+        severity=Severity.MEDIUM,
+        why="What is declared costs money from the apply on; the bill comes at the end of the month.",
+        fix="take smaller machines or fewer of them, or raise monthlyCost in policy/enforcement.yaml",
+        types=frozenset({STACK}),
+        check=_cost,
         whole_stack=True,
     ),
 )

@@ -543,6 +543,13 @@ GCP: list[Broken] = [
     ("gcp-firewall-closed", "Firewall::web", "allows.0.ports", MISSING, "every port is open to the world"),
 ]
 CEILINGS: list[Broken] = [
+    (
+        "monthly-cost",
+        "NodeGroup::gpu",
+        "scalingConfig.desiredSize",
+        100,
+        "a month while it stands, 50,000 are allowed",
+    ),
     ("required-tags", "lambda/function:Function::score", "tags", MISSING, "it has no tag team"),
     (
         "gpu-ceiling",
