@@ -17,6 +17,7 @@ import pytest
 from pipeline import model_folder, training
 from pipeline.registering import Facts, Registered, Registry, register
 from serving.artifact import digest
+from tests.ports import free_port
 
 pytestmark = pytest.mark.real
 
@@ -373,13 +374,11 @@ class TestTheCommand:
 
 def test_through_a_server(model: Write, tmp_path: Path, tracking_uri: str):
     """The same through MLflow's own server, which keeps the artifacts itself."""
-    import socket
     import time
 
     from pipeline import access
 
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     log = (tmp_path / "server.log").open("w")
     words = ["-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     words += ["--backend-store-uri", tracking_uri, "--artifacts-destination", str(tmp_path / "served")]
