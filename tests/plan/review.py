@@ -55,7 +55,7 @@ def main() -> int:
         arguments.config_file = stack.config
         arguments.note = (
             f"A plan without an account: the state is what {file.name} as of {arguments.since} gives, the "
-            "providers and the model registry are stand-ins. What policy says of releases is about the stand-in."
+            "providers and the model registry are stand-ins, and so is what policy says of releases."
         )
         return command.run(arguments, environment=stack.env)
 
