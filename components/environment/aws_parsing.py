@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from components.environment.aws import AwsPlatform, Database, Nodes, Pool, SageMaker
+from components.environment.aws import AwsPlatform, Database, SageMaker
+from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
 from components.environment.image import ImageBuild
 from components.environment.section import Section
@@ -37,12 +38,6 @@ KEYS: Final = (
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _REGION: Final = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central)(east|west)?-[1-9]")
-_INSTANCE: Final = re.compile(
-    r"[a-z]{1,3}[0-9]{1,2}[a-z]{0,4}(-flex)?\.(nano|micro|small|medium|large|([2-9]|[1-9][0-9])?xlarge|metal)"
-)
-# Their processors are Arm; the model server's image is for x86-64.
-_ARM: Final = re.compile(r"(a1|t4g|g5g|[a-z]{1,3}[0-9]{1,2}g[a-z]{0,3})\..*")
-_GPU: Final = re.compile(r"(g[4-9][a-z]{0,3}|gr[6-9][a-z]{0,3}|p[3-9][a-z]{0,3})\..*")
 _DATABASE_CLASS: Final = re.compile(
     r"db\.[a-z]{1,2}[0-9]{1,2}[a-z]{0,4}\.(micro|small|medium|large|([2-9]|[1-9][0-9])?xlarge)"
 )
@@ -61,7 +56,6 @@ _ADDONS: Final = (
     "vpc-cni",
 )
 _ADDON_VERSION: Final = re.compile(r"v[0-9]+\.[0-9]+\.[0-9]+-eksbuild\.[0-9]+")
-_POOL: Final = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
 _TAG: Final = re.compile(r"[\w +\-=.:/@]{1,128}")
 # fmt: off
 _LOG_DAYS: Final = (
@@ -69,7 +63,6 @@ _LOG_DAYS: Final = (
 )
 # fmt: on
 """The periods that CloudWatch has."""
-_MOST_NODES: Final = 450  # EKS' quota for one group
 
 
 def parse_aws(section: Section) -> AwsPlatform | None:
@@ -102,7 +95,7 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     topic = _local_arn(section, "alarmTopicArn", _TOPIC, "sns:…:NAME", region)
     api_access = _api_access(section)
     addons = _addons(section)
-    nodes = _nodes(section)
+    nodes = parse_nodes(section)
     database = _database(section)
     sagemaker = _sagemaker(section)
     tags = _tags(section)
@@ -246,61 +239,6 @@ def _addons(platform: Section) -> Mapping[str, str]:
     return {name: version for name, version in found.items() if version}
 
 
-def _nodes(platform: Section) -> Nodes:
-    section = platform.section(
-        "nodes", accepted=("cpu", "gpu"), example="{cpu: {instanceTypes: [m7i.large]}}"
-    )
-    if section is None:
-        return Nodes()
-    default = Nodes()
-    cpu = _pool(section, "cpu", gpu=False) if section.has("cpu") else None
-    gpus: dict[str, Pool] = {}
-    keys = section.values.get("gpu")
-    names = [key for key in keys if isinstance(key, str)] if isinstance(keys, Mapping) else []  # pyright: ignore[reportUnknownVariableType]
-    pools = section.section("gpu", accepted=names, example="{l4: {instanceTypes: [g6.xlarge], max: 2}}")
-    for name in names if pools else []:
-        if pools and not _POOL.fullmatch(name):
-            pools.problem(name, "a pool's name has up to 30 lower-case letters, digits and hyphens")
-        elif pools and (pool := _pool(pools, name, gpu=True)):
-            gpus[name] = pool
-    return Nodes(cpu=cpu or default.cpu, gpu=gpus)
-
-
-def _pool(nodes: Section, key: str, *, gpu: bool) -> Pool | None:
-    accepted = ("diskGb", "instanceTypes", "max", "min", "spot")
-    section = nodes.section(key, accepted=accepted, example="{instanceTypes: [m7i.large], min: 2, max: 6}")
-    if section is None:
-        return None
-    section.require("instanceTypes", f"a list such as [{'g6.xlarge' if gpu else 'm7i.large'}]")
-    types = section.texts(
-        "instanceTypes", _INSTANCE, "must be a list of different EC2 instance types such as m7i.large"
-    )
-    for name in types or ():
-        if _ARM.fullmatch(name):
-            section.problem("instanceTypes", f"has {name}, an Arm instance; the images are for x86-64")
-        elif bool(_GPU.fullmatch(name)) != gpu:
-            what = "no GPU that is known here" if gpu else "a GPU; it belongs under nodes.gpu"
-            section.problem("instanceTypes", f"has {name}, which has {what}")
-    # The add-ons run on the CPU pool, so it is never empty.
-    least = section.whole("min", 0 if gpu else 1, _MOST_NODES)
-    most = section.whole("max", 1, _MOST_NODES)
-    low = (0 if gpu else 2) if least is None else least
-    high = max(low, 1) if most is None else most
-    if most is not None and most < low:
-        section.problem("max", f"must be min, {low}, or more")
-    spot = section.flag("spot")
-    disk = section.whole("diskGb", 20, 2000)
-    if types is None:
-        return None
-    return Pool(
-        instance_types=types,
-        min=low,
-        max=high,
-        spot=spot or False,
-        disk_gb=disk or (100 if gpu else 50),
-    )
-
-
 def _database(platform: Section) -> Database:
     section = platform.section(
         "database",
@@ -333,8 +271,7 @@ def _sagemaker(platform: Section) -> SageMaker:
 
 
 def _tags(platform: Section) -> Mapping[str, str]:
-    value = platform.values.get("tags")
-    names = [key for key in value if isinstance(key, str)] if isinstance(value, Mapping) else []  # pyright: ignore[reportUnknownVariableType]
+    names = platform.names("tags")
     section = platform.section("tags", accepted=names, example="{costCentre: ml}")
     if section is None:
         return {}

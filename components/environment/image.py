@@ -93,8 +93,7 @@ def _build(build: Section, *, has_registry: bool) -> ImageBuild | None:
 
 
 def _labels(build: Section) -> Mapping[str, str]:
-    names = build.inner("labels").values
-    section = build.section("labels", accepted=tuple(names), example="{team: ml}")
+    section = build.section("labels", accepted=build.names("labels"), example="{team: ml}")
     if section is None:
         return {}
     found: dict[str, str] = {}

@@ -56,6 +56,10 @@ class Section:
             values = cast(Mapping[str, object], value)
         return Section(path=(*self.path, key), values=values, problems=self.problems)
 
+    def names(self, key: str) -> tuple[str, ...]:
+        """The keys of a map whose keys are the reader's own, those that are text."""
+        return tuple(name for name in self.inner(key).values if isinstance(name, str))  # pyright: ignore[reportUnnecessaryIsInstance]
+
     def only(self, accepted: Collection[str], later: Collection[str] = ()) -> None:
         """Note a problem for every key that isn't accepted here."""
         names = ", ".join(sorted(accepted))

@@ -918,6 +918,10 @@ class TestACluster:
                 "platform.image.build.labels.team is 3: must be one line of text, 1 to 500 characters.",
             ),
             (
+                {"build": {"base": IMAGE, "repository": "r.example.com/s", "labels": {3: "x", "a": "b"}}},
+                'platform.image.build.labels[3] is "x": a key must be text, this one is 3.',
+            ),
+            (
                 {"build": {"base": IMAGE, "repository": "r.example.com/s", "bas": 1}},
                 "platform.image.build.bas is 1: unknown key; accepted: adapter, base, labels, platforms,"
                 " repository, source.",
