@@ -56,10 +56,13 @@ test: setup ## run every test
 test-fast: env ## run the tests that start nothing: under two minutes
 	@$(PYTHON) -m pytest -m "not real" $(TESTS)
 
-check: env ## lint, format and types
+check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m pyright
+	@. tools/python.sh; "$$python" -m tools.toolchain actionlint > /dev/null
+	@.delivery/toolchain/bin/actionlint -shellcheck= -pyflakes=
+	@.venv/bin/zizmor --offline --quiet .github/workflows
 
 clean: ## delete what was built and trained: toolchain, state, models (run `make down` first)
 	@. tools/python.sh; "$$python" -m tools.clean

@@ -1,11 +1,12 @@
-"""Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`.
+"""Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`, and
+`actionlint` to check its workflows.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
 `.delivery/toolchain/<name>-<version>/`, and
 `.delivery/toolchain/bin/` has a link to whatever was chosen.
 
-    python3 -m tools.toolchain [pulumi] [prometheus]    finds or makes them, prints where they are
+    python3 -m tools.toolchain [NAME …]    finds or makes them, by default the first two; says where they are
 """
 
 from __future__ import annotations
@@ -106,6 +107,26 @@ def prometheus() -> Tool:
         )
 
     return find(Recipe("prometheus", version, ["promtool"], archive or None, make))
+
+
+def actionlint() -> Tool:
+    """The checker of GitHub's workflows."""
+    version = versions.actionlint()
+    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
+    base = f"https://github.com/rhysd/actionlint/releases/download/v{versions.show(version)}"
+    file = f"{base}/actionlint_{versions.show(version)}"
+    archive = where and download.Archive(f"{file}_{where[0]}_{where[1]}.tar.gz", f"{file}_checksums.txt")
+
+    def make(folder: Path) -> None:
+        gobuild.build(
+            GO_MODULES / "actionlint",
+            ["github.com/rhysd/actionlint/cmd/actionlint"],
+            folder,
+            usual="10 seconds",
+            stamp=f"github.com/rhysd/actionlint.version={versions.show(version)}",
+        )
+
+    return find(Recipe("actionlint", version, [], archive or None, make))
 
 
 def find(recipe: Recipe) -> Tool:
@@ -247,12 +268,12 @@ def _allowed_sources() -> list[str]:
 
 
 def main() -> int:
-    """The command line: names of tools, all of them when none is given."""
-    makers = {"pulumi": pulumi, "prometheus": prometheus}
-    names = sys.argv[1:] or list(makers)
+    """The command line: names of tools, those that a stack needs when none is given."""
+    makers = {"pulumi": pulumi, "prometheus": prometheus, "actionlint": actionlint}
+    names = sys.argv[1:] or ["pulumi", "prometheus"]
     for name in names:
         if name not in makers:
-            raise ToolError(f"{name!r} is no tool of this checkout; {' and '.join(makers)} are.")
+            raise ToolError(f"{name!r} is no tool of this checkout; {', '.join(makers)} are.")
     for name in names:
         tool = makers[name]()
         sys.stdout.write(f"{name} {versions.show(tool.version)}: {tool.executable}\n")

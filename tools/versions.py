@@ -13,6 +13,7 @@ UV = "0.13.9"
 
 PULUMI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 PROMETHEUS_MODULE = "github.com/prometheus/prometheus"
+ACTIONLINT_MODULE = "github.com/rhysd/actionlint"
 
 Version = tuple[int, int, int]
 
@@ -54,6 +55,11 @@ def required(module: str, go_mod: Path) -> Version:
 def pulumi() -> Version:
     """The Pulumi CLI this checkout wants."""
     return required(PULUMI_MODULE, GO_MODULES / "pulumi" / "go.mod")
+
+
+def actionlint() -> Version:
+    """The actionlint this checkout wants."""
+    return required(ACTIONLINT_MODULE, GO_MODULES / "actionlint" / "go.mod")
 
 
 def prometheus() -> Version:

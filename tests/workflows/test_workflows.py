@@ -1,0 +1,135 @@
+"""What the workflows may do and never may: rights, triggers, one update at a time, pinned actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".github" / "workflows"
+FILES = {file.stem: file for file in sorted(FOLDER.iterdir())}
+
+
+def workflow(name: str) -> dict[str, Any]:
+    # YAML takes the key `on` for a boolean.
+    return {
+        ("on" if key is True else key): value
+        for key, value in yaml.safe_load(FILES[name].read_text()).items()
+    }
+
+
+def jobs(name: str) -> dict[str, dict[str, Any]]:
+    return workflow(name)["jobs"]
+
+
+def steps(name: str) -> Iterator[dict[str, Any]]:
+    for job in jobs(name).values():
+        yield from job["steps"]
+
+
+def command(name: str, job: str) -> str:
+    """What a job does at its end, in one line."""
+    return " ".join(jobs(name)[job]["steps"][-1]["run"].split())
+
+
+def test_these_are_the_workflows() -> None:
+    assert set(FILES) == {"check", "preview", "up", "drift"}
+    assert {file.suffix for file in FILES.values()} == {".yml"}
+
+
+@pytest.mark.parametrize(
+    ("name", "triggers"),
+    [
+        ("check", {"pull_request", "push"}),
+        ("preview", {"pull_request"}),
+        ("up", {"push"}),
+        ("drift", {"schedule", "workflow_dispatch"}),
+    ],
+)
+def test_each_runs_when_it_should(name: str, triggers: set[str]) -> None:
+    on = workflow(name)["on"]
+    assert ({on} if isinstance(on, str) else set(on)) == triggers
+    if "push" in triggers:
+        assert on["push"] == {"branches": ["main"]}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_job_has_the_rights_it_needs_and_no_other(name: str) -> None:
+    assert workflow(name)["permissions"] == {}, "what a job isn't given it hasn't"
+    aws = {"contents": "read", "id-token": "write"}
+    allowed = {
+        ("preview", "preview"): {**aws, "pull-requests": "write"},
+        ("up", "up"): aws,
+        ("drift", "drift"): aws,
+    }
+    for job, content in jobs(name).items():
+        assert content["permissions"] == allowed.get((name, job), {"contents": "read"}), job
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_action_is_pinned_to_a_commit(name: str) -> None:
+    lines = [line.strip() for line in FILES[name].read_text().splitlines() if "uses:" in line]
+    assert lines
+    for line in lines:
+        assert re.fullmatch(r"- uses: (actions|aws-actions)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line
+    pins = {line for file in FILES.values() for line in re.findall(r"uses: (\S+ # \S+)", file.read_text())}
+    assert len(pins) == len({pin.partition("@")[0] for pin in pins}), "one version of each action"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_secret_is_kept_and_nothing_of_a_stranger_is_run(name: str) -> None:
+    text = FILES[name].read_text()
+    assert not re.search(r"secrets[.\[]\w", text), "roles are assumed by OIDC; there is no key"
+    for step in steps(name):
+        # What an expression puts into a script is code: it comes by the environment.
+        assert "${{" not in step.get("run", "")
+        if step.get("uses", "").startswith("actions/checkout@"):
+            assert step["with"]["persist-credentials"] is False
+        if step.get("uses", "").startswith("aws-actions/"):
+            assert set(step["with"]) == {"role-to-assume", "aws-region"}
+
+
+def test_a_fork_gets_no_preview() -> None:
+    condition = jobs("preview")["changed"]["if"]
+    assert "github.event.pull_request.head.repo.full_name == github.repository" in condition
+    assert jobs("preview")["preview"]["needs"] == "changed"
+
+
+@pytest.mark.parametrize(("name", "job"), [("preview", "preview"), ("up", "up"), ("drift", "drift")])
+def test_each_stack_is_a_job_of_its_own_in_its_own_environment(name: str, job: str) -> None:
+    content = jobs(name)[job]
+    assert content["strategy"]["fail-fast"] is False, "one stack's failure is none of another's business"
+    suffix = "" if name == "up" else "-preview"
+    assert content["environment"] == f"${{{{ matrix.stack }}}}{suffix}"
+    assert content["concurrency"]["cancel-in-progress"] is False, "what is stopped half-way leaves its lock"
+    assert content["concurrency"]["group"].startswith(f"{name}-${{{{ matrix.stack }}}}")
+
+
+def test_never_two_updates_of_one_stack() -> None:
+    assert jobs("up")["up"]["concurrency"]["group"] == "up-${{ matrix.stack }}"
+
+
+def test_what_each_does_in_the_end() -> None:
+    assert command("preview", "preview") == '.venv/bin/python -m delivery review --stack "$STACK" --post'
+    up = command("up", "up")
+    assert up.startswith('./pulumiw up --stack "$STACK" --yes') and "--policy-pack policy" in up
+    drift = command("drift", "drift")
+    assert drift.startswith('./pulumiw preview --stack "$STACK"')
+    assert {"--refresh", "--expect-no-changes"} <= set(drift.split())
+    assert command("check", "check") == ".ci/run"
+
+
+def test_the_review_has_the_arguments_that_the_workflow_gives_it() -> None:
+    from delivery.__main__ import COMMANDS
+
+    assert "review" in {command.name for command in COMMANDS}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_job_ends_some_day(name: str) -> None:
+    assert all(0 < job["timeout-minutes"] <= 180 for job in jobs(name).values())

@@ -1,0 +1,95 @@
+"""Which environments a change concerns: those whose file it changes, all where it changes the program.
+
+    python3 -m tools.changed --since COMMIT    since COMMIT, or since where this branch left it
+    python3 -m tools.changed --all
+
+Prints a JSON list of stacks for a workflow's matrix. Without a COMMIT that git knows, every one is concerned.
+Stacks of `kind: local` are left out: they are a machine's own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from tools import errors
+from tools.errors import ToolError
+from tools.paths import ROOT
+
+_PROGRAM = (
+    "__main__.py",
+    "Pulumi.yaml",
+    "uv.lock",
+    "components/",
+    "policy/",
+    "provider/",
+    "serving/",
+    "tools/",
+)
+"""What every environment's plan depends on."""
+_FILE = re.compile(r"Pulumi\.([\w-]+)\.yaml")
+_LOCAL = re.compile(r"^\s*(kind:\s*|[\w:-]*platform:\s*\{\s*kind:\s*)[\"']?local\b", re.MULTILINE)
+
+
+def stacks(root: Path) -> list[str]:
+    """Every stack with a file, but those of `kind: local`."""
+    found = {match[1]: file for file in root.glob("Pulumi.*.yaml") if (match := _FILE.fullmatch(file.name))}
+    return sorted(name for name, file in found.items() if not _LOCAL.search(file.read_text(encoding="utf-8")))
+
+
+def concerned(paths: Iterable[str], there: Iterable[str]) -> list[str]:
+    """Those of the stacks that are `there` which a change of these paths concerns."""
+    changed = list(paths)
+    if any(
+        path == part or (part.endswith("/") and path.startswith(part))
+        for path in changed
+        for part in _PROGRAM
+    ):
+        return sorted(there)
+    named = {match[1] for path in changed if (match := _FILE.fullmatch(path))}
+    return sorted(named & set(there))
+
+
+def paths_since(commit: str, root: Path) -> list[str] | None:
+    """What differs between where this branch left a commit and now; None where git doesn't know the commit.
+
+    Raises ToolError where git can't be asked at all.
+    """
+    known = _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
+    if known is None:
+        return None
+    listed = _git(root, "diff", "--name-only", "--no-renames", "-z", f"{commit}...HEAD")
+    if listed is None:
+        raise ToolError(f"git can't compare {commit} with HEAD: is the history here? (fetch-depth: 0)")
+    return [path for path in listed.split("\0") if path]
+
+
+def _git(root: Path, *words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(root), *words], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ToolError(f"git can't be started: {error.strerror}.") from None
+    return done.stdout if done.returncode == 0 else None
+
+
+def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python3 -m tools.changed", description=__doc__)
+    of = parser.add_mutually_exclusive_group(required=True)
+    of.add_argument("--since", metavar="COMMIT")
+    of.add_argument("--all", action="store_true")
+    arguments = parser.parse_args(words)
+    there = stacks(root)
+    paths = None if arguments.all else paths_since(arguments.since, root)
+    found = there if paths is None else concerned(paths, there)
+    sys.stdout.write(json.dumps(found) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(errors.run(main))
