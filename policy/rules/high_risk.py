@@ -139,7 +139,8 @@ RULES: Final = (
         severity=Severity.HIGH,
         references=(eu("Art. 12(1)"), eu("Art. 19(1)"), eu("Art. 26(6)"), soc2("CC7.2")),
         why="What a high-risk system did must be found out afterwards: logs are kept for six months or more.",
-        fix="log the model's requests with a retention of six months or more",
+        fix="keep the model's requests for six months or more; this version declares no such log, so "
+        "exempt the rollout and name the log that you have",
         types=frozenset({ROLLOUT}),
         check=_request_log,
         strict=True,
@@ -150,7 +151,8 @@ RULES: Final = (
         severity=Severity.HIGH,
         references=(eu("Art. 26(5)"), eu("Art. 72(1)"), nist("MEASURE 2.4"), nist("MANAGE 4.1")),
         why="A model gets worse when the world moves away from its training data, without any error.",
-        fix="declare `drift` for the model in the environment's file",
+        fix="watch its inputs against its training data; this version declares no monitor, so "
+        "exempt the rollout and name the one that you have",
         types=frozenset({ROLLOUT}),
         check=_drift,
         strict=True,

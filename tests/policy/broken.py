@@ -416,8 +416,49 @@ AWS_ACCESS: list[Broken] = [
     ("load-balancer-closed", "LoadBalancer::lambda", "internal", False, "it has a public address"),
     ("load-balancer-closed", "Listener::lambda", "protocol", "HTTP", "takes requests unencrypted (HTTP)"),
     ("load-balancer-closed", "Listener::plain", "defaultActions.0.type", "forward", "unencrypted (HTTP)"),
+    (
+        "security-group-closed",
+        "SecurityGroup::web",
+        "ingress.0",
+        {"fromPort": 22, "toPort": 22, "ipv6CidrBlocks": ["::/0"]},
+        "port 22 is open to ::/0",
+    ),
+    (
+        "security-group-closed",
+        "DefaultSecurityGroup::default",
+        "ingress",
+        [{"fromPort": -1, "toPort": -1, "cidrBlocks": ["0.0.0.0/0"]}],
+        "every port is open to 0.0.0.0/0",
+    ),
+    ("load-balancer-closed", "Listener::lambda", "protocol", "TCP", "takes requests unencrypted (TCP)"),
+    ("load-balancer-closed", "Listener::lambda", "protocol", "UDP", "takes requests unencrypted (UDP)"),
+    (
+        "load-balancer-closed",
+        "Listener::lambda",
+        "protocol",
+        "TCP_UDP",
+        "takes requests unencrypted (TCP_UDP)",
+    ),
 ]
 AWS_CLUSTER: list[Broken] = [
+    (
+        "eks-private-endpoint",
+        "eks/cluster:Cluster::cluster",
+        "vpcConfig",
+        {
+            "endpointPrivateAccess": True,
+            "endpointPublicAccess": True,
+            "publicAccessCidrs": ["1.2.3.0/24", "4.5.6.0/24"],
+        },
+        "reached from the internet (1.2.3.0/24, 4.5.6.0/24)",
+    ),
+    (
+        "eks-private-endpoint",
+        "eks/cluster:Cluster::cluster",
+        "vpcConfig.endpointPublicAccess",
+        True,
+        "(0.0.0.0/0)",
+    ),
     (
         "eks-private-endpoint",
         "eks/cluster:Cluster::cluster",

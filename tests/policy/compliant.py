@@ -265,6 +265,7 @@ AWS = (
         "web",
         ingress=[{"fromPort": 443, "toPort": 443, "cidrBlocks": ["0.0.0.0/0"]}],
     ),
+    resource("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "default", vpcId="vpc-1"),
     resource(
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         "database",

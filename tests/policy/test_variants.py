@@ -58,6 +58,8 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("BucketPolicy::models", "policy", json.dumps({"Statement": [{"Effect": "Deny", "Principal": "*"}]})),
     ("SecurityGroup::web", "ingress.0", {"fromPort": 22, "toPort": 22, "securityGroups": ["sg-1"]}),
     ("Route::score", "authorizationType", "AWS_IAM"),
+    ("Method::score", "authorization", "AWS_IAM"),
+    ("ecr/repository:Repository::serving", "imageTagMutability", "IMMUTABLE_WITH_EXCLUSION"),
     ("Listener::plain", "protocol", "TLS"),
     ("aws:s3/bucket:Bucket::models", "acl", "private"),
     ("Cluster::gke", "privateClusterConfig.enablePrivateEndpoint", True),
