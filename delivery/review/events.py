@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from delivery.review.errors import ReviewError
+from delivery.review.values import SIGNATURE
 
 Properties = dict[str, Any]
 
@@ -26,6 +27,9 @@ OPERATIONS = frozenset(
     | {"import-replacement", "remove-pending-replace"}
     | PARTS
 )
+
+
+_MARKS = (SIGNATURE, "[secret]", '"__')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +58,8 @@ class Step:
     """Path to kind (``update``, ``add-replace``…) of what differs; None where the provider didn't say."""
     keys: tuple[str, ...] = ()
     """The paths that force a replacement."""
+    marked: bool = True
+    """Whether a state may have a secret of the engine's, or a key of its own, somewhere in it."""
     secrecy: tuple[tuple[str, str], ...] = ()
     """Inputs that become secret in this change, or are no longer: path and words."""
 
@@ -113,11 +119,11 @@ def read(text: str, source: str) -> Log:
     outputs: tuple[Properties, Properties] = {}, {}
     summary: Properties | None = None
     ended = False
-    for number, event in enumerate(_events(text, source)):
+    for number, (line, event) in enumerate(_events(text, source)):
         where = f"{source}, event {number}"
         kind, body = _kind(event, number, where)
         if kind == "resourcePreEvent" or kind == "resOutputsEvent":
-            step = _step(body, where)
+            step = _step(body, where, any(mark in line for mark in _MARKS))
             if kind == "resourcePreEvent":
                 steps.setdefault((step.urn, step.op in PARTS), step)
             elif step.type == "pulumi:pulumi:Stack":
@@ -161,7 +167,7 @@ def read(text: str, source: str) -> Log:
     )
 
 
-def _events(text: str, source: str) -> Iterable[Properties]:
+def _events(text: str, source: str) -> Iterable[tuple[str, Properties]]:
     if not text.strip():
         raise ReviewError(f"{source} is empty: the preview ended before it began. Its own output says why.")
     for number, line in enumerate(text.splitlines()):
@@ -173,7 +179,7 @@ def _events(text: str, source: str) -> Iterable[Properties]:
             ) from None
         if not isinstance(event, dict):
             raise ReviewError(f"{source}: line {number + 1} is no event. Is this an event log?")
-        yield cast(Properties, event)
+        yield line, cast(Properties, event)
 
 
 def _kind(event: Properties, number: int, where: str) -> tuple[str, Properties]:
@@ -187,7 +193,7 @@ def _kind(event: Properties, number: int, where: str) -> tuple[str, Properties]:
     return kinds[0], cast(Properties, event[kinds[0]])
 
 
-def _step(body: Properties, where: str) -> Step:
+def _step(body: Properties, where: str, marked: bool) -> Step:
     data = _object(body, "metadata", where)
     op = _text(data, "op", where)
     if op not in OPERATIONS:
@@ -202,6 +208,7 @@ def _step(body: Properties, where: str) -> Step:
         urn=_text(data, "urn", where),
         type=_text(data, "type", where),
         custom=bool(raw.get("custom")),
+        marked=marked,
         old=old,
         new=new,
         detailed=None

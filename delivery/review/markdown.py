@@ -46,7 +46,8 @@ def marker(stack: str) -> str:
 def render(review: Review, *, limit: int = LIMIT, footer: str = "") -> str:
     """The comment, never longer than ``limit`` bytes; ``footer`` is Markdown of ours."""
     levels = {section.name: 0 for section in SECTIONS}
-    written = {section.name: _write(section, review, 0) for section in SECTIONS}
+    whole = {section.name: _write(section, review, 0) for section in SECTIONS}
+    written = dict(whole)
     head = sections.title(review)
     foot = "\n\n".join(part for part in (footer, marker(review.stack)) if part)
     budget = limit - _bytes(head) - _bytes(foot) - 400
@@ -55,7 +56,7 @@ def render(review: Review, *, limit: int = LIMIT, footer: str = "") -> str:
         while sum(map(_bytes, written.values())) > budget and levels[name] + 1 < len(section.levels):
             levels[name] += 1
             written[name] = _write(section, review, levels[name])
-    shortened = [s.name for s in SECTIONS if levels[s.name] and written[s.name] != _write(s, review, 0)]
+    shortened = [s.name for s in SECTIONS if levels[s.name] and written[s.name] != whole[s.name]]
     note = (
         f"_Shortened to fit in a comment: {', '.join(shortened)}. "
         "`make review` shows all of it in a terminal._"

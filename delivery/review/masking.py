@@ -80,7 +80,10 @@ def masked(log: Log) -> tuple[Log, Masker]:
     before, after, values = _hidden_together(*(plain(side) for side in log.outputs))
     known |= values
     masker = Masker(_pattern(known))
-    steps = [replace(step, old=_state(masker, step.old), new=_state(masker, step.new)) for step in steps]
+    steps = [
+        replace(step, old=_state(masker, step.old), new=_state(masker, step.new)) if _is_shown(step) else step
+        for step in steps
+    ]
     return (
         replace(
             log,
@@ -99,6 +102,8 @@ _Sides = tuple[State | None, State | None, set[str], tuple[tuple[str, str], ...]
 def _both_sides(step: Step) -> _Sides:
     """A step's states with SECRET on both sides wherever one side has it, the values that this hid, and
     the inputs that are secret on one side only."""
+    if not step.marked:
+        return step.old, step.new, set(), ()
     sides = [
         None if state is None else replace(state, inputs=plain(state.inputs), outputs=plain(state.outputs))
         for state in (step.old, step.new)
@@ -169,6 +174,11 @@ def _has_secret(value: Any) -> bool:
     if isinstance(value, list):
         return any(_has_secret(inner) for inner in cast("list[Any]", value))
     return value is SECRET
+
+
+def _is_shown(step: Step) -> bool:
+    """Whether values of a step can get into a review: of what stays as it is, only the project's own."""
+    return step.op != "same" or bool(step.secrecy) or step.type.startswith("delivery:")
 
 
 def _state(masker: Masker, state: State | None) -> State | None:

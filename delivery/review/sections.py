@@ -119,6 +119,8 @@ def policies(review: Review, most: int | None) -> list[str]:
         return [f"### Stopped by policy ({pack})", "", *_rules(review.stopped, most)]
     if not review.packs:
         return ["**Policy**: ⚠️ no policy pack has judged this."]
+    if count := len(review.violations):
+        return [f"**Policy**: {pack}, nothing stops this; {count} {_plural('remark', count)} below."]
     return [f"**Policy**: {pack}, nothing stops this."]
 
 
@@ -127,7 +129,7 @@ def advice(review: Review, most: int | None) -> list[str]:
     found = [violation for violation in review.violations if not violation.mandatory]
     if not found:
         return []
-    head = f"<details><summary>Advice by policy ({len(found)})</summary>"
+    head = f"<details><summary>Remarks of policy that stop nothing ({len(found)})</summary>"
     return [head, "", *_rules(found, most), "", "</details>"]
 
 

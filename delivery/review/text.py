@@ -25,8 +25,11 @@ _APART = "&#8203;"
 
 def plain(text: str, longest: int = LONGEST) -> str:
     """One line of text without terminal codes, control characters and invisible ones, cut if it is long."""
-    line = _CONTROL.sub("", _ANSI.sub("", text.replace("\r", "\n").replace("\t", " ")).replace("\n", " "))
-    line = " ".join(line.split(" ")).strip()
+    if text.isascii() and text.isprintable():
+        line = text.strip()
+    else:
+        line = _ANSI.sub("", text.replace("\r", "\n").replace("\t", " ")).replace("\n", " ")
+        line = _CONTROL.sub("", line).strip()
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 

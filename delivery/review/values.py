@@ -9,7 +9,8 @@ from typing import Any, Final, cast
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """How the engine writes a value that isn't known yet."""
-_SIGNATURE = "4dabf18193072939515e22adb298388d"
+SIGNATURE = "4dabf18193072939515e22adb298388d"
+"""The key by which the engine marks a value that isn't a plain one."""
 _SECRET_SIGNATURE = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105
 _OUTPUT_SIGNATURE = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
 _PATH = re.compile(r"\[\"((?:[^\"\\]|\\.)*)\"\]|\[(\d+)\]|([^.\[\]]+)")
@@ -31,7 +32,7 @@ def plain(value: Any) -> Any:
     """A value of the engine with its secrets as SECRET and outputs as what is in them."""
     if isinstance(value, dict):
         found = cast("dict[str, Any]", value)
-        signature = found.get(_SIGNATURE)
+        signature = found.get(SIGNATURE)
         if signature == _SECRET_SIGNATURE:
             return SECRET
         if signature == _OUTPUT_SIGNATURE:
@@ -111,6 +112,8 @@ def shown(value: Any) -> str:
         return "(known after the apply)"
     if isinstance(value, str):
         return value if value else '""'
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
     text = json.dumps(value, ensure_ascii=False, default=str, separators=(", ", ": "))
     return text.replace(f'"{UNKNOWN}"', "(known after the apply)")
 
