@@ -35,11 +35,11 @@ class Split:
 
     @property
     def words(self) -> str:
-        """``3 90 %, 4 10 %`` or ``3 100 %, 4 shadow``."""
+        """``v3 90 %, v4 10 %`` or ``v3 100 %, v4 shadow``."""
         if self.canary is None:
-            return f"{self.stable} 100 %"
-        beside = f"{self.canary} shadow" if self.shadow else f"{self.canary} {self.weight} %"
-        return f"{self.stable} {self.share(self.stable)} %, {beside}"
+            return f"v{self.stable} 100 %"
+        beside = f"v{self.canary} shadow" if self.shadow else f"v{self.canary} {self.weight} %"
+        return f"v{self.stable} {self.share(self.stable)} %, {beside}"
 
 
 _NOBODY = Split(stable=0)

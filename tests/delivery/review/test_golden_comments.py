@@ -40,7 +40,7 @@ def title(text: str) -> str:
         ("weight-change", "prod: fraud 3 → 4 at 50 % (was 10 %)"),
         ("promotion", "prod: fraud 3 → 4 at 100 % (was 10 %)"),
         ("rollback", "prod: fraud back: 4 → 3 at 100 % (was 90 %)"),
-        ("removed-model", "prod: fraud removed (served 3 90 %, 4 10 %)"),
+        ("removed-model", "prod: fraud removed (served v3 90 %, v4 10 %)"),
     ],
 )
 def test_a_change_of_one_model_in_prod(name: str, expected: str) -> None:
@@ -54,7 +54,7 @@ def test_a_change_of_one_model_in_prod(name: str, expected: str) -> None:
 def test_the_first_deploy_of_prod() -> None:
     review = reviewed(recorded("first-deploy"))
     text = markdown.render(review)
-    assert title(text).startswith("prod: address-match 12 at 95 % (new, with 13 5 %); churn 5 at")
+    assert title(text).startswith("prod: address-match 12 at 95 % (new, with v13 5 %); churn 5 at")
     assert title(text).endswith("and 1 more models")
     assert review.cost.before.total == 0 and review.cost.change > 1000
     golden("first-deploy", text)
