@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str] | None = N
         _deliver(review, arguments)
     except ReviewError as error:
         sys.stderr.write(f"error: {error}\nThere is no review of this change.\n")
+        _publish_failure(str(error), arguments)
         return Outcome.FAILED
     except (PriceError, UsageError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -93,9 +94,7 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
 
 def _deliver(review: Review, arguments: argparse.Namespace) -> None:
     comment = markdown.render(review)
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a") as file:
-            file.write(comment)
+    _summarise(comment)
     if arguments.format == "markdown":
         text = comment
     elif arguments.format == "json":
@@ -111,16 +110,36 @@ def _deliver(review: Review, arguments: argparse.Namespace) -> None:
         except OSError as error:
             raise UsageError(f"{arguments.output} can't be written: {error.strerror}.") from None
     if arguments.post:
-        repository, number, token = _target(arguments)
-        address = github.post(
-            comment,
-            markdown.marker(review.stack),
-            repository=repository,
-            pull_request=number,
-            token=token,
-            api=os.environ.get("GITHUB_API_URL") or github.API,
-        )
-        sys.stderr.write(f"The comment is at {address}\n")
+        sys.stderr.write(f"The comment is at {_post(comment, arguments)}\n")
+
+
+def _publish_failure(reason: str, arguments: argparse.Namespace) -> None:
+    """Say that there is no review where the last one stands, which may be green."""
+    comment = markdown.failed(arguments.stack, reason)
+    _summarise(comment)
+    if arguments.post:
+        try:
+            _post(comment, arguments)
+        except ReviewError as error:
+            sys.stderr.write(f"error: {error}\n")
+
+
+def _summarise(comment: str) -> None:
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(summary).open("a") as file:
+            file.write(comment)
+
+
+def _post(comment: str, arguments: argparse.Namespace) -> str:
+    repository, number, token = _target(arguments)
+    return github.post(
+        comment,
+        markdown.marker(arguments.stack),
+        repository=repository,
+        pull_request=number,
+        token=token,
+        api=os.environ.get("GITHUB_API_URL") or github.API,
+    )
 
 
 def _target(arguments: argparse.Namespace) -> tuple[str, int, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from delivery.review import sections
 from delivery.review.review import Review
 from delivery.review.sections import Section
-from delivery.review.text import plain
+from delivery.review.text import code, prose
 
 LIMIT = 65_536
 """The longest comment that GitHub takes, in characters. Counted in bytes here, which are never fewer."""
@@ -69,6 +69,17 @@ def render(review: Review, *, limit: int = LIMIT, footer: str = "") -> str:
     return _cut(masked, limit, foot)
 
 
+def failed(stack: str, reason: str) -> str:
+    """The comment where there is no review: it takes the place of an older one, which may be green."""
+    return "\n\n".join(
+        (
+            f"## ❌ {code(stack, 60)}: there is no review of this change",
+            *(prose(line, 2000) for line in reason.splitlines()[:20] if line.strip()),
+            f"{marker(stack)}\n",
+        )
+    )
+
+
 def _write(section: Section, review: Review, level: int) -> str:
     return "\n".join(section.write(review, section.levels[level]))
 
@@ -84,8 +95,3 @@ def _cut(text: str, limit: int, foot: str) -> str:
 
 def _bytes(text: str) -> int:
     return len(text.encode())
-
-
-def summary_line(review: Review) -> str:
-    """The title without Markdown."""
-    return plain(f"{review.stack}: {review.title}", 500)

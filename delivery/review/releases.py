@@ -105,7 +105,7 @@ def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comp
     facts = _facts(steps)
     found: list[Comparison] = []
     for change in traffic:
-        if change.kind in (Kind.NONE, Kind.REMOVED):
+        if change.kind in (Kind.NONE, Kind.REMOVED, Kind.RETIRED):
             continue
         before, after = change.pair
         old: Facts = {} if before is None else facts.get((change.model, before), {})

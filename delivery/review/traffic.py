@@ -56,6 +56,7 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
     SWITCH = "switch"
+    RETIRED = "kept version gone"
     NONE = "unchanged"
 
 
@@ -88,7 +89,8 @@ class Traffic:
                 return Kind.PROMOTION
             return Kind.ROLLBACK if after.stable in self.served else Kind.SWITCH
         if after.canary is None:
-            return Kind.ROLLBACK
+            # One that answered nobody: a version that was kept to go back to, or one that waited.
+            return Kind.ROLLBACK if before.weight or before.shadow else Kind.RETIRED
         if before.canary != after.canary:
             return Kind.SHADOW if after.shadow else Kind.CANARY
         if after.shadow:
@@ -125,6 +127,8 @@ class Traffic:
         if before is None:
             beside = "" if after.canary is None else f", with {after.words.partition(', ')[2]}"
             return f"{after.stable} at {after.share(after.stable)} % (new{beside})"
+        if kind is Kind.RETIRED:
+            return f"{before.canary} gone, {after.words} as before"
         source, to = self.pair
         if kind is Kind.SHADOW:
             return f"{to} as shadow of {source}"

@@ -7,13 +7,16 @@ import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from delivery.__main__ import main
 from delivery.review import github
 from delivery.review.errors import ReviewError
 from delivery.review.markdown import marker
+from tests.delivery.review.building import Preview
 
 TOKEN = "t-0"
 
@@ -154,6 +157,25 @@ def test_a_server_that_is_not_there_is_said() -> None:
 def test_a_repository_that_is_none_is_refused() -> None:
     with pytest.raises(ReviewError, match="owner/name"):
         github.post("x", "m", repository="a/../b", pull_request=1, token="t")
+
+
+def test_a_failure_takes_the_place_of_a_green_review(
+    hub: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    monkeypatch.setenv("GITHUB_API_URL", hub.url)
+    monkeypatch.setenv("GITHUB_REF", "refs/pull/7/merge")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/models")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+    log = tmp_path / "log"
+    words = ["review", "--stack", "prod", "--no-policy", "--post", "--events", str(log)]
+    log.write_text(Preview().rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10}).text)
+    assert main(words) == 0
+    assert hub.texts() == ["## `prod`: `churn` 3 → 4 at 10 % (was 0 %)"]
+    log.write_text(log.read_text()[:-200])
+    assert main(words) == 1
+    assert hub.texts() == ["## ❌ `prod`: there is no review of this change"]
+    assert "/repos/acme/models/issues/7/comments" in hub.requests[-2][1]
 
 
 def test_a_stack_cannot_close_the_marker() -> None:

@@ -28,6 +28,8 @@ def split(stable: int, canary: int | None = None, weight: int = 0, shadow: bool 
         (split(3, 4, 50), split(4), Kind.PROMOTION, "3 → 4 at 100 % (was 50 %)", (3, 4)),
         (split(3, 4, 50), split(3, 4, 10), Kind.ROLLBACK, "back: 4 → 3 at 90 % (was 50 %)", (4, 3)),
         (split(3, 4, 50), split(3), Kind.ROLLBACK, "back: 4 → 3 at 100 % (was 50 %)", (4, 3)),
+        (split(3, 4, 60), split(4, 3, 0), Kind.PROMOTION, "3 → 4 at 100 % (was 60 %)", (3, 4)),
+        (split(4, 3, 0), split(4), Kind.RETIRED, "3 gone, v4 100 % as before", (3, 4)),
         (split(3), split(3, 4, shadow=True), Kind.SHADOW, "4 as shadow of 3", (3, 4)),
         (split(3, 4, shadow=True), split(3, 4, 10), Kind.WEIGHT, "3 → 4 at 10 % (was 0 %)", (3, 4)),
         (split(3, 4, shadow=True), split(3), Kind.ROLLBACK, "shadow 4 gone, v3 100 % as before", (4, 3)),
