@@ -11,6 +11,7 @@ from components.endpoint import ModelEndpoint
 from components.environment import (
     AwsPlatform,
     BorrowedPlatform,
+    GcpPlatform,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -78,6 +79,14 @@ def declare(platform: Platform) -> Place:
             own = prefix(pulumi.get_project(), pulumi.get_stack())
             opts = pulumi.ResourceOptions(providers=[provider(platform, own)])
             return AwsPlace("aws", platform, own, opts)
+        case GcpPlatform():
+            from components.gcp.platform import GcpPlace
+            from components.gcp.platform import provider as google
+            from components.gcp.scope import prefix as named
+
+            own = named(pulumi.get_project(), pulumi.get_stack())
+            opts = pulumi.ResourceOptions(providers=[google(platform, own)])
+            return GcpPlace("gcp", platform, own, opts)
         case BorrowedPlatform():
             from components.kubernetes.borrowed import BorrowedPlace
 

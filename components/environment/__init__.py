@@ -8,6 +8,7 @@ from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
 from components.environment.cluster import Cluster, Gateway, Prices, Source
+from components.environment.gcp import GcpPlatform
 from components.environment.image import Architecture, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform, Ports
@@ -41,6 +42,7 @@ __all__ = [
     "ConfigError",
     "Environment",
     "Gateway",
+    "GcpPlatform",
     "ImageBuild",
     "KubernetesPlatform",
     "LocalPlatform",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -11,6 +10,7 @@ from components.environment.aws import AwsPlatform, Database, SageMaker
 from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
 from components.environment.image import ImageBuild
+from components.environment.ranges import overlap, private_range, public_ranges
 from components.environment.section import Section
 
 KEYS: Final = (
@@ -93,7 +93,7 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     key = _local_arn(section, "kmsKeyArn", _KEY, "kms:…:key/…", region)
     certificate = _local_arn(section, "certificateArn", _CERTIFICATE, "acm:…:certificate/…", region)
     topic = _local_arn(section, "alarmTopicArn", _TOPIC, "sns:…:NAME", region)
-    api_access = _api_access(section)
+    api_access = public_ranges(section, "apiAccess")
     addons = _addons(section)
     nodes = parse_nodes(section)
     database = _database(section)
@@ -141,48 +141,13 @@ def _zones(section: Section, region: str | None) -> tuple[str, ...] | None:
 
 def _ranges(section: Section) -> tuple[str, str]:
     """Take the VPC's range and the Services', which share no address."""
-    cidr = _range(section, "cidr", 16, 20) or "10.20.0.0/16"
-    services = _range(section, "serviceCidr", 12, 24) or "172.20.0.0/16"
-    if ipaddress.IPv4Network(cidr).overlaps(ipaddress.IPv4Network(services)):
+    cidr = private_range(section, "cidr", 16, 20) or "10.20.0.0/16"
+    services = private_range(section, "serviceCidr", 12, 24) or "172.20.0.0/16"
+    if overlap(cidr, services):
         key = "cidr" if section.has("cidr") else "serviceCidr"
         mine, other = (cidr, f"serviceCidr, {services}") if key == "cidr" else (services, f"cidr, {cidr}")
         section.problem(key, f"overlaps with {other}: {mine} must share no address with it")
     return cidr, services
-
-
-def _range(section: Section, key: str, shortest: int, longest: int) -> str | None:
-    """Take a private IPv4 range in CIDR notation."""
-    if key not in section.values:
-        return None
-    value = section.values[key]
-    accepted = f"must be a private IPv4 range such as 10.20.0.0/16, from /{shortest} to /{longest}"
-    if not isinstance(value, str) or "/" not in value:
-        section.problem(key, accepted)
-        return None
-    try:
-        network = ipaddress.IPv4Network(value)
-    except ValueError:
-        section.problem(key, accepted, _range_hint(value, shortest, longest))
-        return None
-    if not shortest <= network.prefixlen <= longest or not _is_private(network):
-        section.problem(key, accepted)
-        return None
-    return value
-
-
-def _range_hint(value: str, shortest: int, longest: int) -> str | None:
-    """Offer the range that an address with a prefix is in, where that one is accepted."""
-    try:
-        network = ipaddress.IPv4Network(value, strict=False)
-    except ValueError:
-        return None
-    near = shortest <= network.prefixlen <= longest and _is_private(network)
-    return f"Perhaps {network}?" if near else None
-
-
-def _is_private(network: ipaddress.IPv4Network) -> bool:
-    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-    return any(network.subnet_of(ipaddress.IPv4Network(block)) for block in private)
 
 
 def _images(section: Section, cluster: Cluster | None, region: str | None) -> None:
@@ -211,23 +176,6 @@ def _local_arn(
     if arn and region and arn.split(":")[3] != region:
         section.problem(key, f"must be in the platform's region, {region}")
     return arn
-
-
-def _api_access(section: Section) -> tuple[str, ...]:
-    ranges = section.texts(
-        "apiAccess",
-        re.compile(r"[0-9.]{7,15}/[0-9]{1,2}"),
-        "must be a list of different IPv4 ranges such as 203.0.113.7/32",
-    )
-    for value in ranges or ():
-        try:
-            network = ipaddress.IPv4Network(value)
-        except ValueError:
-            section.problem("apiAccess", f"has {value}, which is not an IPv4 range such as 203.0.113.7/32")
-            continue
-        if network.prefixlen < 16:
-            section.problem("apiAccess", f"has {value}: /16 is the widest range that is accepted")
-    return ranges or ()
 
 
 def _addons(platform: Section) -> Mapping[str, str]:

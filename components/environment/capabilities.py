@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from components.environment.aws_services import judge_aws
+from components.environment.gcp_services import judge_gcp
 from components.environment.platforms import Platform
 from components.environment.section import Section
 from components.environment.values import Autoscaling, Canary, Resources, Runtime
@@ -61,17 +62,19 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
     ),
     "sagemaker": Capability(gpu_utilization="SageMaker scales by CPU and requests"),
     "cloud-run": Capability(
-        shadow="Cloud Run can't mirror requests",
+        shadow="the load balancer in front of Cloud Run can't mirror requests",
         requests_per_second="Cloud Run scales by concurrent requests",
         gpu_utilization="Cloud Run scales by concurrent requests",
         fewest=0,
-    ),
-    "vertex": Capability(
-        shadow="an endpoint of Vertex AI can't mirror requests",
-        requests_per_second="Vertex AI scales by CPU and GPU load",
-        gpu_utilization="Vertex AI has a target of its own",
+        usual=100,
     ),
 }
+
+UNDECLARABLE: Final[Mapping[str, str]] = {
+    "vertex": "Google's providers for Pulumi and Terraform have nothing that puts a model on an endpoint of"
+    " Vertex AI, so its traffic split can't be declared",
+}
+"""Runtimes that people may expect here, each with the reason why it is none."""
 
 
 def judge(
@@ -88,6 +91,8 @@ def judge(
         model.inner("canary").problem("shadow", f"not on the runtime {runtime}: {able.shadow}")
     if platform and platform.kind == "aws":
         judge_aws(runtime, platform, canary, resources, model)
+    elif platform and platform.kind == "gcp":
+        judge_gcp(runtime, platform.region, resources, model)
     _judge_scaling(runtime, platform, canary, resources, autoscaling, model)
     if not resources.gpu:
         return

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Final, get_args
 
-from components.environment.capabilities import CAPABILITIES, Capability, judge
+from components.environment.capabilities import CAPABILITIES, UNDECLARABLE, Capability, judge
 from components.environment.platforms import Environment, Platform, parse_platform
 from components.environment.problems import ConfigError, Problem, dotted, nearest
 from components.environment.section import Section, open_section
@@ -112,10 +112,13 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
 
 def _runtime(model: Section, platform: Platform | None) -> Runtime | None:
     """Take the runtime, by default the platform's own; None where nothing can be judged by it."""
+    value = model.values.get("runtime")
+    offered = platform.runtimes if platform else _RUNTIMES
+    if isinstance(value, str) and value in UNDECLARABLE:
+        model.problem("runtime", f"{UNDECLARABLE[value]}; accepted: {', '.join(offered)}")
+        return None
     if platform is None:
         return model.choice("runtime", _RUNTIMES, _LATER_RUNTIMES)
-    offered = platform.runtimes
-    value = model.values.get("runtime")
     if value in _RUNTIMES and value not in offered:
         names = ", ".join(offered)
         what = "a borrowed platform" if platform.kind == "borrowed" else f"a platform of kind {platform.kind}"

@@ -6,16 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from components.environment import aws_parsing, borrowed, kubernetes, local
+from components.environment import aws_parsing, borrowed, gcp_parsing, kubernetes, local
 from components.environment.aws import AwsPlatform
 from components.environment.borrowed import BorrowedPlatform
+from components.environment.gcp import GcpPlatform
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform
 from components.environment.problems import Problem, nearest
 from components.environment.section import Section, open_section
 from components.environment.values import Model
 
-Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | BorrowedPlatform
+Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | GcpPlatform | BorrowedPlatform
 """Every kind of platform that this version supports.
 
 Each has `kind`; `runtimes`, those that it offers, its default first; and `gpus`, whether a model can ask for
@@ -35,8 +36,9 @@ _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Section], Platform |
     "local": (local.KEYS, local.parse_local),
     "kubernetes": (kubernetes.KEYS, kubernetes.parse_kubernetes),
     "aws": (aws_parsing.KEYS, aws_parsing.parse_aws),
+    "gcp": (gcp_parsing.KEYS, gcp_parsing.parse_gcp),
 }
-_LATER_KINDS: Final = ("gcp", "azure")
+_LATER_KINDS: Final = ("azure",)
 
 
 def parse_platform(value: object, problems: list[Problem]) -> Platform | None:

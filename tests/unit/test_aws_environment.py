@@ -78,8 +78,8 @@ def test_what_is_required(key: str) -> None:
 def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:
     (model,) = parse(DEV, {"churn": {"stable": {"version": 3}}}).models
     assert model.runtime == "kubernetes"
-    assert mistakes({"churn": {"runtime": "vertex", "stable": {"version": 3}}}) == [
-        'models.churn.runtime is "vertex": not on a platform of kind aws; accepted: kubernetes, lambda,'
+    assert mistakes({"churn": {"runtime": "cloud-run", "stable": {"version": 3}}}) == [
+        'models.churn.runtime is "cloud-run": not on a platform of kind aws; accepted: kubernetes, lambda,'
         " sagemaker."
     ]
 

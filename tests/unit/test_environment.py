@@ -27,7 +27,7 @@ from components.environment import (
 
 LOCAL = {"kind": "local"}
 CHURN = {"stable": {"version": 3}}
-KINDS = "local, kubernetes, aws"
+KINDS = "local, kubernetes, aws, gcp"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER = {
     "kind": "kubernetes",
@@ -405,7 +405,7 @@ class TestAModel:
             f'models.churn.runtime is "{runtime}": not supported by this version; accepted: local.'
         ]
 
-    @pytest.mark.parametrize("runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run", "vertex"])
+    @pytest.mark.parametrize("runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run"])
     def test_a_runtime_that_the_platform_does_not_offer(self, runtime: str):
         assert model_mistakes(runtime=runtime) == [
             f'models.churn.runtime is "{runtime}": not on a platform of kind local; accepted: local.'

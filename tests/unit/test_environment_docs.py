@@ -20,6 +20,7 @@ from components.environment import (
     Cluster,
     ConfigError,
     Gateway,
+    GcpPlatform,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -31,13 +32,14 @@ from components.environment import (
     parse,
     read,
 )
+from components.environment.gcp import CloudRun, Database, Nodes
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
 SECTIONS: dict[str, str] = dict(re.findall(r"^##+ (.*)\n((?:(?!##).*\n)*)", PAGE, flags=re.MULTILINE))
 ROW = re.compile(r"^\| `((?:platform|models)[\w.]*)` \| (.*?) \| (.*?) ?\|$", flags=re.MULTILINE)
 TABLE = ROW.findall(PAGE)
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
-LOCAL, KUBERNETES, AWS = (f"`kind: {kind}`" for kind in ("local", "kubernetes", "aws"))
+LOCAL, KUBERNETES, AWS, GCP = (f"`kind: {kind}`" for kind in ("local", "kubernetes", "aws", "gcp"))
 CLUSTER, BORROWED, MODELS = "Every cluster", "`stack`: a borrowed platform", "The models"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER_KEYS = {
@@ -69,6 +71,15 @@ WHOLE: dict[str, dict[str, Any]] = {
         **CLUSTER_KEYS,
         "image": f"123456789012.dkr.ecr.eu-central-1.amazonaws.com/{IMAGE.rpartition('/')[2]}",
     },
+    GCP: {
+        "kind": "gcp",
+        "project": "acme-models",
+        "projectNumber": "123456789012",
+        "region": "europe-west4",
+        "admins": ["serviceAccount:deploy@acme-models.iam.gserviceaccount.com"],
+        **CLUSTER_KEYS,
+        "image": f"europe-west4-docker.pkg.dev/acme-models/serving/{IMAGE.rpartition('/')[2]}",
+    },
     CLUSTER: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
     MODELS: {"kind": "local"},
 }
@@ -92,6 +103,10 @@ def documented(section: str, above: str) -> set[str]:
         (LOCAL, "platform.ports", Ports, set[str]()),
         (KUBERNETES, "platform", KubernetesPlatform, {"cluster"}),
         (AWS, "platform", AwsPlatform, {"cluster"}),
+        (GCP, "platform", GcpPlatform, {"cluster"}),
+        (GCP, "platform.nodes", Nodes, set[str]()),
+        (GCP, "platform.database", Database, set[str]()),
+        (GCP, "platform.cloudRun", CloudRun, set[str]()),
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
@@ -142,6 +157,7 @@ def test_every_runtime_is_told_as_it_is():
         "local": LocalPlatform,
         "kubernetes": KubernetesPlatform,
         "aws": AwsPlatform,
+        "gcp": GcpPlatform,
         "stack": BorrowedPlatform,
     }
     offered: dict[str, list[str]] = {}

@@ -21,6 +21,7 @@ MAY_IMPORT = {
         "components.local",
         "components.kubernetes",
         "components.aws",
+        "components.gcp",
         "components.image",
         "components.rollout",
     },
@@ -38,6 +39,14 @@ MAY_IMPORT = {
     },
     # A cloud's cluster is a cluster: its models' pods are the Kubernetes floor's.
     "components.aws": {
+        "components.endpoint",
+        "components.environment",
+        "components.image",
+        "components.kubernetes",
+        "components.release",
+        "components.traffic",
+    },
+    "components.gcp": {
         "components.endpoint",
         "components.environment",
         "components.image",

@@ -11,6 +11,7 @@ import pytest
 
 from components.environment import CAPABILITIES, Platform, Runtime, parse
 from tests.unit.aws import amazon
+from tests.unit.gcp import URL_MAP, google
 from tests.unit.graph import Graph
 from tests.unit.kubernetes import ROUTE, declared, kubernetes
 
@@ -67,6 +68,24 @@ def by_the_variants(graph: Graph) -> Effective:
     return answering, {version(shadow["modelName"]) for shadow in shadows}
 
 
+def by_the_url_map(graph: Graph) -> Effective:
+    backends = graph.one(URL_MAP, "churn").inputs["defaultRouteAction"]["weightedBackendServices"]
+    total = sum(backend["weight"] for backend in backends)
+    shares = {version(b["backendService"]): round(100 * b["weight"] / total) for b in backends}
+    # What is behind each is one service, all of whose traffic one release answers.
+    for release in shares:
+        name = f"churn-v{release}"
+        (group,) = graph.one("gcp:compute/regionBackendService:RegionBackendService", name).inputs["backends"]
+        assert version(group["group"]) == release
+        kind = "gcp:compute/regionNetworkEndpointGroup:RegionNetworkEndpointGroup"
+        assert version(graph.one(kind, name).inputs["cloudRun"]["service"]) == release
+        service = graph.one("gcp:cloudrunv2/service:Service", name).inputs
+        variables = {e["name"]: e["value"] for e in service["template"]["containers"][0]["envs"]}
+        assert variables["SERVING_VERSION"] == str(release)
+        assert [traffic["percent"] for traffic in service["traffics"]] == [100]
+    return shares, set()
+
+
 def version(name: str) -> int:
     """The version in the name of a release."""
     (found,) = re.findall(r"-v([0-9]+)", name)
@@ -85,12 +104,19 @@ def on_aws(models: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
     return graph, endpoints
 
 
+def on_gcp(models: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
+    graph, endpoints, _ = google(models)
+    return graph, endpoints
+
+
 RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph], Effective]]] = {
     "local": ("local", here, by_the_local_route),
     "kubernetes": ("kubernetes", kubernetes, by_the_gateway_api),
     "kubernetes on aws": ("kubernetes", on_aws, by_the_gateway_api),
     "lambda": ("lambda", on_aws, by_the_target_groups),
     "sagemaker": ("sagemaker", on_aws, by_the_variants),
+    "kubernetes on gcp": ("kubernetes", on_gcp, by_the_gateway_api),
+    "cloud-run": ("cloud-run", on_gcp, by_the_url_map),
 }
 CASES = [
     (where, block)

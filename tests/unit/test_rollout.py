@@ -12,6 +12,9 @@ from components.platform import declare as declare_platform
 from components.platform import deliver
 from components.rollout import inputs
 from tests.unit.aws import DEV, answers
+from tests.unit.gcp import DEV as GOOGLE
+from tests.unit.gcp import URL_MAP
+from tests.unit.gcp import answers as google
 from tests.unit.graph import Graph, declare
 from tests.unit.kubernetes import PLATFORM as CLUSTER
 from tests.unit.kubernetes import registry
@@ -24,6 +27,7 @@ PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
     "kubernetes": (CLUSTER, registry, "kubernetes", "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"),
     "lambda": (DEV, answers, "lambda", "aws:lb/listenerRule:ListenerRule"),
     "sagemaker": (DEV, answers, "sagemaker", "aws:sagemaker/endpoint:Endpoint"),
+    "cloud-run": (GOOGLE, google, "cloud-run", URL_MAP),
 }
 
 
@@ -48,7 +52,7 @@ def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
         "model": "churn",
         "runtime": runtime,
         "owner": "risk-team",
-        "minReplicas": 0 if runtime == "lambda" else 1,
+        "minReplicas": 0 if runtime in ("lambda", "cloud-run") else 1,
         "stable": {"version": 3},
         "canary": {"version": 4, "weight": 10, "shadow": False},
     }
