@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -477,6 +478,13 @@ class TestBorrowed:
         assert endpoints["churn"]["url"] == "https://models.example.com/churn"
         assert borrowed.one(PROVIDER, "cluster").inputs == {"context": "prod"}
 
+    def test_every_object_is_the_owners_clusters(self) -> None:
+        graph, _ = self.borrow({"churn": STABLE}, {**self.OWNED, "access": {"kubeconfig": "kind: Config"}})
+        assert graph.one(PROVIDER, "cluster").inputs == {"kubeconfig": "kind: Config"}
+        assert graph.one(PROVIDER, "cluster").parent == graph.one(ENDPOINT, "churn").parent == "borrowed"
+        ours = [r for r in graph.resources if r.type.startswith("kubernetes:")]
+        assert len(ours) == 7 and all("::cluster::" in r.provider for r in ours)
+
     def test_nothing_of_the_platform_is_declared(self) -> None:
         graph, _ = self.borrow({}, self.OWNED)
         assert graph.counts() == {"delivery:kubernetes:Borrowed": 1, PROVIDER: 1}
@@ -505,7 +513,11 @@ class TestBorrowed:
             self.OWNED,
             before,
         ):  # one that has, and one that hasn't been applied since there is KEDA
-            with pytest.raises(Exception, match=r"platform\.keda is existing: .* has no KEDA"):
+            message = (
+                "platform.keda is existing: the platform of acme/model-delivery/prod has no KEDA."
+                " Set platform.keda there first, or leave it out here"
+            )
+            with pytest.raises(Exception, match=re.escape(message)):
                 self.borrow(models, owned, keda="existing")
         graph, _ = self.borrow(models, {**self.OWNED, "keda": True}, keda="existing")
         assert graph.names(SCALED_OBJECT) == {"churn-v3"}
@@ -519,7 +531,11 @@ class TestBorrowed:
     )
     def test_an_owner_without_a_prometheus_stops_what_asks_it(self, block: dict[str, Any], key: str) -> None:
         owned = {**self.OWNED, "keda": True, "gpus": True}
-        with pytest.raises(Exception, match=rf"models\.churn\.autoscaling\.{key}: .* has no Prometheus"):
+        message = (
+            f"models.churn.autoscaling.{key}: the platform of acme/model-delivery/prod has no Prometheus that"
+            " KEDA can ask. Set platform.prometheus there first"
+        )
+        with pytest.raises(Exception, match=re.escape(message)):
             self.borrow({"churn": {**STABLE, **block}}, owned, keda="existing")
         graph, _ = self.borrow(
             {"churn": {**STABLE, **block}}, {**owned, "prometheus": "http://p:9090"}, keda="existing"
