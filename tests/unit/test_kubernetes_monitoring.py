@@ -19,7 +19,7 @@ from components.kubernetes.dashboards import dashboards
 from components.kubernetes.panels import Panel, delivery, hardware, inputs
 from tests.serving import folders
 from tests.serving.client import serve
-from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, kubernetes
+from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, SCALED_OBJECT, kubernetes
 
 ROOT = Path(__file__).resolve().parents[2]
 PRICES = Prices(cpu=730 / 8, memory=730 / 64, gpu=730, currency="EUR")  # 1/8, 1/64 and 1 an hour
@@ -343,6 +343,38 @@ def test_hardware_and_its_cost_are_those_of_the_models_own_pods(promtool: str, t
         "rule_files": [],
         "evaluation_interval": "1m",
         "tests": [{"interval": "1m", "input_series": HARDWARE, "promql_expr_test": checks}],
+    }
+    (tmp_path / "test.json").write_text(json.dumps(test))
+    run(promtool, "test", "rules", str(tmp_path / "test.json"))
+
+
+# As often as the ServiceMonitor asks: within a minute there are four values to tell a rate by.
+HELD = [
+    *({**found, "values": found["values"].replace("x70", "x280")} for found in HARDWARE[:3]),
+    series("model_requests_total", "0+17.5x280", code="200"),
+]
+
+
+@pytest.mark.real
+def test_what_keda_asks_is_what_the_releases_own_servers_do(promtool: str, tmp_path: Path) -> None:
+    block = {
+        "stable": {"version": 3},
+        "resources": {"gpu": 1},
+        "autoscaling": {"min": 1, "max": 2, "requestsPerSecond": 5, "gpuUtilization": 60},
+    }
+    graph, _ = kubernetes({"churn": block}, keda="install", gpu="existing")
+    triggers = graph.one(SCALED_OBJECT, "churn-v3").inputs["spec"]["triggers"]
+    asked = {trigger["name"]: trigger["metadata"]["query"] for trigger in triggers if "name" in trigger}
+    # 70 requests a minute; two GPUs at 20 and 60 %, and one of another model's at 99 %.
+    expected = {"requests": (f"round(({asked['requests']}) * 60)", 70), "gpu": (asked["gpu"], 40)}
+    checks = [
+        {"expr": query, "eval_time": "65m", "exp_samples": [{"labels": "{}", "value": value}]}
+        for query, value in expected.values()
+    ]
+    test = {
+        "rule_files": [],
+        "evaluation_interval": "1m",
+        "tests": [{"interval": "15s", "input_series": HELD, "promql_expr_test": checks}],
     }
     (tmp_path / "test.json").write_text(json.dumps(test))
     run(promtool, "test", "rules", str(tmp_path / "test.json"))
