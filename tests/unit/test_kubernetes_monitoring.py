@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +16,9 @@ from components.kubernetes.dashboards import dashboards
 from components.kubernetes.panels import Panel, delivery, hardware, inputs
 from tests.serving import folders
 from tests.serving.client import serve
-from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, SCALED_OBJECT, kubernetes
+from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, kubernetes
+from tests.unit.promtool import check, promtool, series
 
-ROOT = Path(__file__).resolve().parents[2]
 PRICES = Prices(cpu=730 / 8, memory=730 / 64, gpu=730, currency="EUR")  # 1/8, 1/64 and 1 an hour
 PANELS: list[Panel] = [*delivery("models"), *inputs("models"), *hardware("models", PRICES)]
 QUERIES = [query for panel in PANELS for query in panel.queries.values()]
@@ -153,32 +150,12 @@ def test_alerts_are_declared_as_they_are() -> None:
     ]
 
 
-@pytest.fixture(scope="module")
-def promtool() -> str:
-    tools = ROOT / ".delivery" / "toolchain" / "bin"
-    found = shutil.which("promtool", path=f"{tools}{os.pathsep}{os.environ.get('PATH', '')}")
-    assert found, "make setup brings promtool"
-    return found
-
-
-def run(*words: str) -> str:
-    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
 @pytest.mark.real
-def test_prometheus_understands_every_query(promtool: str, tmp_path: Path) -> None:
+def test_prometheus_understands_every_query(tmp_path: Path) -> None:
     recorded = [{"record": f"query{number}", "expr": query} for number, query in enumerate(QUERIES)]
     file = tmp_path / "rules.json"
     file.write_text(json.dumps({"groups": [*groups("models"), {"name": "queries", "rules": recorded}]}))
-    assert f"{len(ALERTS) + len(QUERIES)} rules found" in run(promtool, "check", "rules", str(file))
-
-
-def series(name: str, values: str, **labels: str) -> dict[str, str]:
-    given = {"namespace": "models", "model": "churn", "version": "3", "role": "stable"} | labels
-    matchers = ", ".join(f'{key}="{value}"' for key, value in given.items() if value)
-    return {"series": f"{name}{{{matchers}}}", "values": values}
+    assert f"{len(ALERTS) + len(QUERIES)} rules found" in promtool("check", "rules", str(file))
 
 
 CANARY = {"version": "4", "role": "canary"}
@@ -238,143 +215,24 @@ CASES: dict[str, tuple[list[dict[str, str]], set[str]]] = {
 
 @pytest.mark.real
 @pytest.mark.parametrize("case", CASES)
-def test_alerts_fire_when_they_should_and_only_then(promtool: str, tmp_path: Path, case: str) -> None:
+def test_alerts_fire_when_they_should_and_only_then(tmp_path: Path, case: str) -> None:
     given, expected = CASES[case]
-    (tmp_path / "rules.json").write_text(json.dumps({"groups": groups("models")}))
     # The names alone: each alert's own text is checked below.
     fired = 'sort(group by (alertname) (ALERTS{alertstate="firing"}))'
     samples = [{"labels": f'{{alertname="{name}"}}', "value": 1} for name in expected]
-    test = {
-        "rule_files": ["rules.json"],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": given,
-                "promql_expr_test": [{"expr": fired, "eval_time": "25m", "exp_samples": samples}],
-            }
-        ],
-    }
-    (tmp_path / "test.json").write_text(json.dumps(test))
-    run(promtool, "test", "rules", str(tmp_path / "test.json"))
+    asked = {"expr": fired, "eval_time": "25m", "exp_samples": samples}
+    check(tmp_path, {"input_series": given, "promql_expr_test": [asked]}, {"groups": groups("models")})
 
 
 @pytest.mark.real
-def test_an_alert_says_what_is_wrong_with_which_model(promtool: str, tmp_path: Path) -> None:
-    (tmp_path / "rules.json").write_text(json.dumps({"groups": groups("models")}))
+def test_an_alert_says_what_is_wrong_with_which_model(tmp_path: Path) -> None:
     given, _ = CASES["the canary fails and stable never did"]
-    test = {
-        "rule_files": ["rules.json"],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": given,
-                "alert_rule_test": [
-                    {
-                        "eval_time": "25m",
-                        "alertname": "CanaryFails",
-                        "exp_alerts": [
-                            {
-                                "exp_labels": {"severity": "critical", "model": "churn"},
-                                "exp_annotations": {
-                                    "summary": "the canary of churn fails on 9.091% of its requests, far more"
-                                    " than the stable version: set its weight to 0"
-                                },
-                            }
-                        ],
-                    }
-                ],
-            }
-        ],
+    alert = {
+        "exp_labels": {"severity": "critical", "model": "churn"},
+        "exp_annotations": {
+            "summary": "the canary of churn fails on 9.091% of its requests, far more"
+            " than the stable version: set its weight to 0"
+        },
     }
-    (tmp_path / "test.json").write_text(json.dumps(test))
-    run(promtool, "test", "rules", str(tmp_path / "test.json"))
-
-
-def pod_series(name: str, pod: str, values: str, **labels: str) -> dict[str, str]:
-    return series(name, values, **{"model": "", "version": "", "role": "", "pod": pod} | labels)
-
-
-V3, V4 = "churn-v3-6d9f7c5b8d-x2x4z", "churn-v4-7c5b8d6d9f-abcde"
-OTHER, ENDED = "churn-v3-v1-6d9f7c5b8d-x2x4z", "churn-v3-6d9f7c5b8d-ended"
-ASKED, PHASE = "kube_pod_container_resource_requests", "kube_pod_status_phase"
-HARDWARE: list[dict[str, str]] = [
-    *(pod_series("DCGM_FI_DEV_GPU_UTIL", V3, f"{load}x70", gpu=gpu) for gpu, load in (("0", 20), ("1", 60))),
-    pod_series("DCGM_FI_DEV_GPU_UTIL", OTHER, "99x70", gpu="2"),
-    *(pod_series("DCGM_FI_DEV_FB_USED", V3, "1000x70", gpu=gpu) for gpu in ("0", "1")),
-    *(pod_series("DCGM_FI_DEV_POWER_USAGE", V3, "70x70", gpu=gpu) for gpu in ("0", "1")),
-    *(
-        pod_series(ASKED, pod, f"{amount}x70", resource=resource)
-        for pod in (V3, V4, OTHER, ENDED)
-        for resource, amount in (("cpu", 2), ("memory", 4 * 2**30))
-    ),
-    pod_series(ASKED, V3, "2x70", resource="nvidia_com_gpu"),
-    *(pod_series(PHASE, pod, "1x70", phase="Running") for pod in (V3, V4, OTHER)),
-    pod_series(PHASE, ENDED, "0x70", phase="Running"),
-    pod_series(PHASE, ENDED, "1x70", phase="Succeeded"),
-    series("model_requests_total", "0+70x70", code="200"),
-]
-# Two cores at 1/8, four GiB at 1/64, two GPUs at 1 an hour; 4,200 requests an hour.
-SHOWN: dict[str, dict[str, float]] = {
-    "GPU load": {"churn-v3": 40},
-    "GPU memory": {"churn-v3": 2000},
-    "GPU power": {"churn-v3": 140},
-    "Cores reserved": {"churn-v3": 2, "churn-v4": 2},
-    "Cost an hour, EUR": {"churn-v3": 2.3125, "churn-v4": 0.3125},
-    "Cost of 1,000 requests, EUR": {"": 0.625},
-}
-
-
-@pytest.mark.real
-def test_hardware_and_its_cost_are_those_of_the_models_own_pods(promtool: str, tmp_path: Path) -> None:
-    assert SHOWN.keys() == {panel.title for panel in hardware("models", PRICES)}
-    checks: list[dict[str, Any]] = []
-    for panel in hardware("models", PRICES):
-        (query,) = panel.queries.values()
-        samples: list[dict[str, Any]] = [
-            {"labels": f'{{release="{release}"}}' if release else "{}", "value": value}
-            for release, value in SHOWN[panel.title].items()
-        ]
-        # A rate is extrapolated, and so not exact.
-        expression = f"round({query.replace('$model', 'churn')}, 2^-10)"
-        checks.append({"expr": expression, "eval_time": "65m", "exp_samples": samples})
-    test = {
-        "rule_files": [],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "1m", "input_series": HARDWARE, "promql_expr_test": checks}],
-    }
-    (tmp_path / "test.json").write_text(json.dumps(test))
-    run(promtool, "test", "rules", str(tmp_path / "test.json"))
-
-
-# As often as the ServiceMonitor asks: within a minute there are four values to tell a rate by.
-HELD = [
-    *({**found, "values": found["values"].replace("x70", "x280")} for found in HARDWARE[:3]),
-    series("model_requests_total", "0+17.5x280", code="200"),
-]
-
-
-@pytest.mark.real
-def test_what_keda_asks_is_what_the_releases_own_servers_do(promtool: str, tmp_path: Path) -> None:
-    block = {
-        "stable": {"version": 3},
-        "resources": {"gpu": 1},
-        "autoscaling": {"min": 1, "max": 2, "requestsPerSecond": 5, "gpuUtilization": 60},
-    }
-    graph, _ = kubernetes({"churn": block}, keda="install", gpu="existing")
-    triggers = graph.one(SCALED_OBJECT, "churn-v3").inputs["spec"]["triggers"]
-    asked = {trigger["name"]: trigger["metadata"]["query"] for trigger in triggers if "name" in trigger}
-    # 70 requests a minute; two GPUs at 20 and 60 %, and one of another model's at 99 %.
-    expected = {"requests": (f"round(({asked['requests']}) * 60)", 70), "gpu": (asked["gpu"], 40)}
-    checks = [
-        {"expr": query, "eval_time": "65m", "exp_samples": [{"labels": "{}", "value": value}]}
-        for query, value in expected.values()
-    ]
-    test = {
-        "rule_files": [],
-        "evaluation_interval": "1m",
-        "tests": [{"interval": "15s", "input_series": HELD, "promql_expr_test": checks}],
-    }
-    (tmp_path / "test.json").write_text(json.dumps(test))
-    run(promtool, "test", "rules", str(tmp_path / "test.json"))
+    asked = {"eval_time": "25m", "alertname": "CanaryFails", "exp_alerts": [alert]}
+    check(tmp_path, {"input_series": given, "alert_rule_test": [asked]}, {"groups": groups("models")})
