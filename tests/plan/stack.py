@@ -64,11 +64,13 @@ class PlannedStack:
         self, folder: Path, name: str, program: Path = ROOT, beside: PlannedStack | None = None
     ) -> None:
         self.name = name
+        self.seconds = COMMAND_SECONDS
+        """The longest that one command may take."""
         self._folder = folder
         self._program = program
         self.config = folder / f"Pulumi.{name}.yaml"
-        self._state = beside._state if beside else folder / "state"
-        self._state.mkdir(parents=True, exist_ok=True)
+        self.state = beside.state if beside else folder / "state"
+        self.state.mkdir(parents=True, exist_ok=True)
         folder.mkdir(exist_ok=True)
         self.registry = beside.registry if beside else SeededRegistry(folder / "home")
         tool = toolchain.pulumi()
@@ -77,7 +79,7 @@ class PlannedStack:
         inherited["PATH"] = f"{plugins}{os.pathsep}{inherited['PATH']}"
         self.env = {
             **child_environment(tool, inherited),
-            "PULUMI_BACKEND_URL": f"file://{self._state}",
+            "PULUMI_BACKEND_URL": f"file://{self.state}",
             "PULUMI_CONFIG_PASSPHRASE": "of a plan",
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
             "PULUMI_HOME": str(folder / "pulumi-home"),
@@ -133,7 +135,7 @@ class PlannedStack:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-            timeout=COMMAND_SECONDS,
+            timeout=self.seconds,
             text=True,
         )
         text = _COLOURS.sub("", done.stdout)
