@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 from components.environment import (
     CAPABILITIES,
     Access,
+    Architecture,
     Autoscaling,
     BorrowedPlatform,
     Canary,
     Cluster,
     Environment,
     Gateway,
+    ImageBuild,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -44,6 +46,17 @@ def ports(draw: st.DrawFn) -> Ports:
 
 labels = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 images = st.from_regex(r"[a-z]{1,9}\.example/[a-z]{1,9}@sha256:[0-9a-f]{64}", fullmatch=True)
+architectures: list[tuple[Architecture, ...]] = [
+    *(("linux/amd64",), ("linux/arm64",), ("linux/amd64", "linux/arm64")),
+]
+builds = st.builds(
+    ImageBuild,
+    base=images,
+    adapter=st.none() | images,
+    platforms=st.sampled_from(architectures),
+    source=st.just("") | st.from_regex(r"https://[a-z]{1,9}\.example/[a-z]{1,9}", fullmatch=True),
+    repository=st.from_regex(r"[a-z]{1,9}\.example(:[0-9]{2,5})?/[a-z]{1,9}", fullmatch=True),
+)
 
 
 amounts = st.integers(0, 10_000_000).map(lambda thousandths: thousandths / 1000)
@@ -79,7 +92,7 @@ def clusters(draw: st.DrawFn) -> Cluster:
     installed = Gateway(tls_secret=draw(labels) if secure else None)
     gateway = draw(st.sampled_from([existing, installed]))
     return Cluster(
-        image=draw(images),
+        image=draw(images | builds),
         registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
         url=f"{'https' if secure else 'http'}://{host}",
         namespace=draw(labels),
@@ -200,7 +213,7 @@ def _platform(platform: Platform) -> dict[str, Any]:
 
 def _cluster(cluster: Cluster) -> dict[str, Any]:
     written: dict[str, Any] = {
-        "image": cluster.image,
+        "image": _image(cluster.image),
         "registry": cluster.registry,
         "url": cluster.url,
         "namespace": cluster.namespace,
@@ -231,6 +244,19 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
                 "claims": dict(access.claims),
             }
     return written
+
+
+def _image(image: str | ImageBuild) -> Any:
+    if isinstance(image, str):
+        return image
+    written: dict[str, Any] = {
+        "base": image.base,
+        "adapter": image.adapter,
+        "platforms": list(image.platforms),
+        "source": image.source,
+        "repository": image.repository,
+    }
+    return {"build": {key: value for key, value in written.items() if value}}
 
 
 def _model(model: Model) -> dict[str, Any]:

@@ -213,6 +213,7 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
         *("kind", "stack", "context", "image", "registry", "url"),
         *("stable", "version", "weight", "name", "namespace", "tlsSecret"),
         *("host", "issuer", "jwks", "audience", "claims"),
+        *("build", "base", "repository"),
     ) or (path == "platform.prices" and key in ("cpu", "memory"))
     if path.endswith("canary") and key == "shadow":
         assert found == [f"{path}.weight"]
