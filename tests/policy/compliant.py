@@ -196,6 +196,8 @@ AWS = (
         tags=TAGS,
     ),
     resource("aws:ebs/volume:Volume", "scratch", encrypted=True),
+    resource("aws:efs/fileSystem:FileSystem", "cache", encrypted=True, protect=True),
+    resource("aws:dynamodb/table:Table", "sessions", deletionProtectionEnabled=True, protect=True, tags=TAGS),
     resource("aws:cloudwatch/logGroup:LogGroup", "fraud", retentionInDays=365, kmsKeyId=KEY, tags=TAGS),
     resource("aws:secretsmanager/secret:Secret", "mlflow", kmsKeyId=KEY, protect=True, tags=TAGS),
     resource(
