@@ -15,6 +15,7 @@ from pathlib import Path
 from delivery.review import as_json, github, markdown, preview, terminal
 from delivery.review.errors import ReviewError
 from delivery.review.events import read
+from delivery.review.masking import Masker
 from delivery.review.review import Outcome, Review, build
 from policy.cost import EMBEDDED, PriceError, load
 
@@ -50,8 +51,10 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str] | None = N
         review = _review(arguments, environment)
         _deliver(review, arguments)
     except ReviewError as error:
-        sys.stderr.write(f"error: {error}\nThere is no review of this change.\n")
-        _publish_failure(str(error), arguments)
+        # It may quote the engine: what looks like a secret is hidden here too.
+        reason = Masker(None).text(str(error))
+        sys.stderr.write(f"error: {reason}\nThere is no review of this change.\n")
+        _publish_failure(reason, arguments)
         return Outcome.FAILED
     except (PriceError, UsageError) as error:
         sys.stderr.write(f"error: {error}\n")

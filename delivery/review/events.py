@@ -117,6 +117,7 @@ def read(text: str, source: str) -> Log:
     policies: list[PolicyResult] = []
     remarks: list[Remark] = []
     outputs: tuple[Properties, Properties] = {}, {}
+    said: list[str] = []
     summary: Properties | None = None
     ended = False
     for number, (line, event) in enumerate(_events(text, source)):
@@ -132,6 +133,8 @@ def read(text: str, source: str) -> Log:
             policies.append(_policy(body, where))
         elif kind == "diagnosticEvent":
             severity = _text(body, "severity", where)
+            if severity in ("info#err", "error"):
+                said.append(_text(body, "message", where).strip())
             if severity in ("warning", "error") and not body.get("ephemeral"):
                 remarks.append(
                     Remark(
@@ -151,8 +154,9 @@ def read(text: str, source: str) -> Log:
             ended = True
     if summary is None or not ended:
         raise ReviewError(
-            f"{source} is cut off: it has no {'summary' if summary is None else 'end'}, so the preview was "
-            "stopped before it was done and nothing can be said of the change. Run it again."
+            f"{source} is cut off: it has no {'summary' if summary is None else 'end'}, so the preview ended "
+            "before it was done and nothing can be said of the change. "
+            + ("The last that it said:\n" + "\n".join(said[-5:]) if said else "Run it again.")
         )
     where = f"the summary of {source}"
     packs = _object(summary, "PolicyPacks", where)

@@ -1,8 +1,8 @@
 """Records the event logs that the golden comments are made from: `python -m tests.delivery.review.record`.
 
-The real engine previews edits of Pulumi.prod.yaml on stand-ins (see tests/plan), and the first one with the
-policy pack. Kept is what a review reads: without the engine's debug messages and with paths of the machine
-replaced. Run it again where the graph has changed, then write the golden comments anew and read both.
+The real engine previews edits of Pulumi.prod.yaml on stand-ins (see tests/plan), most with the policy pack.
+Kept is what a review reads: without the engine's debug messages and with paths of the machine replaced. Run
+it again where the graph has changed, then write the golden comments anew and read both.
 """
 
 from __future__ import annotations
@@ -61,6 +61,9 @@ EDITS: dict[str, Callable[[Config, Config], None]] = {
 }
 
 
+_WITHOUT_POLICY = ("first-deploy", "promotion")
+
+
 def main() -> None:
     content = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())
     LOGS.mkdir(exist_ok=True)
@@ -78,7 +81,7 @@ def main() -> None:
 
 
 def _record(stack: PlannedStack, name: str, hide: dict[str, str]) -> None:
-    pack = ROOT / "policy" if name == "policy-violation" else None
+    pack = None if name in _WITHOUT_POLICY else ROOT / "policy"
     request = preview.Request(stack="prod", config_file=stack.config, policy_pack=pack, environment=stack.env)
     text = compact(preview.run(request))
     for found, instead in hide.items():

@@ -76,6 +76,17 @@ def test_posting_without_a_target_is_refused_before_anything_runs(
     assert "GITHUB_TOKEN" in said.err and "--pull-request" in said.err and said.out == ""
 
 
+def test_a_pack_that_can_not_be_loaded_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # What the engine logs when the pack ends before it serves: no summary, and the pack's own words.
+    said = "The policy pack can't be used: rulez: unknown key; asked postgres://me:pass-of-me@db"
+    lines = Preview().says("info#err", said).text.splitlines(keepends=True)
+    cancelled = lines[-1].replace('"sequence": 3', '"sequence": 2')
+    assert review(tmp_path, "".join([*lines[:2], cancelled])) == 1
+    shown = capsys.readouterr()
+    assert "rulez: unknown key" in shown.err and "pass-of-me" not in shown.err
+    assert shown.out == ""
+
+
 def test_a_folder_that_is_no_pack_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["review", "--policy-pack", str(tmp_path)]) == 2
     assert "no PulumiPolicy.yaml" in capsys.readouterr().err
