@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -12,3 +13,6 @@ class ModelEndpoint(pulumi.ComponentResource):
 
     outputs: pulumi.Output[dict[str, Any]]
     """``url`` and ``releases``, each with ``version``, ``digest``, ``weight`` (percent) and ``shadow``."""
+    request_log: Mapping[str, int] | None = None
+    """How much of the requests is kept, ``percent``, and for how long, ``retentionDays`` (without it: nobody
+    takes them away); None: none is."""

@@ -42,7 +42,8 @@ def deliver(place: Place, model: Model) -> pulumi.Output[dict[str, Any]]:
     endpoint = place.serve(model)
     # Also for what an endpoint finds out after its parts are there: that its step was rolled back.
     served = endpoint.outputs.apply(lambda _: endpoint)
-    Rollout(model.name, model, pulumi.ResourceOptions(depends_on=[endpoint, served]))
+    opts = pulumi.ResourceOptions(depends_on=[endpoint, served])
+    Rollout(model.name, model, endpoint.request_log, opts)
     return endpoint.outputs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
@@ -16,14 +17,21 @@ class Rollout(pulumi.CustomResource):
     It must wait for the endpoint it tells of: a step that failed to be applied is then not in the state.
     """
 
-    def __init__(self, name: str, model: Model, opts: pulumi.ResourceOptions | None = None) -> None:
-        """Declare the rollout of ``model``. All its inputs are literals, known in every preview."""
-        super().__init__("delivery:registry:Rollout", name, inputs(model), opts)
+    def __init__(
+        self,
+        name: str,
+        model: Model,
+        request_log: Mapping[str, int] | None = None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare the rollout of ``model``, whose endpoint keeps requests as ``request_log`` says. All its
+        inputs are literals, known in every preview."""
+        super().__init__("delivery:registry:Rollout", name, inputs(model, request_log), opts)
 
 
-def inputs(model: Model) -> dict[str, Any]:
+def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[str, Any]:
     """What a rollout says of a model. Keys that are absent: ``canary`` where all of the traffic is stable's,
-    ``owner`` and ``riskClass`` where the file has none."""
+    ``owner`` and ``riskClass`` where the file has none, ``requestLog`` where no request is kept."""
     canary = model.canary
     found = {
         "model": model.name,
@@ -31,6 +39,7 @@ def inputs(model: Model) -> dict[str, Any]:
         "owner": model.owner,
         "riskClass": model.risk_class,
         "minReplicas": model.autoscaling.min,
+        "requestLog": request_log and dict(request_log),
         "stable": {"version": model.stable.version},
         "canary": canary and {"version": canary.version, "weight": canary.weight, "shadow": canary.shadow},
     }

@@ -72,10 +72,10 @@ def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
         lines.append(
             f"  curl -i {url}/predict -d @examples/{_EXAMPLE}.json     # x-model-version says who answered"
         )
-    promoted = next((m for m in environment.models if m.canary is not None and not m.canary.shadow), None)
-    if promoted is not None:
-        path = f"model-delivery:models.{promoted.name}.canary.weight"
-        lines.append(f"  ./pulumiw config set --path {path} 50    # or edit Pulumi.local.yaml")
+    promoted = next((m for m in environment.models if m.canary and not m.canary.shadow), None)
+    if promoted and promoted.canary:
+        command = f"promote {promoted.name} {promoted.canary.version} --weight 50"
+        lines.append(f"  .venv/bin/python -m delivery {command}    # or edit Pulumi.local.yaml")
     for model in (m for m in environment.models if m.name == _EXAMPLE and m.risk_class == "high"):
         lines.append(
             f'  .venv/bin/python -m pipeline approve {_EXAMPLE} {model.stable.version} --by "YOUR NAME"'

@@ -13,7 +13,7 @@ from components.aws.scope import Scope
 
 MODELS = "mlflow"
 CAPTURE = "capture"
-_CAPTURE_DAYS = 90
+CAPTURE_DAYS = 90
 
 
 class Artifacts(pulumi.ComponentResource):
@@ -73,7 +73,7 @@ class Artifacts(pulumi.ComponentResource):
                     "id": "captured-requests",
                     "status": "Enabled",
                     "filter": {"prefix": f"{CAPTURE}/"},
-                    "expiration": {"days": _CAPTURE_DAYS},
+                    "expiration": {"days": CAPTURE_DAYS},
                     "noncurrent_version_expiration": {"noncurrent_days": 1},
                 },
                 {

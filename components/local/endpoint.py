@@ -18,7 +18,7 @@ from components.local.gateway import Gateway, Route
 from components.release import Release
 from components.traffic import Share, shares
 
-_ACCESS_LOG_SAMPLE = 0.1
+_LOGGED_PERCENT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +45,7 @@ class Endpoint(ModelEndpoint):
     def __init__(self, model: Model, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:local:Endpoint", model.name, None, opts)
         self._model, self._args = model, args
+        self.request_log = {"percent": _LOGGED_PERCENT}
         split = shares(model)
         releases = [self._release(share) for share in split]
         backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
@@ -88,7 +89,7 @@ class Endpoint(ModelEndpoint):
             *(sys.executable, "-m", "serving", "--model", model.name, "--version", str(share.version)),
             *("--artifact", release.artifact, "--digest", release.digest, "--port", "{port}"),
             *("--access-log", str(run / "logs" / f"{name}-{replica}.requests.jsonl")),
-            *("--sample", str(_ACCESS_LOG_SAMPLE)),
+            *("--sample", str(_LOGGED_PERCENT / 100)),
         ]
         return ProcessArgs(
             folder=run,

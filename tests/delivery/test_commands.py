@@ -57,6 +57,11 @@ def rollout(
 APPLIED = rollout("tumour", 3, 4, 10, served=[2, 3])
 
 
+def git(folder: Path, *words: str) -> None:
+    identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
+    subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
+
+
 class Workplace:
     """A folder with a stack's file, and a stack that has applied what one says."""
 
@@ -86,8 +91,7 @@ class Workplace:
         return self.file.read_text() == text
 
     def git(self, *words: str) -> None:
-        identity = ["-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false"]
-        subprocess.run(["git", "-C", self.file.parent, *identity, *words], check=True, capture_output=True)
+        git(self.file.parent, *words)
 
     def commit(self, text: str, subject: str) -> None:
         self.file.write_text(text)

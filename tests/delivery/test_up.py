@@ -35,7 +35,7 @@ def test_the_end_says_where_everything_is_and_what_to_try() -> None:
         assert url in text
     assert "http://127.0.0.1:8080/tumour   v1 90 %, v2 10 %" in text
     assert "curl -i http://127.0.0.1:8080/tumour/predict -d @examples/tumour.json" in text
-    assert "config set --path model-delivery:models.tumour.canary.weight 50" in text
+    assert "python -m delivery promote tumour 2 --weight 50" in text
 
 
 def test_nobody_approves_the_example_for_a_person() -> None:
@@ -68,7 +68,7 @@ def test_a_weight_is_suggested_only_where_there_is_one(canary: dict[str, Any] | 
     releases = [release(1, 100), *([release(2, 0, shadow=True)] if canary else [])]
     text = told(canary, *releases)
     assert traffic in text
-    assert "config set" not in text
+    assert "promote" not in text
 
 
 def test_the_suggested_path_exists_in_the_file_that_is_shipped() -> None:

@@ -22,11 +22,21 @@ from tests.unit.test_local_graph import home, provider  # noqa: F401 (a fixture)
 
 ROLLOUT = "delivery:registry:Rollout"
 CHURN = {"stable": {"version": 3}, "canary": {"version": 4, "weight": 10}, "owner": "risk-team"}
+LOGGED: dict[str, dict[str, int]] = {
+    "local": {"percent": 10},
+    "sagemaker": {"percent": 5, "retentionDays": 90},
+}
+"""What is kept of the requests where anything is."""
 PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
     "local": ({"kind": "local"}, provider, "local", "delivery:local:Route"),
     "kubernetes": (CLUSTER, registry, "kubernetes", "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"),
     "lambda": (DEV, answers, "lambda", "aws:lb/listenerRule:ListenerRule"),
-    "sagemaker": (DEV, answers, "sagemaker", "aws:sagemaker/endpoint:Endpoint"),
+    "sagemaker": (
+        {**DEV, "sagemaker": {"capturePercent": 5}},
+        answers,
+        "sagemaker",
+        "aws:sagemaker/endpoint:Endpoint",
+    ),
     "cloud-run": (GOOGLE, google, "cloud-run", URL_MAP),
 }
 
@@ -44,6 +54,7 @@ def delivered(environment: Environment, outputs: Any, preview: bool = False) -> 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
     platform, outputs, runtime, traffic = PLACES[place]
+    logged = LOGGED.get(place)
     models = {"churn": {**CHURN, "runtime": runtime}, "fraud": {"stable": {"version": 1}, "runtime": runtime}}
     graph = delivered(parse(platform, models), outputs, preview=True)
     assert graph.names(ROLLOUT) == {"churn", "fraud"}
@@ -53,6 +64,7 @@ def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
         "runtime": runtime,
         "owner": "risk-team",
         "minReplicas": 0 if runtime in ("lambda", "cloud-run") else 1,
+        **({"requestLog": logged} if logged else {}),
         "stable": {"version": 3},
         "canary": {"version": 4, "weight": 10, "shadow": False},
     }
