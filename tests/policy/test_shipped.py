@@ -9,7 +9,9 @@ import pytest
 from policy import enforcement
 from policy.rules import IDS, RULES
 from policy.testkit import evaluate, undecided
-from tests.policy.declared import shipped
+from tests.policy.declared import resources, shipped
+from tests.unit.gcp import PROD, google
+from tests.unit.test_gcp_golden import MODELS
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
@@ -47,3 +49,8 @@ def test_what_dev_leaves_out_is_said() -> None:
 @pytest.mark.parametrize("name", ["prod", "dev", "local"])
 def test_every_rule_can_decide_on_them(name: str) -> None:
     assert undecided(RULES.values(), shipped(name), now=NOW) == []
+
+
+def test_nothing_that_the_floor_on_google_cloud_declares_is_refused() -> None:
+    found = evaluate(RULES.values(), resources(google(MODELS, PROD)[0]), now=NOW)
+    assert found == []
