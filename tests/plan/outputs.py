@@ -27,6 +27,11 @@ _NAMED_BY: dict[str, str] = {
 }
 """The property that the provider fills in when it isn't `name`."""
 
+_DECIDED: dict[str, dict[str, str]] = {
+    "gcp:compute/forwardingRule:ForwardingRule": {"ipAddress": "10.0.0.5"},
+}
+"""Optional inputs that the provider decides where they are absent, and keeps."""
+
 _KEEPS_NO_NAME = ("aws:ec2/", "aws:apigatewayv2/route", "aws:eks/addon", "aws:route53/")
 """Types with an optional `name` that the provider leaves empty."""
 
@@ -82,7 +87,7 @@ def preview(kind: Kind, inputs: Properties) -> Properties:
 def created(kind: Kind, name: str, inputs: Properties) -> Properties:
     """What a resource has once it is there."""
     made = {key: _made(kind.token, name, key, found) for key, found in kind.computed.items()}
-    return {**made, **_special(kind.token, name, inputs), **inputs}
+    return {**made, **_DECIDED.get(kind.token, {}), **_special(kind.token, name, inputs), **inputs}
 
 
 def updated(kind: Kind, name: str, state: Properties, inputs: Properties, preview: bool) -> Properties:
@@ -92,7 +97,8 @@ def updated(kind: Kind, name: str, state: Properties, inputs: Properties, previe
     for key, causes in _RENEWED.get(kind.token, {}).items():
         if any(state.get(cause) != inputs.get(cause) for cause in causes):
             kept[key] = UNKNOWN if preview else _next(state.get(key))
-    return {**kept, **inputs}
+    decided = {key: state[key] for key in _DECIDED.get(kind.token, {}) if key in state}
+    return {**decided, **kept, **inputs}
 
 
 def identity(kind: Kind, name: str, outputs: Mapping[str, Any]) -> str:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 from serving.artifact import digest
 
+BUCKETS = {"gcp": "gs://mlflow-artifacts"}
+"""Where artifacts are on the kinds of platform that fetch from no other place than their cloud's own."""
 BUCKET = "s3://mlflow-artifacts"
 
 _MLMODEL = """\
@@ -37,8 +39,8 @@ class SeededRegistry:
         self._last: dict[str, int] = {}
         self._runs: dict[str, str] = {}
 
-    def seed(self, versions: Mapping[str, int]) -> None:
-        """Register models up to a version each; what is there already stays."""
+    def seed(self, versions: Mapping[str, int], kind: str = "") -> None:
+        """Register models up to a version each; what is there already stays. `kind`: the platform's."""
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
@@ -54,10 +56,10 @@ class SeededRegistry:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":
                         raise
             for version in range(self._last.get(name, 0) + 1, last + 1):
-                self._register(client, name, version)
+                self._register(client, name, version, BUCKETS.get(kind, BUCKET))
             self._last[name] = max(self._last.get(name, 0), last)
 
-    def _register(self, client: object, name: str, version: int) -> None:
+    def _register(self, client: object, name: str, version: int, bucket: str) -> None:
         from mlflow import MlflowClient
 
         assert isinstance(client, MlflowClient)
@@ -87,6 +89,6 @@ class SeededRegistry:
             self._runs[name] = client.create_run("0").info.run_id
             client.log_metric(self._runs[name], "accuracy", 0.9)
         made = client.create_model_version(
-            name, f"{BUCKET}/{name}/{version}", run_id=self._runs[name], tags=tags
+            name, f"{bucket}/{name}/{version}", run_id=self._runs[name], tags=tags
         )
         assert int(made.version) == version, f"{name}: the registry gave {made.version} for {version}"

@@ -108,7 +108,8 @@ class PlannedStack:
         self.config.write_text(
             yaml.safe_dump(_without_secrets({k: v for k, v in content.items() if k not in _OF_THE_BACKEND}))
         )
-        self.registry.seed(versions(content.get("config") or {}))
+        config = content.get("config") or {}
+        self.registry.seed(versions(config), kind(config))
 
     def preview(self, *flags: str, check: bool = True) -> Ran:
         return self.command("preview", *flags, *self._flags, check=check)
@@ -175,6 +176,12 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
             named = [release.get("version") for release in releases if isinstance(release, dict)]
             found[str(name)] = max((v for v in named if isinstance(v, int)), default=0)
     return found
+
+
+def kind(config: dict[str, Any]) -> str:
+    """The kind of the platform that a configuration names, empty where it can't be read."""
+    found = [value for key, value in config.items() if key.rpartition(":")[2] == "platform"]
+    return str(found[0].get("kind", "")) if found and isinstance(found[0], dict) else ""
 
 
 def _without_secrets(value: Any) -> Any:
