@@ -59,10 +59,13 @@ def main() -> int:
         stack = PlannedStack(Path(folder) / "stack", arguments.environment)
         try:
             if before is not None:
+                _step(f"Applying {file.name} as of {arguments.since} to the stand-ins")
                 stack.declare(before)
                 stack.up()
+            _step(f"Planning {file.name}")
             stack.declare(file.read_text())
             print(f"\n{changes(stack.steps(), {folder: '<folder>', str(ROOT): '<checkout>'})}", flush=True)
+            _step("Applying it to the stand-ins, with the policy pack")
             applied = stack.up("--policy-pack", str(ROOT / "policy"))
         except PlanError as error:
             print(error, file=sys.stderr)
@@ -70,6 +73,10 @@ def main() -> int:
     print("Applied to the stand-ins as well: every input is one that the SDKs declare.")
     print(f"The policy pack stops nothing of it; what it says:\n\n{policies(applied.text)}")
     return 0
+
+
+def _step(what: str) -> None:
+    print(f"{what} (usually half a minute) …", flush=True)
 
 
 def policies(text: str) -> str:
