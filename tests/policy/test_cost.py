@@ -39,6 +39,8 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
         (NODES, {"instanceTypes": ["unheard-of"], "scalingConfig": {"desiredSize": 1}}, None),
         (NODES, {"instanceTypes": "later", "scalingConfig": {"desiredSize": 1}}, None),
         (NODES, {"instanceTypes": ["m7i.xlarge"]}, None),
+        (NODES, {"instanceTypes": [], "scalingConfig": {"desiredSize": 1}}, None),
+        (NODES, {"scalingConfig": {"desiredSize": 1}}, None),
         (DATABASE, {"instanceClass": "db.t4g.micro", "allocatedStorage": 20, "storageType": "gp3"}, 13.98),
         (
             DATABASE,

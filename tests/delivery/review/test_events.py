@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from delivery.review import events
+from delivery.review import events, markdown
 from delivery.review.errors import ReviewError
 from delivery.review.review import Outcome
 from tests.delivery.review.building import Preview, recorded, reviewed, urn
@@ -139,3 +139,4 @@ def test_errors_are_told_once_and_say_where() -> None:
         .says("error", "an unhandled error occurred: program exited with non-zero exit code: 1")
     )
     assert [(e.message, e.urn) for e in review.errors] == [said[1:]]
+    assert "- `delivery:registry:Release::churn-v99`: no version 99\n" in markdown.render(review)
