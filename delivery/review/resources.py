@@ -14,6 +14,9 @@ LOUD = ("delete", "replace")
 ORDER = ("delete", "replace", "create", "update", "import", "read", "refresh", "discard")
 _BOOKKEEPING = {"delivery:registry:Rollout": ("since", "was", "served")}
 """What the provider notes by itself, and nobody has changed."""
+_FINISHED = frozenset({"kubernetes:batch/v1:Job"})
+"""What has done its work and holds nothing: every promotion replaces the Jobs that wait for capacity, and a
+warning that is always there is read by nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,11 @@ class Change:
     """Whether the engine will refuse to delete it."""
     retained: bool
     """Whether what it stands for stays."""
+
+    @property
+    def loud(self) -> bool:
+        """Whether something that serves or is kept goes or is made anew."""
+        return self.op in LOUD and self.type not in _FINISHED
 
 
 def changes(steps: Iterable[Step]) -> tuple[Change, ...]:

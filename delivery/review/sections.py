@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from delivery.review.policies import Violation
 from delivery.review.releases import Comparison, Fact, Metric
-from delivery.review.resources import LOUD, ORDER, Change, Field
+from delivery.review.resources import ORDER, Change, Field
 from delivery.review.review import Outcome, Review
 from delivery.review.text import block, code, prose
 from delivery.review.traffic import Kind, Split, Traffic
@@ -90,7 +90,7 @@ def errors(review: Review, most: int | None) -> list[str]:
 
 def destructive(review: Review, most: int | None) -> list[str]:
     """Deletions and replacements, loud."""
-    found = [change for change in review.changes if change.op in LOUD]
+    found = [change for change in review.changes if change.loud]
     if not found:
         return []
     count = Counter(change.op for change in found)
