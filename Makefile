@@ -13,6 +13,8 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 # Words for pytest: make test TESTS="tests/unit -k weights"
 TESTS :=
+# Optional groups of packages: make setup WITH=azure
+WITH :=
 # What `make plan` plans and `make review` reviews; and the git commit a plan starts from (none: from nothing)
 ENV := dev
 SINCE :=
@@ -35,7 +37,7 @@ setup: env ## make the Python environment and the toolchain, and nothing else
 	@. tools/python.sh; "$$python" -m tools.toolchain
 
 env:
-	@. tools/python.sh; "$$python" -m tools.environment > /dev/null
+	@. tools/python.sh; "$$python" -m tools.environment $(WITH:%=--group=%) > /dev/null
 
 up: setup ## train, register and bring up the stack `local`; does only what is missing
 	@$(PYTHON) -m delivery.up
@@ -60,6 +62,7 @@ check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m pyright
+	@$(if $(filter azure,$(WITH)),$(PYTHON) -m pyright --project components/azure,:)
 	@. tools/python.sh; "$$python" -m tools.toolchain actionlint > /dev/null
 	@.delivery/toolchain/bin/actionlint -shellcheck= -pyflakes=
 	@.venv/bin/zizmor --offline --quiet .github/workflows

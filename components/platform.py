@@ -10,6 +10,7 @@ import pulumi
 from components.endpoint import ModelEndpoint
 from components.environment import (
     AwsPlatform,
+    AzurePlatform,
     BorrowedPlatform,
     GcpPlatform,
     KubernetesPlatform,
@@ -88,7 +89,22 @@ def declare(platform: Platform) -> Place:
             own = named(pulumi.get_project(), pulumi.get_stack())
             opts = pulumi.ResourceOptions(providers=[google(platform, own)])
             return GcpPlace("gcp", platform, own, opts)
+        case AzurePlatform():
+            return _azure(platform)
         case BorrowedPlatform():
             from components.kubernetes.borrowed import BorrowedPlace
 
             return BorrowedPlace("borrowed", platform)
+
+
+def _azure(platform: AzurePlatform) -> Place:
+    try:
+        from components.azure.platform import AzurePlace
+    except ModuleNotFoundError as error:
+        if error.name != "pulumi_azure_native":
+            raise
+        raise pulumi.RunError(
+            "a platform of kind azure needs Azure's SDK, which is not installed by default. "
+            "Run `make setup WITH=azure`"
+        ) from None
+    return AzurePlace("azure", platform, f"{pulumi.get_project()}-{pulumi.get_stack()}")

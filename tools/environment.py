@@ -1,15 +1,18 @@
 """The Python environment: `.venv`, exactly as uv.lock says, made with a pinned uv.
 
-python3 -m tools.environment    makes it or brings it up to date
+python3 -m tools.environment                  makes it or brings it up to date
+python3 -m tools.environment --group azure    the same, with an optional group of pyproject.toml
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools import errors, progress, versions
@@ -38,6 +41,22 @@ def ensure() -> Path:
                 STAMP.write_text(wanted)
     except OSError as error:
         raise errors.explain(error, f"Making the Python environment in {VENV}") from error
+    return python
+
+
+def add(groups: Sequence[str]) -> Path:
+    """The environment's Python, after adding optional groups. They stay until the lock changes.
+
+    Raises ToolError when they can't be had.
+    """
+    python = ensure()
+    try:
+        with alone(TOOLCHAIN):
+            _sync(uv(), groups)
+    except OSError as error:
+        raise errors.explain(
+            error, f"Adding {', '.join(groups)} to the Python environment in {VENV}"
+        ) from error
     return python
 
 
@@ -94,8 +113,8 @@ def _install_uv(folder: Path) -> None:
         raise ToolError(f"uv {versions.UV} can't be installed by pip. pip says:\n{tail}")
 
 
-def _sync(uv_path: Path) -> None:
-    command = [str(uv_path), "sync", "--locked"]
+def _sync(uv_path: Path, groups: Sequence[str] = ()) -> None:
+    command = [str(uv_path), "sync", "--locked", *(f"--group={group}" for group in groups)]
     if not VENV.exists():
         command += ["--python", sys.executable]
     env = {
@@ -128,7 +147,10 @@ def _wanted() -> str:
 
 def main() -> int:
     """The command line."""
-    sys.stdout.write(f"{ensure()}\n")
+    parser = argparse.ArgumentParser(prog="python3 -m tools.environment", description="Make .venv.")
+    parser.add_argument("--group", action="append", default=[], help="an optional group of pyproject.toml")
+    groups: list[str] = parser.parse_args().group
+    sys.stdout.write(f"{add(groups) if groups else ensure()}\n")
     return 0
 
 

@@ -5,6 +5,7 @@ All raise `ConfigError`, which has every mistake with its path.
 """
 
 from components.environment.aws import AwsPlatform
+from components.environment.azure import AzurePlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
 from components.environment.cluster import Cluster, Gateway, Prices, Source
@@ -35,6 +36,7 @@ __all__ = [
     "Architecture",
     "Autoscaling",
     "AwsPlatform",
+    "AzurePlatform",
     "BorrowedPlatform",
     "Canary",
     "Capability",

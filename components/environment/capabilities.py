@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from components.environment.aws_services import judge_aws
+from components.environment.azure import judge_azure
 from components.environment.gcp_services import judge_gcp
 from components.environment.platforms import Platform
 from components.environment.section import Section
@@ -68,6 +69,13 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         fewest=0,
         usual=100,
     ),
+    "azure-ml": Capability(
+        shadow="Azure ML mirrors at most half of the requests, and a shadow gets every one",
+        scaling="no autoscaling is declared on azure-ml",
+        requests_per_second="no autoscaling is declared on azure-ml",
+        gpu_utilization="no autoscaling is declared on azure-ml",
+        most=50,
+    ),
 }
 
 UNDECLARABLE: Final[Mapping[str, str]] = {
@@ -93,6 +101,8 @@ def judge(
         judge_aws(runtime, platform, canary, resources, model)
     elif platform and platform.kind == "gcp":
         judge_gcp(runtime, platform.region, resources, model)
+    elif platform and platform.kind == "azure" and runtime == "azure-ml":
+        judge_azure(resources, model)
     _judge_scaling(runtime, platform, canary, resources, autoscaling, model)
     if not resources.gpu:
         return

@@ -21,7 +21,7 @@ from components.environment.values import (
 TOP_KEYS: Final = ("platform", "models")
 
 _RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
-_LATER_RUNTIMES: Final = ("azure-ml", "batch", "edge")
+_LATER_RUNTIMES: Final = ("batch", "edge")
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")

@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from components.environment import aws_parsing, borrowed, gcp_parsing, kubernetes, local
+from components.environment import aws_parsing, azure, borrowed, gcp_parsing, kubernetes, local
 from components.environment.aws import AwsPlatform
+from components.environment.azure import AzurePlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.gcp import GcpPlatform
 from components.environment.kubernetes import KubernetesPlatform
@@ -16,7 +17,7 @@ from components.environment.problems import Problem, nearest
 from components.environment.section import Section, open_section
 from components.environment.values import Model
 
-Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | GcpPlatform | BorrowedPlatform
+Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | GcpPlatform | AzurePlatform | BorrowedPlatform
 """Every kind of platform that this version supports.
 
 Each has `kind`; `runtimes`, those that it offers, its default first; and `gpus`, whether a model can ask for
@@ -37,8 +38,8 @@ _KINDS: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Section], Platform |
     "kubernetes": (kubernetes.KEYS, kubernetes.parse_kubernetes),
     "aws": (aws_parsing.KEYS, aws_parsing.parse_aws),
     "gcp": (gcp_parsing.KEYS, gcp_parsing.parse_gcp),
+    "azure": (azure.KEYS, azure.parse_azure),
 }
-_LATER_KINDS: Final = ("azure",)
 
 
 def parse_platform(value: object, problems: list[Problem]) -> Platform | None:
@@ -53,7 +54,7 @@ def parse_platform(value: object, problems: list[Problem]) -> Platform | None:
     if "stack" in section.values:
         section.only(borrowed.KEYS)
         return borrowed.parse_borrowed(section)
-    kind = section.choice("kind", tuple(_KINDS), _LATER_KINDS)
+    kind = section.choice("kind", tuple(_KINDS))
     if kind is None:
         _require_kind(section)
         return None  # the other keys can't be judged

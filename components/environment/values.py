@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run"]
+Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"]
 """Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
 cluster; the others are services of a cloud."""
 

@@ -29,6 +29,8 @@ class Declared:
     """The provider that it is declared by, `URN::ID`; empty: the default one."""
     retained: bool = False
     """Whether it stays where it is when its declaration goes."""
+    gone_with: str = ""
+    """URN of the resource with which it goes, so that it isn't deleted by itself."""
     secrets: frozenset[str] = frozenset()
     """Its inputs that are secrets."""
     ignores: frozenset[str] = frozenset()
@@ -131,6 +133,7 @@ def declare(
                         sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
                         provider=request.provider,
                         retained=request.retainOnDelete,
+                        gone_with=request.deletedWith,
                         secrets=frozenset(k for k, v in request.object.fields.items() if _is_secret(v)),
                     )
                 )

@@ -27,7 +27,7 @@ from components.environment import (
 
 LOCAL = {"kind": "local"}
 CHURN = {"stable": {"version": 3}}
-KINDS = "local, kubernetes, aws, gcp"
+KINDS = "local, kubernetes, aws, gcp, azure"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER = {
     "kind": "kubernetes",
@@ -206,11 +206,6 @@ class TestTheTop:
 class TestThePlatform:
     def test_the_kind_is_required(self):
         assert mistakes({}, {}) == [f"platform.kind: required, one of: {KINDS}."]
-
-    @pytest.mark.parametrize("kind", ["azure"])
-    def test_kinds_of_later_versions_whose_keys_cannot_be_judged_yet(self, kind: str):
-        found = mistakes({"kind": kind, "region": "eu-central-1", "nodes": 3}, {})
-        assert found == [f'platform.kind is "{kind}": not supported by this version; accepted: {KINDS}.']
 
     def test_an_unknown_kind(self):
         assert mistakes({"kind": "locla"}, {}) == [
@@ -399,13 +394,13 @@ class TestAModel:
             f"models.churn.stabel is a map of 1 key: unknown key; accepted: {self.KEYS}. Did you mean stable?"
         ]
 
-    @pytest.mark.parametrize("runtime", ["azure-ml", "batch", "edge"])
+    @pytest.mark.parametrize("runtime", ["batch", "edge"])
     def test_runtimes_of_later_versions(self, runtime: str):
         assert model_mistakes(runtime=runtime) == [
             f'models.churn.runtime is "{runtime}": not supported by this version; accepted: local.'
         ]
 
-    @pytest.mark.parametrize("runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run"])
+    @pytest.mark.parametrize("runtime", ["kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"])
     def test_a_runtime_that_the_platform_does_not_offer(self, runtime: str):
         assert model_mistakes(runtime=runtime) == [
             f'models.churn.runtime is "{runtime}": not on a platform of kind local; accepted: local.'
@@ -990,14 +985,14 @@ class TestACluster:
 class TestTheError:
     def test_lists_every_mistake_by_path(self):
         with pytest.raises(ConfigError) as caught:
-            parse({"kind": "azure"}, {"b": {"stable": {"version": 0}, "colour": "red"}, "a": None})
+            parse({"kind": "gpc"}, {"b": {"stable": {"version": 0}, "colour": "red"}, "a": None})
         assert str(caught.value) == (
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
             "autoscaling, canary, owner, resources, riskClass, runtime, stable.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
-            f'  platform.kind is "azure": not supported by this version; accepted: {KINDS}.'
+            f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )
 
     def test_two_are_mistakes(self):

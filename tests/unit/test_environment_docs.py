@@ -14,6 +14,7 @@ from components.environment import (
     Access,
     Autoscaling,
     AwsPlatform,
+    AzurePlatform,
     BorrowedPlatform,
     Canary,
     Capability,
@@ -39,7 +40,9 @@ SECTIONS: dict[str, str] = dict(re.findall(r"^##+ (.*)\n((?:(?!##).*\n)*)", PAGE
 ROW = re.compile(r"^\| `((?:platform|models)[\w.]*)` \| (.*?) \| (.*?) ?\|$", flags=re.MULTILINE)
 TABLE = ROW.findall(PAGE)
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
-LOCAL, KUBERNETES, AWS, GCP = (f"`kind: {kind}`" for kind in ("local", "kubernetes", "aws", "gcp"))
+LOCAL, KUBERNETES, AWS, GCP, AZURE = (
+    f"`kind: {kind}`" for kind in ("local", "kubernetes", "aws", "gcp", "azure")
+)
 CLUSTER, BORROWED, MODELS = "Every cluster", "`stack`: a borrowed platform", "The models"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER_KEYS = {
@@ -80,6 +83,15 @@ WHOLE: dict[str, dict[str, Any]] = {
         **CLUSTER_KEYS,
         "image": f"europe-west4-docker.pkg.dev/acme-models/serving/{IMAGE.rpartition('/')[2]}",
     },
+    AZURE: {
+        "kind": "azure",
+        "subscription": "01234567-89ab-cdef-0123-456789abcdef",
+        "resourceGroup": "ml-prod",
+        "region": "westeurope",
+        "workspace": "models",
+        "image": f"acmemodels.azurecr.io/{IMAGE.rpartition('/')[2]}",
+        "registry": "https://mlflow.example.com",
+    },
     CLUSTER: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
     MODELS: {"kind": "local"},
 }
@@ -107,6 +119,7 @@ def documented(section: str, above: str) -> set[str]:
         (GCP, "platform.nodes", Nodes, set[str]()),
         (GCP, "platform.database", Database, set[str]()),
         (GCP, "platform.cloudRun", CloudRun, set[str]()),
+        (AZURE, "platform", AzurePlatform, set[str]()),
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
@@ -158,6 +171,7 @@ def test_every_runtime_is_told_as_it_is():
         "kubernetes": KubernetesPlatform,
         "aws": AwsPlatform,
         "gcp": GcpPlatform,
+        "azure": AzurePlatform,
         "stack": BorrowedPlatform,
     }
     offered: dict[str, list[str]] = {}

@@ -11,6 +11,7 @@ import pytest
 
 from components.environment import CAPABILITIES, Platform, Runtime, parse
 from tests.unit.aws import amazon
+from tests.unit.azure import TRAFFIC, azure, needs_sdk
 from tests.unit.gcp import URL_MAP, google
 from tests.unit.graph import Graph
 from tests.unit.kubernetes import ROUTE, declared, kubernetes
@@ -86,6 +87,14 @@ def by_the_url_map(graph: Graph) -> Effective:
     return shares, set()
 
 
+def by_the_traffic_map(graph: Graph) -> Effective:
+    template = graph.one(TRAFFIC, "churn-traffic").inputs["properties"]["template"]
+    (endpoint,) = template["resources"]
+    shares = endpoint["properties"]["traffic"]
+    assert sum(shares.values()) == 100, "Azure takes no other sum"
+    return {version(name): round(weight) for name, weight in shares.items()}, set()
+
+
 def version(name: str) -> int:
     """The version in the name of a release."""
     (found,) = re.findall(r"-v([0-9]+)", name)
@@ -117,9 +126,10 @@ RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph], Effective]]] = {
     "sagemaker": ("sagemaker", on_aws, by_the_variants),
     "kubernetes on gcp": ("kubernetes", on_gcp, by_the_gateway_api),
     "cloud-run": ("cloud-run", on_gcp, by_the_url_map),
+    "azure-ml": ("azure-ml", azure, by_the_traffic_map),
 }
 CASES = [
-    (where, block)
+    pytest.param(where, block, marks=[needs_sdk] if runtime == "azure-ml" else [])
     for where, (runtime, _, _) in RUNTIMES.items()
     for block, (_, (_, shadows)) in BLOCKS.items()
     if not (shadows and CAPABILITIES[runtime].shadow)

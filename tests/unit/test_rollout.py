@@ -12,6 +12,9 @@ from components.platform import declare as declare_platform
 from components.platform import deliver
 from components.rollout import inputs
 from tests.unit.aws import DEV, answers
+from tests.unit.azure import PLATFORM as MICROSOFT
+from tests.unit.azure import TRAFFIC, needs_sdk
+from tests.unit.azure import answers as microsoft
 from tests.unit.gcp import DEV as GOOGLE
 from tests.unit.gcp import URL_MAP
 from tests.unit.gcp import answers as google
@@ -38,6 +41,7 @@ PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
         "aws:sagemaker/endpoint:Endpoint",
     ),
     "cloud-run": (GOOGLE, google, "cloud-run", URL_MAP),
+    "azure-ml": (MICROSOFT, microsoft, "azure-ml", TRAFFIC),
 }
 
 
@@ -51,7 +55,9 @@ def delivered(environment: Environment, outputs: Any, preview: bool = False) -> 
 
 
 @pytest.mark.usefixtures("home")
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place", [pytest.param(p, marks=[needs_sdk] if p == "azure-ml" else []) for p in PLACES]
+)
 def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
     platform, outputs, runtime, traffic = PLACES[place]
     logged = LOGGED.get(place)
