@@ -51,6 +51,11 @@ def changes(steps: list[Step]) -> set[tuple[str, str, str, frozenset[str]]]:
     }
 
 
+def kind(step: Step) -> str:
+    """The type without its package: ``Deployment``."""
+    return step.type.rpartition("$")[2].rpartition(":")[2]
+
+
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> PlannedStack:
     """A stack that has been applied with a canary of 10 percent and a shadow."""
@@ -76,10 +81,16 @@ def test_a_weight_changes_one_models_route_and_capacity(stack: PlannedStack) -> 
         ("create", "Job", "fraud-v3-c5", frozenset()),
         ("create", "Job", "fraud-v4-c5", frozenset()),
         ("update", "HTTPRoute", "fraud", weights),
+        (
+            "update",
+            "Rollout",
+            "fraud",
+            frozenset({"canary.weight", "served[0]", "served[1]", "since", "was"}),
+        ),
         ("delete", "Job", "fraud-v3-c9", frozenset()),
     }
-    order = [step.name for step in steps if step.op != "same"]
-    assert order.index("fraud-v4-c5") < order.index("fraud")
+    order = [(kind(step), step.name) for step in steps if step.op != "same"]
+    assert order.index(("Job", "fraud-v4-c5")) < order.index(("HTTPRoute", "fraud"))
 
 
 def test_a_promotion_keeps_the_pods_and_removes_the_old_release_last(stack: PlannedStack) -> None:
@@ -87,17 +98,18 @@ def test_a_promotion_keeps_the_pods_and_removes_the_old_release_last(stack: Plan
     steps = stack.steps()
     found = changes(steps)
     assert not any(op.startswith(("replace", "create-replacement")) for op, *_ in found)
-    assert {name for op, kind, name, _ in found if kind == "Deployment"} == {"fraud-v3"}
+    assert {name for _, of, name, _ in found if of == "Deployment"} == {"fraud-v3"}
     assert {op for op, _, name, _ in found if name == "fraud-v3"} == {"delete"}
-    updated = {(kind, name) for op, kind, name, _ in found if op == "update"}
+    updated = {(of, name) for op, of, name, _ in found if op == "update"}
     # The role is a label of the Service: pods don't know theirs.
     assert updated == {
         ("HorizontalPodAutoscaler", "fraud-v4"),
         ("Service", "fraud-v4"),
         ("HTTPRoute", "fraud"),
+        ("Rollout", "fraud"),
     }
-    order = [(step.op, step.name) for step in steps if step.op != "same"]
-    assert order.index(("update", "fraud")) < order.index(("delete", "fraud-v3"))
+    order = [(step.op, kind(step), step.name) for step in steps if step.op != "same"]
+    assert order.index(("update", "HTTPRoute", "fraud")) < order.index(("delete", "Deployment", "fraud-v3"))
 
 
 def test_a_new_model_touches_no_other(stack: PlannedStack) -> None:
