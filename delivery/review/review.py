@@ -88,6 +88,11 @@ class Review:
         """The violations that stop the change."""
         return tuple(v for v in self.violations if v.mandatory)
 
+    @property
+    def advised(self) -> tuple[Violation, ...]:
+        """The violations that stop nothing."""
+        return tuple(v for v in self.violations if not v.mandatory)
+
 
 def build(
     log: Log,

@@ -126,7 +126,7 @@ def policies(review: Review, most: int | None) -> list[str]:
 
 def advice(review: Review, most: int | None) -> list[str]:
     """What the policy pack advises, folded."""
-    found = [violation for violation in review.violations if not violation.mandatory]
+    found = review.advised
     if not found:
         return []
     head = f"<details><summary>Remarks of policy that stop nothing ({len(found)})</summary>"

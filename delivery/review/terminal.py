@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from delivery.review.policies import Violation
 from delivery.review.releases import Comparison
 from delivery.review.resources import ORDER, Field
 from delivery.review.review import Outcome, Review
@@ -30,15 +31,9 @@ def render(review: Review, *, colour: bool) -> str:
         lines.append(paint(f"error: {where}{plain(error.message, 2000)}", _RED))
     if review.outcome is Outcome.FAILED:
         lines.append(paint("There is no review of this change: its preview failed.", _RED))
-    for violation in review.violations:
-        word, code = ("refused", _RED) if violation.mandatory else ("advice", _YELLOW)
-        what = violation.what.removeprefix(f"{violation.resource}: ")
-        lines += ["", paint(f"{word}: {plain(violation.resource)}: {plain(what, 2000)}", code)]
-        if violation.fix:
-            lines.append(f"  fix:  {plain(violation.fix, 2000)}")
-        if violation.why:
-            lines.append(f"  why:  {plain(violation.why, 2000)}")
-        lines.append(f"  rule: {plain(violation.rule)} {plain(violation.reference)}".rstrip())
+    for violation in review.stopped:
+        said, *more = _violation(violation)
+        lines += ["", paint(f"refused: {said}", _RED), *more]
     if review.moved:
         lines += ["", paint("Traffic", _BOLD)]
         for change in review.moved:
@@ -56,16 +51,30 @@ def render(review: Review, *, colour: bool) -> str:
             mark, code = _MARKS.get(op, (op, _BOLD))
             lines.append(paint(f"  {mark} {plain(change.type)} {plain(change.name)}", code))
             lines += [f"      {_field(field)}" for field in change.fields]
+    for violation in review.advised:
+        said, *more = _violation(violation)
+        lines += ["", paint(f"advice: {said}", _YELLOW), *more]
     counted = [f"{count} {op}" for op, count in sorted(review.counts.items())]
     lines += ["", ", ".join(counted) or "nothing declared", _cost(review)]
     for warning in review.warnings:
         lines.append(paint(f"warning: {plain(warning.message, 1000)}", _YELLOW))
     if review.packs:
-        lines.append(f"policy: {', '.join(map(plain, review.packs))}, {len(review.violations)} violations")
+        said = f"{len(review.stopped)} refused, {len(review.advised)} advised"
+        lines.append(f"policy: {', '.join(map(plain, review.packs))}, {said}")
     if review.outcome is Outcome.REFUSED:
         count = len(review.stopped)
         lines.append(paint(f"Stopped by policy: {count} violation{'s' if count > 1 else ''}.", _RED))
     return "\n".join(lines) + "\n"
+
+
+def _violation(found: Violation) -> list[str]:
+    what = found.what.removeprefix(f"{found.resource}: ")
+    lines = [f"{plain(found.resource)}: {plain(what, 2000)}"]
+    if found.fix:
+        lines.append(f"  fix:  {plain(found.fix, 2000)}")
+    if found.why:
+        lines.append(f"  why:  {plain(found.why, 2000)}")
+    return [*lines, f"  rule: {plain(found.rule)} {plain(found.reference)}".rstrip()]
 
 
 def _comparison(found: Comparison) -> list[str]:

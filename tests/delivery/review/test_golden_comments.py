@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from delivery.review import markdown
+from delivery.review import markdown, terminal
 from delivery.review.review import Outcome
 from tests.delivery.review.building import SECRET, Preview, recorded, reviewed, urn
 
@@ -184,3 +184,14 @@ def test_two_hundred_models() -> None:
     assert "**delete** `aws:s3/bucket:Bucket` `kept` (the engine will refuse it: protected)" in text
     assert "smaller steps" in text
     golden("200-models", text)
+
+
+def test_a_terminal_says_what_stops_first_and_advice_last() -> None:
+    text = terminal.render(reviewed(recorded("policy-violation"), policy_expected=True), colour=False)
+    assert (
+        text.index("refused: ")
+        < text.index("\nTraffic\n")
+        < text.index("\nResources\n")
+        < text.index("advice: ")
+    )
+    assert text.rindex("refused: ") < text.index("\nTraffic\n")
