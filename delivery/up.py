@@ -82,7 +82,7 @@ def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
             "    # of high risk: nobody has approved it yet"
         )
     lines += [
-        "  ./pulumiw preview                                       # what that changes: one route",
+        "  make review ENV=local                                   # what that changes: one route",
         "  ./pulumiw up                                            # traffic shifts, nothing restarts",
         "  git checkout Pulumi.local.yaml && ./pulumiw up          # and back",
         "  make down                                               # stop all of it",

@@ -73,8 +73,8 @@ class Review:
     @property
     def rest_of_title(self) -> list[str]:
         """The title's words that name no model."""
-        if len(self.moved) > _NAMED_IN_TITLE:
-            return [f"and {len(self.moved) - _NAMED_IN_TITLE} more models"]
+        if more := len(self.moved[_NAMED_IN_TITLE:]):
+            return [f"and {more} more model{'s' if more > 1 else ''}"]
         if self.moved:
             return []
         done = Counter(change.op for change in self.changes)

@@ -55,7 +55,7 @@ def test_the_first_deploy_of_prod() -> None:
     review = reviewed(recorded("first-deploy"))
     text = markdown.render(review)
     assert title(text).startswith("prod: address-match 12 at 95 % (new, with v13 5 %); churn 5 at")
-    assert title(text).endswith("and 1 more models")
+    assert title(text).endswith("and 1 more model")
     assert review.cost.before.total == 0 and review.cost.change > 1000
     golden("first-deploy", text)
 
