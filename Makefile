@@ -56,7 +56,7 @@ test: setup ## run every test
 	@$(PYTHON) -m pytest $(TESTS)
 
 test-fast: env ## run the tests that start nothing: under two minutes
-	@$(PYTHON) -m pytest -m "not real" $(TESTS)
+	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)
 
 check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .
