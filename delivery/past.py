@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,7 +14,7 @@ import yaml
 
 from components.environment import PROJECT
 from delivery.stack_file import ROOT
-from policy.steps import Canary, Step, step
+from policy.steps import Step, step
 
 ROLLOUT = "delivery:registry:Rollout"
 _SECONDS = 120
@@ -119,14 +119,7 @@ def past(stack: str, path: Path, model: str, declared: int, ask: bool = True) ->
     found = committed(path, model, declared)
     if found is None:
         return Past(source=f"nothing before it ({reason}; not in git)")
-    return Past(
-        source=f"{found.source}; {reason}",
-        step=found.step,
-        since=found.since,
-        previous=found.previous,
-        previous_source=found.previous_source,
-        served=found.served,
-    )
+    return replace(found, source=f"{found.source}; {reason}")
 
 
 def _time(text: object) -> datetime | None:
@@ -151,16 +144,6 @@ def _step_in(text: str, model: str) -> Step | None:
     try:
         config = yaml.safe_load(text)["config"]
         models = config.get(f"{PROJECT}:models") or config["models"]
-        entry = models[model]
-        canary = entry.get("canary")
-        return Step(
-            stable=int(entry["stable"]["version"]),
-            canary=canary
-            and Canary(
-                version=int(canary["version"]),
-                weight=int(canary.get("weight") or 0),
-                shadow=bool(canary.get("shadow")),
-            ),
-        )
+        return step(models[model])
     except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError):
         return None

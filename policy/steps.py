@@ -79,7 +79,8 @@ class StepProblem:
 
 
 def step(properties: Mapping[str, Any]) -> Step:
-    """The step in the properties of a ``delivery:registry:Rollout``, or in its ``was``."""
+    """The step in the properties of a ``delivery:registry:Rollout``, in its ``was``, or in a model's block of
+    a stack's file."""
     found = cast("Mapping[str, Any] | None", properties.get("canary"))
     stable = int(properties["stable"]["version"])
     if not found:

@@ -73,6 +73,12 @@ class Step:
         return self.urn.rpartition("::")[2]
 
 
+def short(urn: str) -> str:
+    """A resource as people name it, ``TYPE::NAME``, without its stack and its parents."""
+    kind, _, name = urn.rpartition("::")
+    return f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyResult:
     """A violation, as the engine reports it."""

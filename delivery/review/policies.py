@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from delivery.review.events import PolicyResult
+from delivery.review.events import PolicyResult, short
 
 _LABEL = re.compile(r"^(Why|Fix|Rule): *(.*)$")
 
@@ -47,7 +47,6 @@ def _read(result: PolicyResult) -> Violation:
         parts[label].append(line.strip())
     # The first line is the policy's description, where there is more than that line.
     what = parts[""][1:] or parts[""]
-    kind, _, name = result.urn.rpartition("::")
     return Violation(
         rule=result.policy,
         pack=result.pack,
@@ -57,5 +56,5 @@ def _read(result: PolicyResult) -> Violation:
         why=" ".join(parts["Why"]),
         fix=" ".join(parts["Fix"]),
         reference=" ".join(parts["Rule"]).removeprefix(result.policy).strip(" ()"),
-        resource=f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}" if name else "",
+        resource=short(result.urn) if result.urn else "",
     )

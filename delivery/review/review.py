@@ -64,11 +64,16 @@ class Review:
         return tuple(t for t in self.traffic if t.kind is not Kind.NONE)
 
     @property
+    def named(self) -> tuple[Traffic, ...]:
+        """The models whose change the title tells; the rest of them it counts."""
+        return self.moved[:_NAMED_IN_TITLE]
+
+    @property
     def title(self) -> str:
         """The change in one line, names of models as they are: escape it."""
         if self.outcome is Outcome.FAILED:
             return "the preview failed"
-        return "; ".join([f"{t.model} {t.words}" for t in self.moved[:_NAMED_IN_TITLE]] + self.rest_of_title)
+        return "; ".join([f"{t.model} {t.words}" for t in self.named] + self.rest_of_title)
 
     @property
     def rest_of_title(self) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from delivery.review.events import short
 from delivery.review.policies import Violation
 from delivery.review.releases import Comparison, Fact, Metric
 from delivery.review.resources import ORDER, Change, Field
@@ -51,7 +52,7 @@ def title(review: Review) -> str:
     if review.outcome is Outcome.FAILED:
         words = "the preview failed"
     else:
-        named = [f"{code(t.model, 60)} {t.words}" for t in review.moved[:3]]
+        named = [f"{code(t.model, 60)} {t.words}" for t in review.named]
         words = "; ".join([*named, *review.rest_of_title])
     mark = {Outcome.PASSED: "", Outcome.REFUSED: "⛔ ", Outcome.FAILED: "❌ "}[review.outcome]
     return f"## {mark}{code(review.stack, 60)}: {words}"
@@ -83,7 +84,7 @@ def errors(review: Review, most: int | None) -> list[str]:
         return []
     lines = ["### Errors", ""]
     for error in _first(review.errors, most):
-        where = f"{code(_resource(error.urn), 120)}: " if error.urn else ""
+        where = f"{code(short(error.urn), 120)}: " if error.urn else ""
         lines.append(f"- {where}{prose(error.message, 1500)}")
     return [*lines, *_more(review.errors, most, "error")]
 
@@ -228,7 +229,7 @@ def warnings(review: Review, most: int | None) -> list[str]:
         return []
     lines = ["### Warnings", ""]
     for warning in _first(review.warnings, most):
-        where = f"{code(_resource(warning.urn), 120)}: " if warning.urn else ""
+        where = f"{code(short(warning.urn), 120)}: " if warning.urn else ""
         lines.append(f"- {where}{prose(warning.message, 600)}")
     return [*lines, *_more(review.warnings, most, "warning")]
 
@@ -344,11 +345,6 @@ def _field(field: Field) -> str:
 
 def _name(change: Change) -> str:
     return f"{code(change.type, 100)} {code(change.name, 100)}"
-
-
-def _resource(urn: str) -> str:
-    kind, _, name = urn.rpartition("::")
-    return f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}"
 
 
 def _number(value: float | None) -> str:

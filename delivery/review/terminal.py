@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from delivery.review.events import short
 from delivery.review.policies import Violation
 from delivery.review.releases import Comparison
 from delivery.review.resources import ORDER, Field
@@ -27,7 +28,7 @@ def render(review: Review, *, colour: bool) -> str:
     if review.note:
         lines.append(plain(review.note, 1000))
     for error in review.errors:
-        where = f"{_resource(error.urn)}: " if error.urn else ""
+        where = f"{plain(short(error.urn))}: " if error.urn else ""
         lines.append(paint(f"error: {where}{plain(error.message, 2000)}", _RED))
     if review.outcome is Outcome.FAILED:
         lines.append(paint("There is no review of this change: its preview failed.", _RED))
@@ -105,8 +106,3 @@ def _cost(review: Review) -> str:
         f"({delta.before.total:,.2f} → {delta.after.total:,.2f}; list prices of "
         f"{plain(delta.prices.region)}, {plain(delta.prices.date)}; {len(delta.unpriced)} not priced)"
     )
-
-
-def _resource(urn: str) -> str:
-    kind, _, name = urn.rpartition("::")
-    return plain(f"{kind.rpartition('::')[2].rpartition('$')[2]}::{name}")
