@@ -34,7 +34,9 @@ class Gate(ResourceProvider):
     def create(self, props):
         import pathlib, time
 
-        while not pathlib.Path(props["gate"]).exists():
+        gate = pathlib.Path(props["gate"])
+        gate.with_name("begun").touch()
+        while not gate.exists():
             time.sleep(0.05)
         return CreateResult("gate", props)
 
@@ -46,7 +48,7 @@ class Gated(Resource):
 
 Gated("slow", pulumi.Config().require("gate"))
 """
-"""Its one resource is being created until the file `gate` exists."""
+"""Its one resource is being created until the file `gate` exists; `begun` beside it says that it is."""
 
 THING = """
 import pulumi
@@ -60,7 +62,7 @@ class Thing(pulumi.CustomResource):
 config = pulumi.Config()
 Thing("t", config.require_int("size"), config.get("gate"))
 """
-"""One resource of a plugin, of a configured size; with `gate`, being created until that file exists."""
+"""One resource of a plugin, of a configured size; a `gate` is as in `GATED`."""
 
 THING_PLUGIN = """
 import pathlib
@@ -95,8 +97,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return provider_pb2.DiffResponse()
 
     def Create(self, request, context):
-        while "gate" in request.properties.fields and not pathlib.Path(request.properties["gate"]).exists():
-            time.sleep(0.05)
+        if "gate" in request.properties.fields:
+            gate = pathlib.Path(request.properties["gate"])
+            gate.with_name("begun").touch()
+            while not gate.exists():
+                time.sleep(0.05)
         return provider_pb2.CreateResponse(id="made-by-the-plugin", properties=request.properties)
 
     def Delete(self, request, context):

@@ -85,13 +85,13 @@ def test_a_folder_without_a_program_is_one_message(checkout: Make) -> None:
     assert "Traceback" not in text
 
 
-def _creating(made: Checkout) -> tuple[subprocess.Popen[str], set[int]]:
+def _creating(made: Checkout, gate: Path) -> tuple[subprocess.Popen[str], set[int]]:
     """An `up` in the middle of creating a resource, and the processes that it has started."""
     process = made.start("up", "--yes", "--skip-preview")
     try:
-        eventually("the creation to begin", lambda: "creating" in made.pending())
-        # The language host, the program and the provider, whose own creation is noted before it is there.
-        eventually("all that it starts", lambda: len(descendants(process.pid)) >= 3)
+        # The provider itself says so: the state first notes the provider's own creation.
+        eventually("the creation to begin", gate.with_name("begun").exists)
+        eventually("the state to say so", lambda: "creating" in made.pending())
     except AssertionError:
         process.kill()
         raise
@@ -105,7 +105,7 @@ def _gated(checkout: Make, tmp_path: Path) -> tuple[Checkout, Path]:
 
 def test_a_killed_up_leaves_no_process_and_the_next_one_goes_on(checkout: Make, tmp_path: Path) -> None:
     made, gate = _gated(checkout, tmp_path)
-    process, started = _creating(made)
+    process, started = _creating(made, gate)
     [lock] = made.locks()
 
     # While it runs, its lock holds: a second command is refused and changes nothing.
@@ -132,7 +132,7 @@ def test_a_killed_up_leaves_no_process_and_the_next_one_goes_on(checkout: Make, 
 
 def test_an_interrupted_up_finishes_what_it_is_doing_and_says_so(checkout: Make, tmp_path: Path) -> None:
     made, gate = _gated(checkout, tmp_path)
-    process, started = _creating(made)
+    process, started = _creating(made, gate)
     process.send_signal(signal.SIGINT)
     gate.touch()
     text, _ = process.communicate(timeout=60)
@@ -181,7 +181,7 @@ def test_a_provider_finishes_what_it_is_doing_when_the_update_is_interrupted(
 ) -> None:
     gate = tmp_path / "gate"
     made = _with_thing(checkout, size=3, gate=gate)
-    process, started = _creating(made)
+    process, started = _creating(made, gate)
     process.send_signal(signal.SIGINT)
     lines: list[str] = []
     while "received; cancelling" not in "".join(lines):
@@ -199,8 +199,9 @@ def test_a_provider_finishes_what_it_is_doing_when_the_update_is_interrupted(
 
 
 def test_a_killed_up_leaves_no_plugin(checkout: Make, tmp_path: Path) -> None:
-    made = _with_thing(checkout, size=3, gate=tmp_path / "gate")
-    process, started = _creating(made)
+    gate = tmp_path / "gate"
+    made = _with_thing(checkout, size=3, gate=gate)
+    process, started = _creating(made, gate)
     process.kill()
     process.communicate()
     eventually("everything that it started to end", lambda: not alive(started), timeout=20)
