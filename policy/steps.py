@@ -126,7 +126,10 @@ def _growth(
     found: list[StepProblem] = []
     for version in sorted(after.declared):
         had, gets = before.share(version), after.share(version)
-        if gets <= had or _is_return(version, before, served):
+        # The next step may give all of the requests to what is stable by then. So what becomes stable is
+        # judged as if it had them: otherwise two versions that change places were a way around the limits.
+        entitled = version == after.stable and version != before.stable
+        if (100 if entitled else gets) <= had or _is_return(version, before, served):
             continue
         if not had and version == after.stable:
             found.append(
@@ -145,6 +148,15 @@ def _growth(
                     message=f"{model}: v{version} starts at {gets} %, it may start at {limits.first} %: "
                     f"{before} → {after}",
                     fix=f"set canary.weight to {limits.first} or less",
+                )
+            )
+        elif entitled and 100 - had > limits.increase:
+            found.append(
+                StepProblem(
+                    rule=CANARY_STEP,
+                    message=f"{model}: v{version} becomes stable with {had} % of the requests, and a stable "
+                    f"version may take them all; a step may add {limits.increase} points: {before} → {after}",
+                    fix=f"keep it as the canary until it has {100 - limits.increase} % or more",
                 )
             )
         elif had and gets - had > limits.increase:

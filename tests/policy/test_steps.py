@@ -88,6 +88,45 @@ def test_a_step_that_is_refused(before: Step, after: Step, rule: str) -> None:
     assert rules(before, after) == [rule]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        (at(3, 4, 1), at(4, 3, 99), CANARY_STEP),
+        (at(3, 4, 20), at(4, 3, 80), CANARY_STEP),
+        (at(3, 4, 49), at(4, 3, 51), CANARY_STEP),
+        (at(3, 4, shadow=True), at(4, 3, 100), STABLE_WITHOUT_CANARY),
+        (at(3, 4, 0), at(4, 3, 100), STABLE_WITHOUT_CANARY),
+        (at(3), at(4, 3, 100), STABLE_WITHOUT_CANARY),
+        (at(3, 4, 30), at(4, 5, 20), CANARY_STEP),
+    ],
+)
+def test_versions_that_change_places_are_no_way_around_the_limits(
+    before: Step, after: Step, rule: str
+) -> None:
+    # A stable version may have everything back in one step, so a version with little must not become it.
+    assert rule in rules(before, after)
+    assert rules(at(4, 3, 80), at(4, 3, 0)) == []
+
+
+def test_no_way_of_three_steps_gives_a_new_version_more_than_the_limits_add_up_to() -> None:
+    weights = (0, 1, 20, 49, 50, 70, 100)
+    every = [
+        step
+        for stable, other in ((1, 2), (2, 1))
+        for step in (at(stable), at(stable, other, shadow=True), *(at(stable, other, w) for w in weights))
+    ]
+
+    def follow(now: Step, served: tuple[int, ...], most: int, left: int) -> None:
+        for after in every if left else ():
+            if after != now and not wrong(now, after, served, hours=48):
+                share = after.share(2)
+                assert share <= (most + LIMITS.increase if most else LIMITS.first), (now, after)
+                answering = tuple(version for version in now.declared if now.share(version))
+                follow(after, (*served, *answering), max(most, share), left - 1)
+
+    follow(at(1), (), 0, 3)
+
+
 def test_it_is_said_in_the_words_of_the_file() -> None:
     jump = wrong(at(3, 4, 10), at(3, 4, 90))[0]
     assert jump.message == (
