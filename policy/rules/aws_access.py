@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from policy.references import cis_aws, cis_eks, soc2
-from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.values import as_map, is_on, listed
+from policy.rule import Case, Finding, Resource, Rule, Severity, Unknown
+from policy.rules.values import as_map, is_on, is_world, listed
 
 _IDENTITY: Final = (
     "aws:iam/policy:Policy",
@@ -17,47 +18,81 @@ _IDENTITY: Final = (
 )
 _ROLE: Final = "aws:iam/role:Role"
 _ATTACHMENTS: Final = (
+    "aws:iam/rolePolicyAttachmentsExclusive:RolePolicyAttachmentsExclusive",
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment",
     "aws:iam/userPolicyAttachment:UserPolicyAttachment",
     "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
     "aws:iam/policyAttachment:PolicyAttachment",
 )
-_RESOURCE_POLICIES: Final = (
-    "aws:s3/bucketPolicy:BucketPolicy",
-    "aws:ecr/repositoryPolicy:RepositoryPolicy",
-    "aws:kms/key:Key",
-    "aws:kms/keyPolicy:KeyPolicy",
-    "aws:secretsmanager/secretPolicy:SecretPolicy",
-    "aws:sns/topicPolicy:TopicPolicy",
-    "aws:sqs/queuePolicy:QueuePolicy",
-)
+_TRUST: Final[Mapping[str, str]] = {
+    _ROLE: "assumeRolePolicy",
+    "aws:apigateway/restApi:RestApi": "policy",
+    "aws:apigateway/restApiPolicy:RestApiPolicy": "policy",
+    "aws:cloudwatch/eventBusPolicy:EventBusPolicy": "policy",
+    "aws:cloudwatch/logResourcePolicy:LogResourcePolicy": "policyDocument",
+    "aws:dynamodb/resourcePolicy:ResourcePolicy": "policy",
+    "aws:ecr/registryPolicy:RegistryPolicy": "policy",
+    "aws:ecr/repositoryPolicy:RepositoryPolicy": "policy",
+    "aws:kms/externalKey:ExternalKey": "policy",
+    "aws:kms/key:Key": "policy",
+    "aws:kms/keyPolicy:KeyPolicy": "policy",
+    "aws:s3/accessPoint:AccessPoint": "policy",
+    "aws:s3/bucket:Bucket": "policy",
+    "aws:s3/bucketPolicy:BucketPolicy": "policy",
+    "aws:s3/bucketV2:BucketV2": "policy",
+    "aws:s3control/accessPointPolicy:AccessPointPolicy": "policy",
+    "aws:sagemaker/modelPackageGroupPolicy:ModelPackageGroupPolicy": "resourcePolicy",
+    "aws:secretsmanager/secret:Secret": "policy",
+    "aws:secretsmanager/secretPolicy:SecretPolicy": "policy",
+    "aws:sns/topic:Topic": "policy",
+    "aws:sns/topicPolicy:TopicPolicy": "policy",
+    "aws:sqs/queue:Queue": "policy",
+    "aws:sqs/queuePolicy:QueuePolicy": "policy",
+}
+"""Where each type says whom it trusts."""
 _TOO_MUCH: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
-_ANYWHERE: Final = ("0.0.0.0/0", "::/0")
+_POSITIVE: Final = frozenset(
+    {"stringequals", "stringequalsignorecase", "stringlike", "arnequals", "arnlike", "ipaddress"}
+)
+_WHO: Final = re.compile(
+    r"aws:(principal(arn|account|orgid|orgpaths|servicename|tag/.+)"
+    r"|source(arn|account|orgid|orgpaths|owner|ip|vpc|vpce)|vpcsourceip|userid|username)"
+    r"|kms:(calleraccount|viaservice)|s3:dataaccesspoint(arn|account)|.+:(sub|aud)"
+)
+"""Keys of a condition that say who is asking or from where: those by which AWS tells that a policy isn't
+public, and a token's own."""
 _WEB: Final = 443
+_WEB_PROTOCOLS: Final = ("tcp", "udp", "6", "17")
 
 
-def _statements(text: object) -> Iterator[Mapping[str, Any]]:
-    """The statements of a policy document that allow something."""
-    for statement in listed(as_map(text).get("Statement")):
-        if statement.get("Effect") == "Allow":
-            yield cast("Mapping[str, Any]", statement)
+def _statements(document: object) -> Iterator[Mapping[str, Any]]:
+    """The statements of a policy document that allow something, their keys in small letters."""
+    for statement in listed(_lower(document).get("statement")):
+        found = _lower(statement)
+        if str(found.get("effect")).lower() != "deny":
+            yield found
+
+
+def _lower(value: object) -> Mapping[str, Any]:
+    return {key.lower(): inner for key, inner in as_map(value).items()}
 
 
 def _wildcard_actions(case: Case) -> Iterator[Finding]:
     resource = case.resource
-    if resource.type in _ATTACHMENTS:
-        arn = str(resource.value("policyArn", ""))
-        if arn.rpartition("/")[2] in _TOO_MUCH:
-            yield Finding(message=f"{resource.id}: {arn.rpartition('/')[2]} allows nearly everything")
-        return
+    attached = [resource.value("policyArn", "")] if resource.type in _ATTACHMENTS else []
+    for arn in (*attached, *resource.items("policyArns"), *resource.items("managedPolicyArns")):
+        name = str(arn).rpartition("/")[2]
+        # AdministratorAccess-Amplify and its like too.
+        if name.startswith(_TOO_MUCH):
+            yield Finding(message=f"{resource.id}: {name} allows nearly everything")
     documents = [resource.value("policy")] if resource.type in _IDENTITY else []
     documents += [one.get("policy") for one in resource.items("inlinePolicies")]
     for document in documents:
         for statement in _statements(document):
-            stars = [action for action in listed(statement.get("Action")) if "*" in action]
+            stars = [action for action in listed(statement.get("action")) if "*" in action or "?" in action]
             if stars:
                 yield Finding(message=f"{resource.id}: the actions {', '.join(stars)} are wildcards")
-            if "NotAction" in statement:
+            if "notaction" in statement:
                 yield Finding(message=f"{resource.id}: NotAction allows every action that it doesn't name")
 
 
@@ -69,14 +104,51 @@ def _anybody(principal: object) -> bool:
 
 def _wildcard_trust(case: Case) -> Iterator[Finding]:
     resource = case.resource
-    path = "assumeRolePolicy" if resource.type == _ROLE else "policy"
+    path = _TRUST[resource.type]
     for statement in _statements(resource.value(path)):
-        if "NotPrincipal" in statement:
+        if "notprincipal" in statement:
             yield Finding(message=f"{resource.id}: NotPrincipal allows everybody whom it doesn't name")
-        elif _anybody(statement.get("Principal")) and not statement.get("Condition"):
+        elif _anybody(statement.get("principal")) and not any(_narrow(statement.get("condition"))):
+            without = "a condition that says who" if statement.get("condition") else "a condition"
+            yield Finding(message=f"{resource.id}: {path} trusts everybody (Principal *), without {without}")
+        elif (issuers := _issuers(statement.get("principal"))) and not any(
+            key.endswith(":sub") for key in _narrow(statement.get("condition"))
+        ):
             yield Finding(
-                message=f"{resource.id}: {path} trusts everybody (Principal *), without a condition"
+                message=f"{resource.id}: {path} trusts everybody with a token of {', '.join(issuers)}",
+                fix="say by a condition on the token's `sub` whose it must be: a repository, an account",
             )
+
+
+def _issuers(principal: object) -> list[str]:
+    """The OpenID Connect issuers that a principal names."""
+    if principal == "*":
+        return []
+    named = map(str, listed(as_map(principal).get("Federated")))
+    return [arn.partition(":oidc-provider/")[2] for arn in named if ":oidc-provider/" in arn]
+
+
+def _narrow(condition: object) -> Iterator[str]:
+    """The keys of a condition by which it is some and not all who may; those that only exclude aren't among
+    them, nor those that hold where the key isn't there, nor those with a value that is everybody's."""
+    for operator, wanted in as_map(condition).items():
+        of_any, _, kind = operator.lower().rpartition(":")
+        if of_any == "forallvalues" or kind not in _POSITIVE:
+            continue
+        for key, values in _lower(wanted).items():
+            if _WHO.fullmatch(key) and (some := listed(values)) and not any(map(_is_anyone, some)):
+                yield key
+
+
+def _is_anyone(value: object) -> bool:
+    """Whether a condition's value holds for strangers. One that only an apply knows is something's name."""
+    if isinstance(value, Unknown):
+        return False
+    text = str(value)
+    if re.fullmatch(r"[0-9a-fA-F.:]+/[0-9]+", text):
+        return is_world(text)
+    account = text.split(":")[4] if text.startswith("arn:") and text.count(":") > 4 else ""
+    return bool(re.match(r"(repo:|system:serviceaccount:)?[*?]", text) or re.search(r"[*?]", account))
 
 
 def _open_ports(case: Case) -> Iterator[Finding]:
@@ -96,12 +168,17 @@ def _open_ports(case: Case) -> Iterator[Finding]:
             rule.get("cidrBlocks"),
             rule.get("ipv6CidrBlocks"),
         )
-        open_to = [cidr for some in blocks for cidr in listed(some) if cidr in _ANYWHERE]
+        open_to = [str(cidr) for some in blocks for cidr in listed(some) if is_world(cidr)]
+        if not open_to:
+            continue
         low, high = rule.get("fromPort"), rule.get("toPort")
-        if open_to and (low, high) != (_WEB, _WEB):
+        protocol = rule.get("protocol", rule.get("ipProtocol", "tcp"))
+        # Of every protocol (-1) it is every port, whatever ports are written.
+        every = str(protocol).lower() not in _WEB_PROTOCOLS
+        if every or (low, high) != (_WEB, _WEB):
             ports = (
                 "every port"
-                if low in (None, 0, -1)
+                if every or low in (None, 0, -1)
                 else f"port {low:g}"
                 if low == high
                 else f"{low:g}–{high:g}"
@@ -165,7 +242,7 @@ RULES: Final = (
         references=(soc2("CC6.1"), soc2("CC6.3")),
         why="Principal * is every account of AWS: the role, the bucket or the key is everybody's.",
         fix="name the service, the role or the account; or narrow it by a condition",
-        types=frozenset({_ROLE, *_RESOURCE_POLICIES}),
+        types=frozenset(_TRUST),
         check=_wildcard_trust,
     ),
     Rule(

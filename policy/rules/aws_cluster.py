@@ -8,10 +8,9 @@ from typing import Any, Final, cast
 from policy.references import cis_aws, cis_eks, eu, soc2
 from policy.rule import Case, Finding, Rule, Severity
 from policy.rules.aws_data import CLUSTER, LAUNCH_TEMPLATE, REPOSITORY
-from policy.rules.values import is_on
+from policy.rules.values import is_digest, is_on
 
 _LOGS: Final = ("api", "audit", "authenticator", "controllerManager", "scheduler")
-_DIGEST: Final = "@sha256:"
 FUNCTION: Final = "aws:lambda/function:Function"
 MODEL: Final = "aws:sagemaker/model:Model"
 
@@ -51,6 +50,11 @@ def _images(case: Case) -> Iterator[Finding]:
     repository = case.resource
     if not str(repository.value("imageTagMutability", "MUTABLE")).startswith("IMMUTABLE"):
         yield Finding(message=f"{repository.id}: imageTagMutability isn't IMMUTABLE")
+    for filter in cast("Sequence[Mapping[str, Any]]", repository.items("imageTagMutabilityExclusionFilters")):
+        if str(filter.get("filter", "")).startswith("*"):
+            yield Finding(
+                message=f"{repository.id}: the filter {filter.get('filter')} excludes any tag from IMMUTABLE"
+            )
     if not is_on(repository.value("imageScanningConfiguration.scanOnPush")):
         yield Finding(message=f"{repository.id}: imageScanningConfiguration.scanOnPush isn't true")
 
@@ -63,7 +67,7 @@ def _digests(case: Case) -> Iterator[Finding]:
         for index, one in enumerate(cast("Sequence[Mapping[str, Any]]", resource.items("containers"))):
             images.append((f"containers[{index}].image", one.get("image")))
     for path, image in images:
-        if image is not None and _DIGEST not in str(image):
+        if image is not None and not is_digest(image):
             yield Finding(message=f"{resource.id}: {path} {image} isn't named by its digest")
 
 

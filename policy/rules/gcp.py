@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from policy.references import eu, soc2
 from policy.rule import Case, Finding, Rule, Severity
-from policy.rules.values import is_on, listed
+from policy.rules.values import as_map, is_digest, is_on, is_world, listed
 
 CLUSTER: Final = "gcp:container/cluster:Cluster"
 NODE_POOL: Final = "gcp:container/nodePool:NodePool"
@@ -38,6 +38,20 @@ _MEMBERS: Final = frozenset(
         "storage/bucketIAMMember:BucketIAMMember",
     )
 )
+_POLICIES: Final = frozenset(
+    f"gcp:{name}"
+    for name in (
+        "artifactregistry/repositoryIamPolicy:RepositoryIamPolicy",
+        "cloudrun/iamPolicy:IamPolicy",
+        "cloudrunv2/serviceIamPolicy:ServiceIamPolicy",
+        "kms/cryptoKeyIAMPolicy:CryptoKeyIAMPolicy",
+        "projects/iAMPolicy:IAMPolicy",
+        "secretmanager/secretIamPolicy:SecretIamPolicy",
+        "serviceaccount/iAMPolicy:IAMPolicy",
+        "storage/bucketIAMPolicy:BucketIAMPolicy",
+    )
+)
+"""Grants as one JSON text with all of them."""
 _TOO_MUCH: Final = ("roles/owner", "roles/editor")
 
 
@@ -51,8 +65,10 @@ def _private(case: Case) -> Iterator[Finding]:
     for block in cast(
         "Sequence[Mapping[str, Any]]", cluster.items("masterAuthorizedNetworksConfig.cidrBlocks")
     ):
-        if block.get("cidrBlock") == "0.0.0.0/0":
-            yield Finding(message=f"{cluster.id}: masterAuthorizedNetworksConfig lets 0.0.0.0/0 in")
+        if is_world(block.get("cidrBlock")):
+            yield Finding(
+                message=f"{cluster.id}: masterAuthorizedNetworksConfig lets {block.get('cidrBlock')} in"
+            )
 
 
 def _hardened(case: Case) -> Iterator[Finding]:
@@ -102,14 +118,19 @@ def _images(case: Case) -> Iterator[Finding]:
 
 def _members(case: Case) -> Iterator[Finding]:
     grant = case.resource
-    everybody = [one for one in (*listed(grant.value("member")), *grant.items("members")) if one in _ALL]
-    if everybody:
-        yield Finding(message=f"{grant.id}: {', '.join(everybody)} gets {grant.value('role')}")
-    if grant.value("role") in _TOO_MUCH:
-        yield Finding(
-            message=f"{grant.id}: {grant.value('role')} allows nearly everything",
-            fix="grant the role that has just what is needed",
-        )
+    bindings = listed(as_map(grant.value("policyData")).get("bindings"))
+    if grant.type not in _POLICIES:
+        members = [*listed(grant.value("member")), *grant.items("members")]
+        bindings = [{"role": grant.value("role"), "members": members}]
+    for role, members in ((as_map(one).get("role"), listed(as_map(one).get("members"))) for one in bindings):
+        everybody = [one for one in members if one in _ALL]
+        if everybody:
+            yield Finding(message=f"{grant.id}: {', '.join(everybody)} gets {role}")
+        if role in _TOO_MUCH:
+            yield Finding(
+                message=f"{grant.id}: {role} allows nearly everything",
+                fix="grant the role that has just what is needed",
+            )
 
 
 def _services(case: Case) -> Iterator[Finding]:
@@ -124,7 +145,7 @@ def _services(case: Case) -> Iterator[Finding]:
 def _digests(case: Case) -> Iterator[Finding]:
     containers = cast("Sequence[Mapping[str, Any]]", case.resource.items("template.containers"))
     for index, container in enumerate(containers):
-        if "@sha256:" not in str(container.get("image")):
+        if not is_digest(container.get("image")):
             yield Finding(
                 message=f"{case.resource.id}: template.containers[{index}].image {container.get('image')} "
                 "isn't named by its digest"
@@ -156,10 +177,12 @@ def _firewalls(case: Case) -> Iterator[Finding]:
     wall = case.resource
     if wall.value("direction", "INGRESS") != "INGRESS" or not wall.items("allows"):
         return
-    sources = list(wall.items("sourceRanges"))
-    if "0.0.0.0/0" in sources or "::/0" in sources:
+    narrowed = any(wall.given(key) for key in ("sourceTags", "sourceServiceAccounts"))
+    ranges = wall.items("sourceRanges")
+    # Without any source it is every source; sources of several kinds add up.
+    if any(map(is_world, ranges)) or not (ranges or narrowed):
         ports = [p for rule in wall.items("allows") for p in (rule.get("ports") or ["every port"])]
-        if ports != ["443"]:
+        if set(map(str, ports)) != {"443"}:
             yield Finding(message=f"{wall.id}: {', '.join(map(str, ports))} is open to the world")
 
 
@@ -221,7 +244,7 @@ RULES: Final = (
         references=(soc2("CC6.1"), soc2("CC6.3")),
         why="allUsers is everybody on the internet; owner and editor are nearly everything in the project.",
         fix="name the service account or the group that needs it",
-        types=_MEMBERS,
+        types=_MEMBERS | _POLICIES,
         check=_members,
     ),
     Rule(

@@ -8,9 +8,17 @@ from typing import Any, Final, cast
 from policy.references import cis_eks, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
 from policy.rules.pods import TEMPLATES, containers, is_selected, labels_of
+from policy.rules.values import as_map, is_world, listed
 
 NETWORK_POLICY: Final = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 STORAGE_CLASS: Final = "kubernetes:storage.k8s.io/v1:StorageClass"
+BINDINGS: Final = frozenset(
+    {
+        "kubernetes:rbac.authorization.k8s.io/v1:RoleBinding",
+        "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding",
+    }
+)
+_STRANGERS: Final = ("system:anonymous", "system:unauthenticated", "system:authenticated")
 ROLES: Final = frozenset(
     {
         "kubernetes:rbac.authorization.k8s.io/v1:Role",
@@ -37,14 +45,38 @@ def _policies(case: Case) -> Iterator[Finding]:
 
 def _open(workload: Resource, policy: Resource) -> Iterator[Finding]:
     for ingress in cast("Sequence[Mapping[str, Any]]", policy.items("spec.ingress")):
-        if not ingress.get("from"):
+        callers = listed(ingress.get("from"))
+        if not callers or any(map(_is_everybody, callers)):
             yield Finding(
                 message=f"{workload.id}: the NetworkPolicy {policy.name} lets everybody in",
                 fix="say in `from` which pods or namespaces may call",
             )
 
 
+def _is_everybody(caller: object) -> bool:
+    """Whether a peer is the whole internet, or every pod of the cluster."""
+    peer = as_map(caller)
+    if block := as_map(peer.get("ipBlock")):
+        return is_world(block.get("cidr"))
+    selectors = [as_map(peer[key]) for key in ("namespaceSelector", "podSelector") if key in peer]
+    return "namespaceSelector" in peer and not any(selectors)
+
+
+def _bindings(case: Case) -> Iterator[Finding]:
+    binding = case.resource
+    for subject in cast("Sequence[Mapping[str, Any]]", binding.items("subjects")):
+        if subject.get("kind") == "ServiceAccount" and binding.value("roleRef.name") == "cluster-admin":
+            yield Finding(
+                message=f"{binding.id}: pods with the account {subject.get('name')} may do everything"
+            )
+        if subject.get("name") in _STRANGERS:
+            yield Finding(message=f"{binding.id}: {subject.get('name')} is everybody who reaches the API")
+
+
 def _wildcards(case: Case) -> Iterator[Finding]:
+    if case.resource.type in BINDINGS:
+        yield from _bindings(case)
+        return
     for index, rule in enumerate(cast("Sequence[Mapping[str, Any]]", case.resource.items("rules"))):
         for key in ("verbs", "resources", "apiGroups"):
             if "*" in (rule.get(key) or []):
@@ -76,12 +108,12 @@ RULES: Final = (
     ),
     Rule(
         id="rbac-wildcard",
-        title="Roles of the cluster have no wildcards",
+        title="Roles of the cluster have no wildcards, and are somebody's",
         severity=Severity.HIGH,
         references=(cis_eks("4.1.3"), soc2("CC6.3")),
         why="A star allows also what doesn't exist yet, and nobody has looked at.",
-        fix="write the verbs, resources and API groups out",
-        types=ROLES,
+        fix="write the verbs, resources and API groups out, and bind the role to one account",
+        types=ROLES | BINDINGS,
         check=_wildcards,
     ),
     Rule(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from policy.references import cis_eks, eu, soc2
 from policy.rule import Case, Check, Finding, Reference, Resource, Rule, Severity
-from policy.rules.values import as_map, is_off, is_on
+from policy.rules.values import as_map, is_digest, is_off, is_on, listed
 
 TEMPLATES: Final[Mapping[str, str]] = {
     "kubernetes:core/v1:Pod": "",
+    "kubernetes:core/v1:PodTemplate": "template.",
+    "kubernetes:core/v1:ReplicationController": "spec.template.",
     "kubernetes:apps/v1:Deployment": "spec.template.",
     "kubernetes:apps/v1:StatefulSet": "spec.template.",
     "kubernetes:apps/v1:DaemonSet": "spec.template.",
@@ -21,8 +22,24 @@ TEMPLATES: Final[Mapping[str, str]] = {
     "kubernetes:batch/v1:CronJob": "spec.jobTemplate.spec.template.",
 }
 """Where each type has its pods' metadata and spec."""
-_DIGEST: Final = re.compile(r".+@sha256:[0-9a-f]{64}")
 _HOST: Final = ("hostNetwork", "hostPID", "hostIPC")
+_SYSCTLS: Final = frozenset(
+    {
+        "kernel.shm_rmid_forced",
+        "net.ipv4.ip_local_port_range",
+        "net.ipv4.ip_local_reserved_ports",
+        "net.ipv4.ip_unprivileged_port_start",
+        "net.ipv4.ping_group_range",
+        "net.ipv4.tcp_fin_timeout",
+        "net.ipv4.tcp_keepalive_intvl",
+        "net.ipv4.tcp_keepalive_probes",
+        "net.ipv4.tcp_keepalive_time",
+        "net.ipv4.tcp_rmem",
+        "net.ipv4.tcp_syncookies",
+        "net.ipv4.tcp_wmem",
+    }
+)
+"""Those that Kubernetes' Pod Security Standards call safe: they are the pod's own."""
 Properties = Mapping[str, Any]
 
 
@@ -103,6 +120,12 @@ def _privileges(case: Case) -> Iterator[Finding]:
     for key in _HOST:
         if pod.get(key):
             yield Finding(message=f"{case.resource.id}: {key} shares the node's own with the pod")
+    system = as_map(pod.get("securityContext"))
+    if as_map(system.get("windowsOptions")).get("hostProcess"):
+        yield Finding(message=f"{case.resource.id}: hostProcess runs on the node itself")
+    unsafe = [one.get("name") for one in listed(system.get("sysctls")) if one.get("name") not in _SYSCTLS]
+    if unsafe:
+        yield Finding(message=f"{case.resource.id}: sets {', '.join(map(str, unsafe))} of the node's kernel")
     for volume in cast("Sequence[Properties]", pod.get("volumes") or []):
         if volume.get("hostPath"):
             yield Finding(message=f"{case.resource.id}: volume {volume.get('name')} is a path of the node")
@@ -112,6 +135,18 @@ def _privileges(case: Case) -> Iterator[Finding]:
             yield Finding(message=f"{container.where}: privileged")
         if not is_off(context.get("allowPrivilegeEscalation")):
             yield Finding(message=f"{container.where}: allowPrivilegeEscalation isn't false")
+        if (context.get("procMount") or "Default") != "Default":
+            yield Finding(
+                message=f"{container.where}: procMount {context['procMount']} shows the node's /proc"
+            )
+        if as_map(context.get("windowsOptions")).get("hostProcess"):
+            yield Finding(message=f"{container.where}: hostProcess runs on the node itself")
+        if as_map(container.security("appArmorProfile")).get("type") == "Unconfined":
+            yield Finding(message=f"{container.where}: appArmorProfile is Unconfined")
+        if ports := [
+            f"{p['hostPort']:g}" for p in listed(container.at("ports")) if as_map(p).get("hostPort")
+        ]:
+            yield Finding(message=f"{container.where}: takes the ports {', '.join(ports)} of the node")
         capabilities = cast("Properties", context.get("capabilities") or {})
         if "ALL" not in (capabilities.get("drop") or []):
             yield Finding(message=f"{container.where}: capabilities.drop doesn't have ALL")
@@ -142,14 +177,15 @@ def _limits(case: Case) -> Iterator[Finding]:
                 # A limit without a request is taken for the request too.
                 kind == "requests" and container.at("resources", "limits", what)
             )
-            if not there:
+            # None at all is as good as no limit.
+            if not there or str(there).rstrip("mKkMGTPEi") in ("0", "0.0"):
                 yield Finding(message=f"{container.where}: resources.{key} isn't set")
 
 
 def _digest(case: Case) -> Iterator[Finding]:
     for container in containers(case.resource):
         image = container.at("image")
-        if not isinstance(image, str) or not _DIGEST.fullmatch(image):
+        if not is_digest(image):
             yield Finding(message=f"{container.where}: the image {image} isn't named by its digest")
 
 

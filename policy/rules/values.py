@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
+
+_DIGEST: Final = re.compile(r".+@sha256:[0-9a-f]{64}")
+_WIDEST: Final = {4: 8, 6: 16}
+"""The shortest prefix of a network that is somebody's, such as 10.0.0.0/8; half of the internet is open."""
 
 
 def is_on(value: object) -> bool:
@@ -15,6 +21,20 @@ def is_on(value: object) -> bool:
 def is_off(value: object) -> bool:
     """Whether a flag is there and not set."""
     return value is False or value == "false"
+
+
+def is_world(network: object) -> bool:
+    """Whether a network (``0.0.0.0/0``, ``::/0``, ``128.0.0.0/1``) is the internet or a large part of it.
+
+    Raises ValueError for what is no network.
+    """
+    found = ipaddress.ip_network(str(network), strict=False)
+    return found.prefixlen < _WIDEST[found.version]
+
+
+def is_digest(image: object) -> bool:
+    """Whether an image is named by its whole digest, ``NAME@sha256:…``."""
+    return bool(_DIGEST.fullmatch(str(image)))
 
 
 def listed(value: object) -> list[Any]:
