@@ -1,16 +1,19 @@
 """Which environments a change concerns: those whose file it changes, all where it changes the program.
 
     python3 -m tools.changed --since COMMIT    since COMMIT, or since where this branch left it
+    python3 -m tools.changed --from COMMIT     all that differs from COMMIT, after a push, which may go back
     python3 -m tools.changed --all
 
 Prints a JSON list of stacks for a workflow's matrix. Without a COMMIT that git knows, every one is concerned.
-Stacks of `kind: local` are left out: they are a machine's own.
+Stacks of `kind: local` are left out: they are a machine's own. A stack whose file went is nobody's from then
+on, and what it has stays: the standard error says so.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import subprocess
 import sys
@@ -23,7 +26,10 @@ from tools.paths import ROOT
 
 _PROGRAM = (
     "__main__.py",
+    "Makefile",
     "Pulumi.yaml",
+    "pulumiw",
+    "pyproject.toml",
     "uv.lock",
     "components/",
     "policy/",
@@ -32,14 +38,36 @@ _PROGRAM = (
     "tools/",
 )
 """What every environment's plan depends on."""
-_FILE = re.compile(r"Pulumi\.([\w-]+)\.yaml")
-_LOCAL = re.compile(r"^\s*(kind:\s*|[\w:-]*platform:\s*\{\s*kind:\s*)[\"']?local\b", re.MULTILINE)
+_FILE = re.compile(r"Pulumi\.([A-Za-z0-9_.-]+)\.yaml")
+_PLATFORM = re.compile(r"^( *)[\"']?(?:[\w-]+:)?platform[\"']?:(.*)$", re.MULTILINE)
+_LOCAL = re.compile(r"(?:^|[{,])\s*[\"']?kind[\"']?: *[\"']?local\b")
 
 
 def stacks(root: Path) -> list[str]:
     """Every stack with a file, but those of `kind: local`."""
     found = {match[1]: file for file in root.glob("Pulumi.*.yaml") if (match := _FILE.fullmatch(file.name))}
-    return sorted(name for name, file in found.items() if not _LOCAL.search(file.read_text(encoding="utf-8")))
+    return sorted(name for name, file in found.items() if not is_local(file.read_text(encoding="utf-8")))
+
+
+def is_local(text: str) -> bool:
+    """Whether a stack's file says `kind: local` of its platform. It runs before there is a parser of YAML."""
+    if not (platform := _PLATFORM.search(text)):
+        return False
+    inline = platform[2].partition("#")[0].strip()
+    if inline:
+        return bool(_LOCAL.search(text[platform.start(2) :].partition("}")[0]))
+    inner = ""
+    for line in text[platform.end() :].splitlines():
+        words = line.strip()
+        if not words or words.startswith("#"):
+            continue
+        indent = line[: len(line) - len(line.lstrip())]
+        if len(indent) <= len(platform[1]):
+            return False
+        inner = inner or indent
+        if indent == inner and _LOCAL.match(words):
+            return True
+    return False
 
 
 def concerned(paths: Iterable[str], there: Iterable[str]) -> list[str]:
@@ -55,15 +83,17 @@ def concerned(paths: Iterable[str], there: Iterable[str]) -> list[str]:
     return sorted(named & set(there))
 
 
-def paths_since(commit: str, root: Path) -> list[str] | None:
-    """What differs between where this branch left a commit and now; None where git doesn't know the commit.
+def paths_since(commit: str, root: Path, *, branch: bool = True) -> list[str] | None:
+    """What differs between a commit, or where this `branch` left it, and now; None where git doesn't know it.
 
     Raises ToolError where git can't be asked at all.
     """
     known = _git(root, "cat-file", "-e", f"{commit}^{{commit}}")
     if known is None:
         return None
-    listed = _git(root, "diff", "--name-only", "--no-renames", "-z", f"{commit}...HEAD")
+    listed = _git(
+        root, "diff", "--name-only", "--no-renames", "-z", f"{commit}{'...' if branch else '..'}HEAD"
+    )
     if listed is None:
         raise ToolError(f"git can't compare {commit} with HEAD: is the history here? (fetch-depth: 0)")
     return [path for path in listed.split("\0") if path]
@@ -82,11 +112,20 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
     parser = argparse.ArgumentParser(prog="python3 -m tools.changed", description=__doc__)
     of = parser.add_mutually_exclusive_group(required=True)
     of.add_argument("--since", metavar="COMMIT")
+    of.add_argument("--from", metavar="COMMIT", dest="exactly")
     of.add_argument("--all", action="store_true")
     arguments = parser.parse_args(words)
     there = stacks(root)
-    paths = None if arguments.all else paths_since(arguments.since, root)
+    commit: str | None = arguments.since or arguments.exactly
+    paths = None if commit is None else paths_since(commit, root, branch=bool(arguments.since))
     found = there if paths is None else concerned(paths, there)
+    for path in paths or ():
+        if _FILE.fullmatch(path) and not (root / path).exists():
+            mark = "::warning::" if os.environ.get("GITHUB_ACTIONS") else "warning: "
+            sys.stderr.write(
+                f"{mark}{path} is gone, so nobody applies that stack any more; what it has stays, and costs. "
+                "Destroy it with the file of an older commit.\n"
+            )
     sys.stdout.write(json.dumps(found) + "\n")
     return 0
 

@@ -28,6 +28,18 @@ def test_the_shipped_environments_but_the_machines_own() -> None:
         ("config:\n  platform:\n    kind: aws # not local\n", False),
         ("config:\n  platform: {stack: acme/model-delivery/local}\n", False),
         ("config:\n  models:\n    a: {runtime: local}\n  platform: {kind: kubernetes}\n", False),
+        ("config:\n  platform: {region: x, kind: local}\n", True),
+        ("config:\n  model-delivery:platform: {\n    kind: local}\n", True),
+        ("config:\n  platform: # ours\n    ports: {}\n    # here\n\n    kind: local\n", True),
+        # What only looks like it would leave a stack out of every review and apply.
+        ("config:\n  platform:\n    kind: aws\n    x:\n      kind: local\n", False),
+        ("config:\n  platform:\n    kind: aws\n  other:thing:\n    kind: local\n", False),
+        (
+            "config:\n  platform:\n    kind: aws\n  models:\n    a:\n      owner: |\n        kind: local\n",
+            False,
+        ),
+        ("config:\n  platform: {kind: aws}\n  other:\n    kind: local\n", False),
+        ("config: {}\n", False),
     ],
 )
 def test_a_local_stack_is_known_by_its_kind(tmp_path: Path, text: str, own: bool) -> None:
@@ -48,6 +60,7 @@ def test_a_local_stack_is_known_by_its_kind(tmp_path: Path, text: str, own: bool
         (["policy/enforcement.yaml"], ["dev", "prod"]),
         (["uv.lock"], ["dev", "prod"]),
         (["__main__.py"], ["dev", "prod"]),
+        (["pulumiw"], ["dev", "prod"]),
         (["components.md", "docs/__main__.py"], []),
     ],
 )
@@ -110,3 +123,31 @@ def test_a_renamed_file_of_the_program_concerns_all(
     git(checkout, "mv", "components/a.py", "docs.py")
     commit(checkout, "moved away")
     assert printed(checkout, capsys, "--since", before) == ["dev", "prod"]
+
+
+def test_a_push_that_goes_back_concerns_what_it_takes_back(
+    checkout: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = git(checkout, "rev-parse", "HEAD")
+    (checkout / "Pulumi.prod.yaml").write_text("config: {platform: {kind: aws}, models: {}}\n")
+    second = commit(checkout, "a release")
+    git(checkout, "reset", "-q", "--hard", first)
+    assert printed(checkout, capsys, "--from", second) == ["prod"]
+    assert printed(checkout, capsys, "--from", "0" * 40) == ["dev", "prod"]
+
+
+def test_a_stack_may_have_dots_in_its_name(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = git(checkout, "rev-parse", "HEAD")
+    (checkout / "Pulumi.prod.eu.yaml").write_text("config: {platform: {kind: aws}}\n")
+    commit(checkout, "one more")
+    assert printed(checkout, capsys, "--since", before) == ["prod.eu"]
+
+
+def test_a_stack_whose_file_goes_is_said(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = git(checkout, "rev-parse", "HEAD")
+    git(checkout, "mv", "Pulumi.prod.yaml", "Pulumi.production.yaml")
+    commit(checkout, "renamed")
+    assert changed.main(["--since", before], checkout) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out) == ["production"]
+    assert "Pulumi.prod.yaml is gone" in said.err and "what it has stays" in said.err

@@ -110,6 +110,13 @@ def test_each_stack_is_a_job_of_its_own_in_its_own_environment(name: str, job: s
     assert content["concurrency"]["group"].startswith(f"{name}-${{{{ matrix.stack }}}}")
 
 
+def test_what_a_push_took_back_is_applied_too() -> None:
+    since = {name: jobs(name)["changed"]["steps"][-1]["run"] for name in ("preview", "up")}
+    # From the merge's first parent for a pull request; for a push all that differs, if it went back as well.
+    assert 'tools.changed --since "$BASE"' in since["preview"]
+    assert 'tools.changed --from "$BEFORE"' in since["up"]
+
+
 def test_never_two_updates_of_one_stack() -> None:
     assert jobs("up")["up"]["concurrency"]["group"] == "up-${{ matrix.stack }}"
 
