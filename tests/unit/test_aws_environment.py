@@ -73,6 +73,7 @@ def test_everything_that_can_be_said() -> None:
 def test_what_is_required(key: str) -> None:
     found = mistakes(**{key: None})
     assert len(found) == 1 and found[0].startswith(f"platform.{key}: required, ")
+    assert "None" not in found[0]
 
 
 def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:

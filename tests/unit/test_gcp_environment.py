@@ -86,6 +86,7 @@ def test_everything_that_can_be_said() -> None:
 def test_what_is_required(key: str) -> None:
     found = mistakes(**{key: None})
     assert len(found) == 1 and found[0].startswith(f"platform.{key}: required, ")
+    assert "None" not in found[0]
 
 
 def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:
@@ -332,6 +333,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"cloudRun": {"certificate": f"projects/{PROJECT}/locations/europe-west4/certificates/models"}},
         "platform.cloudRun.domain: required, the one that the certificate is for, such as"
         " run.models.example.com.",
+    ),
+    (
+        {
+            "cloudRun": {
+                "domain": "run.models.example.com",
+                "certificate": f"projects/{PROJECT}/locations/europe-west1/certificates/models",
+            }
+        },
+        f'platform.cloudRun.certificate is "{f"projects/{PROJECT}/locations/europe-west1/certificates/models"}'
+        "\": must be in the platform's region, europe-west4.",
+    ),
+    (
+        {"cloudRun": {"domain": "run.models.example.com", "certificate": "models"}},
+        'platform.cloudRun.certificate is "models": must be a name such as'
+        " projects/…/locations/…/certificates/….",
     ),
     (
         {"labels": {"Cost": "ml"}},
