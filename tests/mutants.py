@@ -4,12 +4,11 @@
     nice -n 15 python tests/mutants.py --draw 150 --seed 4 components/gcp/*.py -- tests/unit/test_gcp_*.py
 
 A mutant is killed when a test that reaches its function fails, and survives when all of those pass. The tests
-are collected once and run with the code as it is, to see which of them reaches what; then each mutant gets
-those tests, first those that have killed another of its function, then the shortest, to the first failure. All
-of it happens in a copy. mutmut changes what is inside functions, but for decorated ones; it leaves constants and
-the defaults of dataclasses alone, and what a function did when its module was imported stays as it was. What
-survives is printed with its change. --out keeps every outcome, and a run with the same --out goes on where the
-last one ended.
+are collected once and run with the code as it is, to see which of them reaches what. Then each mutant gets
+those tests, first any that killed another of its function, then the shortest, to the first failure. All of it
+happens in a copy. mutmut changes what is inside functions, but for decorated ones: no constants, no defaults
+of dataclasses; what a function did when its module was imported stays as it was. Survivors are printed with
+their change. --out keeps every outcome; a run with the same --out goes on where the last one ended.
 """
 
 from __future__ import annotations

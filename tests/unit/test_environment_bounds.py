@@ -97,6 +97,17 @@ def test_a_number_may_be_at_its_limits_and_not_past_them(
         assert len(told) == 1 and f" number from {low} to {high}" in told[0]
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["models.churn.canary.weight", "models.churn.autoscaling.gpuUtilization"],
+)
+def test_a_percentage_is_no_fraction(path: str) -> None:
+    assert f"{path} is 0.7: must be a whole number from" in (
+        told := "\n".join(problems("kubernetes", path, 0.7))
+    )
+    assert "It is a percentage, not a fraction." in told
+
+
 def test_pools_of_nodes_have_defaults() -> None:
     eks = {"cpu": {"instanceTypes": ["m7i.large"]}, "gpu": {"l4": {"instanceTypes": ["g6.xlarge"]}}}
     found = parse({**aws.DEV, "nodes": eks}, {}).platform

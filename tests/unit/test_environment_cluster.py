@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from components.environment import Access, ConfigError, KubernetesPlatform, Prices, parse
+from components.environment import Access, ConfigError, KubernetesPlatform, Prices, Tracking, parse
 
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER: dict[str, Any] = {
@@ -56,13 +56,13 @@ class TestAccess:
 
     def test_absent_is_nobody(self) -> None:
         tracking = platform(tracking={"image": IMAGE}).cluster.tracking
-        assert tracking and tracking.access is None
+        assert tracking == Tracking(image=IMAGE, storage="20Gi", access=None)
 
     @pytest.mark.parametrize("key", sorted(ACCESS))
     def test_everything_is_required(self, key: str) -> None:
         given = {name: value for name, value in ACCESS.items() if name != key}
         (found,) = mistakes(tracking={"image": IMAGE, "access": given})
-        assert found.startswith(f"platform.tracking.access.{key}: required, ")
+        assert found.startswith(f"platform.tracking.access.{key}: required, ") and "None" not in found
 
     @pytest.mark.parametrize(
         ("keys", "path"),
@@ -106,6 +106,11 @@ class TestPrices:
             ({"cpu": 25}, "platform.prices.memory: required, "),
             ({"memory": 3}, "platform.prices.cpu: required, "),
             ({"cpu": -1, "memory": 3}, "platform.prices.cpu is -1: must be a number from 0 to 10000"),
+            (
+                {"cpu": "25", "memory": 3},
+                'platform.prices.cpu is "25": must be a number from 0 to 10000, in steps of 0.001. Write it'
+                " without quotes: 25.",
+            ),
             ({"cpu": 1, "memory": 3, "currency": "€"}, 'platform.prices.currency is "€": must be a currency'),
             ({"cpu": 1, "memory": 3, "gpus": 1}, "platform.prices.gpus is 1: unknown key"),
         ],

@@ -338,16 +338,21 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {
             "cloudRun": {
                 "domain": "run.models.example.com",
-                "certificate": f"projects/{PROJECT}/locations/europe-west1/certificates/models",
+                "certificate": "projects/acme-models/locations/us-east1/certificates/m",
             }
         },
-        f'platform.cloudRun.certificate is "{f"projects/{PROJECT}/locations/europe-west1/certificates/models"}'
-        "\": must be in the platform's region, europe-west4.",
+        'platform.cloudRun.certificate is "projects/acme-models/locations/us-east1/certificates/m": must be'
+        " in the platform's region, europe-west4.",
     ),
     (
         {"cloudRun": {"domain": "run.models.example.com", "certificate": "models"}},
         'platform.cloudRun.certificate is "models": must be a name such as'
         " projects/…/locations/…/certificates/….",
+    ),
+    (
+        {"labels": {"goog-managed": "ml"}},
+        'platform.labels.goog-managed is "ml": a label\'s name has up to 63 lower-case letters, digits, _ and'
+        " -, and begins with a letter, not with goog.",
     ),
     (
         {"labels": {"Cost": "ml"}},
