@@ -19,7 +19,21 @@ _PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_host
 _ROUTE_TIMEOUT = "60s"
 _AT_ONCE = 4096
 # A body is kept whole for a retry or a shadow; the model servers take 4 MiB.
-_BUFFER = {"request_body_buffer_limit": 8 * 1024 * 1024}
+_BUFFER = 8 * 1024 * 1024
+_RETRIES: Properties = {
+    # A prediction changes nothing, so a replica that dies or drains under a request may be asked again
+    # elsewhere.
+    "retry_on": "connect-failure,refused-stream,reset,gateway-error",
+    "num_retries": 3,
+    "retry_host_predicate": [
+        {
+            "name": "envoy.retry_host_predicates.previous_hosts",
+            "typed_config": {"@type": _PREVIOUS_HOSTS},
+        }
+    ],
+    # A dead replica has the fewest requests, so least-request offers it again and again.
+    "host_selection_retry_max_attempts": 64,
+}
 _OUTLIERS: Properties = {
     # A refused connection ejects at once; an answer of 502, 503 or 504 may be a moment's overload.
     "split_external_local_origin_errors": True,
@@ -66,7 +80,16 @@ def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) ->
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": ROUTE_TABLE,
-        "virtual_hosts": [{"name": "models", "domains": ["*"], "routes": entries}],
+        # Once for all routes: Envoy reads the table anew for every change, and this is most of a route.
+        "virtual_hosts": [
+            {
+                "name": "models",
+                "domains": ["*"],
+                "routes": entries,
+                "retry_policy": _RETRIES,
+                "request_body_buffer_limit": _BUFFER,
+            }
+        ],
     }
 
 
@@ -141,32 +164,15 @@ def _weighted(model: str, backends: list[Properties]) -> Properties:
     ]
     if mirrors:
         action["request_mirror_policies"] = mirrors
-    return {"match": {"prefix": f"/{model}/"}, "route": action, **_BUFFER}
+    return {"match": {"prefix": f"/{model}/"}, "route": action}
 
 
 def _pinned(model: str, backend: Properties) -> Properties:
     path = f"/v2/models/{model}/versions/{backend['version']}"
     action = _action(path)
     action["cluster"] = cluster_name(model, backend["version"])
-    return {"match": {"path_separated_prefix": f"/{model}{path}"}, "route": action, **_BUFFER}
+    return {"match": {"path_separated_prefix": f"/{model}{path}"}, "route": action}
 
 
 def _action(path: str) -> dict[str, Any]:
-    return {
-        "prefix_rewrite": path,
-        "timeout": _ROUTE_TIMEOUT,
-        # A prediction changes nothing, so a replica that dies or drains under a request may be asked again
-        # elsewhere.
-        "retry_policy": {
-            "retry_on": "connect-failure,refused-stream,reset,gateway-error",
-            "num_retries": 3,
-            "retry_host_predicate": [
-                {
-                    "name": "envoy.retry_host_predicates.previous_hosts",
-                    "typed_config": {"@type": _PREVIOUS_HOSTS},
-                }
-            ],
-            # A dead replica has the fewest requests, so least-request offers it again and again.
-            "host_selection_retry_max_attempts": 64,
-        },
-    }
+    return {"prefix_rewrite": path, "timeout": _ROUTE_TIMEOUT}

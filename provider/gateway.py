@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import re
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
@@ -25,12 +27,7 @@ _POLL_SECONDS = 0.002
 _CLUSTERS = "cluster_manager.cds"
 _TABLE = f"http.gateway.rds.{envoy.ROUTE_TABLE}"
 _WARMING = "cluster_manager.warming_clusters"
-_STATS = quote(
-    rf"^(({_CLUSTERS}|{_TABLE})\.(version_text|update_rejected)|{_WARMING})$".replace(
-        "_manager.", r"_manager\."
-    ),
-    safe="",
-)
+_REFUSAL_SECONDS = 0.1
 
 
 class Gateway:
@@ -84,11 +81,9 @@ class Gateway:
             table[0],
         ):
             return "the gateway's files were changed by hand"
-        stats = self._stats()
-        known = (stats.get(f"{_CLUSTERS}.version_text"), stats.get(f"{_TABLE}.version_text"))
-        return (
-            "" if not stats or known == (clusters[1], table[1]) else "the gateway does not follow its files"
-        )
+        known = self._in_force(_CLUSTERS), self._in_force(_TABLE)
+        follows = known in ((clusters[1], table[1]), ("", ""))
+        return "" if follows else "the gateway does not follow its files"
 
     def _apply(self, routes: list[Properties]) -> None:
         clusters, table = _clusters(routes), self._table(routes)
@@ -102,17 +97,18 @@ class Gateway:
 
     def _bring(self, file: Path, content: tuple[str, str], scope: str) -> None:
         """Write a file and return when Envoy goes by it."""
-        rejected = int(self._stats().get(f"{scope}.update_rejected", 0))
+        refusals = self._refusals(scope)
         text, version = content
         write_file(file, text)
+        due = time.monotonic() + _REFUSAL_SECONDS
 
         def in_force() -> bool:
-            stats = self._stats()
-            if int(stats.get(f"{scope}.update_rejected", 0)) > rejected:
+            if self._in_force(scope) == version:
+                # A cluster is warm after its first health check, so a table that names it finds it ready.
+                return scope != _CLUSTERS or self._stat("Gauges", _WARMING) == "0"
+            if time.monotonic() > due and self._refusals(scope) > refusals:
                 raise ProviderError(f"the gateway refuses {file}; its log ends with:\n{tail(self._log, 5)}")
-            # A cluster is warm after its first health check, so a table that names it finds it ready.
-            warm = scope != _CLUSTERS or stats.get(_WARMING) == "0"
-            return warm and stats.get(f"{scope}.version_text") == version
+            return False
 
         if not wait_until(in_force, _IN_FORCE_SECONDS, _POLL_SECONDS):
             why = "does not follow" if self._admin("/ready") else "does not answer, so it can't follow"
@@ -160,10 +156,18 @@ class Gateway:
     def _route_file(self, model: str) -> Path:
         return self._folder / "routes" / f"{model}.json"
 
-    def _stats(self) -> dict[str, str]:
-        """What counts here of Envoy's statistics, by one request; empty where Envoy doesn't answer."""
-        lines = (line.partition(": ") for line in self._admin(f"/stats?filter={_STATS}").splitlines())
-        return {name: value.strip().strip('"') for name, _, value in lines}
+    def _in_force(self, scope: str) -> str:
+        """The version that Envoy goes by, or nothing where it doesn't answer."""
+        return self._stat("TextReadouts", f"{scope}.version_text")
+
+    def _refusals(self, scope: str) -> int:
+        # Envoy looks through the counters of all clusters for it, on the thread that is to read the file.
+        return int(self._stat("Counters", f"{scope}.update_rejected") or 0)
+
+    def _stat(self, kind: str, name: str) -> str:
+        """One of Envoy's statistics; nothing where Envoy doesn't answer or doesn't know it."""
+        pattern = quote(f"^{re.escape(name)}$", safe="")
+        return self._admin(f"/stats?type={kind}&filter={pattern}").partition(": ")[2].strip().strip('"')
 
     def _admin(self, path: str) -> str:
         connection = UnixConnection(self._folder, "admin.sock", timeout=5)

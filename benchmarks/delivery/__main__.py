@@ -1,13 +1,19 @@
-"""``python -m benchmarks.delivery [promotion|overhead|faults]``: what a change of traffic costs, on a stack
-of its own."""
+"""``python -m benchmarks.delivery [promotion|weights|overhead|faults]``: what a change of traffic costs, on a
+stack of its own."""
 
 import os
 import platform
 import sys
 
-from benchmarks.delivery import faults, overhead, promotion
+from benchmarks import stopping
+from benchmarks.delivery import faults, overhead, promotion, weights
 
-PARTS = {"promotion": promotion.main, "overhead": overhead.main, "faults": faults.main}
+PARTS = {
+    "promotion": promotion.main,
+    "weights": weights.main,
+    "overhead": overhead.main,
+    "faults": faults.main,
+}
 
 
 def main(words: list[str]) -> int:
@@ -23,4 +29,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(stopping.run(lambda: main(sys.argv[1:])))

@@ -97,9 +97,11 @@ def _interrupted(stack: Stack) -> list[str]:
             command, cwd=ROOT, env=stack.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert process.stdout is not None
-        next(line for line in process.stdout if is_moment(line))
-        process.kill()
-        process.wait()
+        try:
+            next(line for line in process.stdout if is_moment(line))
+        finally:
+            process.kill()
+            process.wait()
         killed = time.time()
         stack.command("cancel", "--yes", "--stack", "local")
         begun = time.time()

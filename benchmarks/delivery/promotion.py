@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from statistics import median
 
 from benchmarks.delivery.recorder import Answer
 from benchmarks.delivery.stand import MODEL, hold, load, stand, traffic
+from benchmarks.delivery.switching import switches
 from provider.gateway import Gateway
 from tests.engine.stack import Stack
 
 _BEFORE, _AFTER = 10, 50
 _SECONDS = 30.0
-_FLIPS = 21
 
 
 def main() -> list[str]:
@@ -48,33 +47,11 @@ def _promotion(stack: Stack) -> list[str]:
 
 
 def _flips(stack: Stack) -> list[str]:
-    """Blue-green back and forth: from the rename of the route file to the first and the last answer that
-    differ."""
     stack.up(traffic(1, 0))
     folder = stack.run / "processes" / "gateway-envoy"
-    gateway = Gateway(folder)
-    route = gateway.recorded(MODEL)
+    route = Gateway(folder).recorded(MODEL)
     assert route is not None
-    first: list[float] = []
-    last: list[float] = []
-    for flip in range(_FLIPS):
-        running = load(stack)
-        hold(1.0)
-        to = "2" if flip % 2 == 0 else "1"
-        for backend in route["backends"]:
-            backend["weight"] = 100 if str(backend["version"]) == to else 0
-        gateway.put(route)
-        written = (folder / "routes.json").stat().st_mtime
-        hold(1.0)
-        answers = running.stop()
-        assert all(a.good for a in answers), "a request failed during a switch"
-        first.append(1000 * (min(a.at for a in answers if a.version == to and a.at > written) - written))
-        last.append(1000 * (max(a.at for a in answers if a.version != to) - written))
-    return [
-        f"{_FLIPS} switches 0 <-> 100, no request failed; from the written file, in ms (median, worst):",
-        f"  first answer by the new weights {median(first):.1f}, {max(first):.1f}",
-        f"  last answer by the old weights  {median(last):.1f}, {max(last):.1f}",
-    ]
+    return switches(folder, route, load(stack))
 
 
 def _share(answers: list[Answer], version: str) -> float:

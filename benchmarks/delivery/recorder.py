@@ -7,6 +7,7 @@ benchmarks.delivery.recorder PORT PATH BODY_FILE OUT_FILE``; it ends on SIGTERM 
 from __future__ import annotations
 
 import json
+import os
 import re
 import selectors
 import signal
@@ -61,14 +62,16 @@ class Load:
 
 
 def record(port: int, wire: bytes, out: Path) -> None:
-    """Send one request after the other on each connection until SIGTERM."""
+    """Send one request after the other on each connection until SIGTERM, or until its benchmark is gone."""
+    benchmark = os.getppid()
     stopping = False
 
     def stop(*_: object) -> None:
         nonlocal stopping
         stopping = True
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     selector = selectors.DefaultSelector()
     buffers: dict[socket.socket, bytes] = {}
     answers: list[tuple[float, int, str, str]] = []
@@ -97,7 +100,7 @@ def record(port: int, wire: bytes, out: Path) -> None:
             del buffers[connection]
         waiting.append(time.time() + _RETRY_SECONDS)
 
-    while not stopping:
+    while not stopping and os.getppid() == benchmark:
         if waiting:
             open_due()
         for key, _ in selector.select(_RETRY_SECONDS if waiting else 0.1):

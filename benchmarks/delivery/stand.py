@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.delivery.recorder import Load
+from benchmarks.stopping import stopped
 from tests.engine.stack import ROOT, Stack
 
 MODEL = "tumour"
@@ -34,7 +35,7 @@ def traffic(stable: int, weight: int | None = None, replicas: int = 1) -> dict[s
 
 @contextmanager
 def stand() -> Generator[Stack]:
-    """A stack with both versions registered; everything is stopped at the end."""
+    """A stack with both versions registered; all of it is stopped and thrown away at the end."""
     with tempfile.TemporaryDirectory(prefix="delivery-bench-") as folder:
         stack = Stack(Path(folder))
         registry = stack.home / "registry"
@@ -48,10 +49,8 @@ def stand() -> Generator[Stack]:
             f"sqlite:///{registry}/mlflow.db",
         ]
         subprocess.run([*train, "--artifacts", str(registry / "artifacts")], cwd=ROOT, check=True)
-        try:
+        with stopped(stack.run):
             yield stack
-        finally:
-            stack.destroy()
 
 
 def load(stack: Stack) -> Load:

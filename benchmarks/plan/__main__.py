@@ -15,6 +15,7 @@ import os
 import platform
 import sys
 
+from benchmarks import stopping
 from benchmarks.plan import fleet, growth
 
 
@@ -48,4 +49,4 @@ def _numbers(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(stopping.run(main))

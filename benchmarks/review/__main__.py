@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import stopping
 from delivery.review import events, markdown, review
 from policy import cost
 from tests.delivery.review.building import Preview, recorded
@@ -27,10 +28,11 @@ ROUNDS = 9
 _ROOT = Path(__file__).resolve().parents[2]
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.review", description=__doc__)
     parser.add_argument("part", choices=("own", "whole"))
     {"own": own, "whole": whole}[parser.parse_args().part]()
+    return 0
 
 
 def own() -> None:
@@ -52,7 +54,7 @@ def whole() -> None:
         for seed in (1, 2):
             add_version(stack.home / "registry", folder, "churn", seed)
         churn = {"stable": {"version": 1}, "canary": {"version": 2, "weight": 10}}
-        try:
+        with stopping.stopped(stack.run):
             stack.up({"churn": churn})
             stack.declare({"churn": {**churn, "canary": {"version": 2, "weight": 40}}})
             command = [sys.executable, "-m", "delivery", "review", "--stack", "local"]
@@ -65,8 +67,6 @@ def whole() -> None:
 
             once()  # what a second review finds compiled and cached
             _print("preview, policy and comment", _timed(once, 5))
-        finally:
-            stack.destroy()
 
 
 def _comment(text: str) -> None:
@@ -124,4 +124,4 @@ def _print(what: str, rounds: list[tuple[float, float]]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(stopping.run(main))

@@ -6,6 +6,7 @@ import os
 import platform
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
+from benchmarks import stopping
 from benchmarks.server import alone, report
 from benchmarks.server.load import Load, request, run
 from benchmarks.server.servers import PEERS, WORK, Peer, install, versions
@@ -42,7 +44,7 @@ class Started:
             )
         try:
             self._check(rows, labels)
-        except Exception:
+        except BaseException:
             self.stop()
             raise
         bodies = [json.dumps(peer.body(row.tolist())).encode() for row in rows]
@@ -82,7 +84,7 @@ class Started:
         self.process.wait()
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.server", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=4.0, help="of load for each server in each round")
@@ -124,8 +126,9 @@ def main() -> None:
                     flush=True,
                 )
     finally:
-        for server in started:
-            server.stop()
+        with stopping.uninterrupted():
+            for server in started:
+                server.stop()
     text = report.table(chosen, results, calls, failed, found)
     print(text)
     about = report.about(
@@ -140,7 +143,8 @@ def main() -> None:
     if options.report:
         options.report.parent.mkdir(parents=True, exist_ok=True)
         report.write(options.report, f"{about}\n\n{text}")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(stopping.run(main))

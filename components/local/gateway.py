@@ -14,7 +14,7 @@ import pulumi
 from components.local.cluster import Process, ProcessArgs
 
 _TYPE = "type.googleapis.com/envoy"
-_OWN_PAGES = {"/-/ready": "/ready", "/-/metrics": "/stats/prometheus"}
+_OWN_PAGES = {"/-/ready": "/ready", "/-/metrics": "/stats/prometheus?usedonly"}
 _NOTHING_YET = json.dumps({"version_info": "empty", "resources": []})
 
 
@@ -77,8 +77,9 @@ def _no_models() -> str:
 
 
 def _file(name: str) -> dict[str, Any]:
-    # Envoy runs in its own folder, so these need no absolute path.
-    return {"path_config_source": {"path": f"./{name}", "watched_directory": {"path": "."}}}
+    # Envoy runs in its own folder, so these need no absolute path. No watched_directory: with one, Envoy
+    # reads both files again when either is renamed into it.
+    return {"path_config_source": {"path": f"./{name}"}}
 
 
 def _failures_log() -> dict[str, Any]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -24,6 +25,7 @@ from tools.pulumiw import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND_SECONDS = 240
+_INTERRUPTED_SECONDS = 30
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -71,19 +73,25 @@ class Stack:
         return folder
 
     def command(self, *words: str, cwd: Path = ROOT, check: bool = True) -> Ran:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [self.pulumi, *words, "--non-interactive"],
             cwd=cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=COMMAND_SECONDS,
             text=True,
+            # A terminal's Ctrl-C is ours to pass on: to Pulumi a second one means "at once".
+            start_new_session=True,
         )
-        text = _COLOURS.sub("", done.stdout)
-        assert not check or done.returncode == 0, text
-        return Ran(done.returncode, text)
+        try:
+            out, _ = process.communicate(timeout=COMMAND_SECONDS)
+        except BaseException:
+            _interrupt(process)
+            raise
+        text = _COLOURS.sub("", out)
+        assert not check or process.returncode == 0, text
+        return Ran(process.returncode, text)
 
     def declare(self, models: dict[str, Any], platform: dict[str, Any] | None = None) -> None:
         """Write the stack's file."""
@@ -156,6 +164,16 @@ class Stack:
                 assert response.status_code == 200, response.text
                 answered[response.headers["x-model-version"]] += 1
         return answered
+
+
+def _interrupt(process: subprocess.Popen[str]) -> None:
+    """End Pulumi as Ctrl-C does: it stops what it is at, so nothing is started behind our back any more."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=_INTERRUPTED_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
 
 
 ROW = [0.5] * 4

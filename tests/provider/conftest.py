@@ -21,6 +21,7 @@ from provider.process import Process
 from provider.resource import Checked, Context, Diff
 from provider.route import Route
 from provider.supervisor import Supervisor
+from provider.unix_http import UnixConnection
 from tests.ports import free_port
 
 SERVER = Path(__file__).with_name("server.py")
@@ -199,6 +200,12 @@ class Gate:
         checked = self.run.route.check(self.run.context(model), None, inputs)
         assert not checked.failures, checked.failures
         return self.run.route.create(self.run.context(model), checked.inputs)[1]
+
+    def attempts(self, scope: str) -> int:
+        """How often Envoy has read the file of a subscription."""
+        with contextlib.closing(UnixConnection(self.folder, "admin.sock", timeout=10)) as connection:
+            connection.request("GET", f"/stats?filter=^{scope}.update_attempt$")
+            return int(connection.getresponse().read().decode().split(": ")[1])
 
     def versions(self, model: str, count: int = 40) -> dict[str, int]:
         """Who answered ``count`` requests."""

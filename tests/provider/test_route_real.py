@@ -29,6 +29,17 @@ def test_weights_are_in_force_when_the_update_returns(run: Run, gate: Gate) -> N
     assert 130 < found["1"] < 270
 
 
+def test_a_weight_costs_the_gateway_no_second_look_at_its_clusters(run: Run, gate: Gate) -> None:
+    # With a hundred models that look took longer than the change of the weight itself.
+    one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+    gate.put("churn", (1, 100, [one]), (2, 0, [two]))
+    before = gate.attempts("cluster_manager.cds"), gate.attempts("http.gateway.rds.models")
+    gate.put("churn", (1, 0, [one]), (2, 100, [two]))
+    assert gate.versions("churn") == {"2": 40}
+    assert gate.attempts("cluster_manager.cds") == before[0]
+    assert gate.attempts("http.gateway.rds.models") == before[1] + 1
+
+
 def test_a_release_gets_no_traffic_before_the_gateway_knows_that_it_is_ready(run: Run, gate: Gate) -> None:
     one, two = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2, "--lag", "0.7")
     gate.put("churn", (1, 100, [one]))
