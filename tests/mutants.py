@@ -108,6 +108,8 @@ class Mutants:
         self.reaching: dict[str, list[int]] = defaultdict(list)
         self.seconds: list[float] = []
         os.environ["MUTANT_UNDER_TEST"] = "stats"
+        # What one test has left in a cache would hide what the next one reaches, and then the mutants.
+        caches = [found for found in gc.get_objects() if isinstance(found, functools._lru_cache_wrapper)]
         for index, (item, following) in enumerate(pairwise([*self.items, None])):
             state()._stats.clear()
             began = time.process_time()
@@ -115,10 +117,8 @@ class Mutants:
             self.seconds.append(time.process_time() - began)
             for function in state()._stats:
                 self.reaching[function].append(index)
-        # What was remembered while measuring would hide mutants.
-        for found in gc.get_objects():
-            if isinstance(found, functools._lru_cache_wrapper):
-                found.cache_clear()
+            for cache in caches:
+                cache.cache_clear()
         gc.freeze()
         print(f"\n{len(self.items)} tests take {sum(self.seconds):.1f} s of CPU time", flush=True)
 

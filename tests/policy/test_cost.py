@@ -13,6 +13,7 @@ from policy.cost import EMBEDDED, Item, PriceError, Prices, load, monthly, parse
 NODES = "aws:eks/nodeGroup:NodeGroup"
 DATABASE = "aws:rds/instance:Instance"
 VARIANTS = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
+CONCURRENCY = "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig"
 
 
 @pytest.fixture
@@ -48,6 +49,7 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
             27.96,
         ),
         (DATABASE, {"instanceClass": "db.t4g.micro", "allocatedStorage": 20, "storageType": "io9"}, None),
+        (DATABASE, {"instanceClass": "db.t4g.micro", "allocatedStorage": 20}, 13.98),  # AWS takes gp2
         (DATABASE, {"instanceClass": "db.t4g.micro"}, None),
         (
             VARIANTS,
@@ -60,6 +62,8 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": ["a", "b"]}, 14.6),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, 0.0),
         ("aws:ec2/instance:Instance", {"instanceType": "t3.medium"}, 30.37),
+        (CONCURRENCY, {"provisionedConcurrentExecutions": 0}, 0.0),
+        (CONCURRENCY, {"provisionedConcurrentExecutions": 1}, None),
         ("aws:iam/role:Role", {}, 0.0),
         ("kubernetes:apps/v1:Deployment", {}, 0.0),
         ("aws:opensearch/domain:Domain", {}, None),
@@ -78,6 +82,8 @@ def test_what_is_charged_by_use_is_named_and_not_counted(prices: Prices) -> None
 def test_resources_add_up(prices: Prices) -> None:
     items = [Item(type="aws:kms/key:Key", name=str(i), inputs={}) for i in range(3)]
     assert monthly(items, prices).total == 3
+    # Two of a name are two, as a replacement before the old one goes.
+    assert monthly([items[0], items[0]], prices).lines == {"aws:kms/key:Key::0": 2.0}
 
 
 def test_the_embedded_table_says_of_when_and_where_it_is(prices: Prices) -> None:
@@ -87,6 +93,29 @@ def test_the_embedded_table_says_of_when_and_where_it_is(prices: Prices) -> None
 
 def table(**changes: Any) -> dict[str, Any]:
     return {**yaml.safe_load(EMBEDDED.read_text()), **changes}
+
+
+def test_a_table_of_ones_own_is_read_whole() -> None:
+    own = table(
+        date="2026-11-01",
+        region="eu-central-1",
+        currency="EUR",
+        hoursPerMonth=700,
+        hourly={"a:b/c:D": 0.5},
+        monthly={"a:b/e:F": 0},
+        instances={"big": 2},
+        storage={"gp3": 1},
+        usage=["a:b/g:H"],
+        free=["a:b/i:J", "k:*"],
+        sources=["our contract"],
+    )
+    read = parse(own, "prices")
+    assert (read.date, read.region, read.currency, read.hours) == ("2026-11-01", "eu-central-1", "EUR", 700)
+    assert (read.instances, read.storage, read.sources) == ({"big": 2}, {"gp3": 1}, ("our contract",))
+    types = ("a:b/c:D", "a:b/e:F", "a:b/g:H", "a:b/i:J", "a:b/i:Jx", "k:l/m:N")
+    estimate = monthly([Item(type=type_, name="x", inputs={}) for type_ in types], read)
+    assert estimate.lines == {"a:b/c:D::x": 350, "a:b/e:F::x": 0}
+    assert (estimate.by_use, estimate.unpriced) == (("a:b/g:H",), ("a:b/i:Jx::x",))
 
 
 @pytest.mark.parametrize(
@@ -99,6 +128,9 @@ def table(**changes: Any) -> dict[str, Any]:
         (table(instances={"m5.large": float("nan")}), "instances.m5.large: nan"),
         (table(hoursPerMonth="many"), "hoursPerMonth: 'many'"),
         (table(free="all"), "free: a list"),
+        (table(instances={"m5.large": True}), "instances.m5.large: True"),
+        (table(hoursPerMonth=True), "hoursPerMonth: True"),
+        (table(usage=None), "usage: a list"),
         ([], "missing"),
     ],
 )

@@ -162,6 +162,11 @@ def test_an_exemption_is_for_one_rule_of_one_resource_in_one_environment(file: P
     assert found.of("prod", "canary-step", "delivery:registry:Rollout::churn") is None
 
 
+def test_a_reason_and_an_owner_may_be_long(file: Path) -> None:
+    file.write_text(entry(reason="x" * 500, owner="y" * 100))
+    assert len(exemptions.read(RULES, NOW, file).every) == 1
+
+
 def test_an_exemption_holds_up_to_the_end_of_its_day(file: Path) -> None:
     file.write_text(entry(until="2026-11-24"))
     one = exemptions.read(RULES, NOW, file).every[0]
@@ -182,7 +187,7 @@ def test_of_two_exemptions_the_longer_one_counts(file: Path) -> None:
 @pytest.mark.parametrize("key", sorted(GOOD))
 def test_an_exemption_says_everything(file: Path, key: str) -> None:
     told = refused(file, entry(**{key: None}), "exemptions")
-    assert f"exemptions.one.{key}: required" in told and "1 mistake:" in told
+    assert f"exemptions.one.{key}: required" in told and "1 mistake:" in told and "None" not in told
 
 
 @pytest.mark.parametrize(
@@ -196,7 +201,9 @@ def test_an_exemption_says_everything(file: Path, key: str) -> None:
         ("rule", "'*'", "must be one of"),
         ("rule", "canary-stp", "Did you mean canary-step?"),
         ("reason", "' '", "one line of text"),
+        ("reason", "x" * 501, "1 to 500 characters"),
         ("owner", "''", "one line of text"),
+        ("owner", "x" * 101, "1 to 100 characters"),
         ("until", "soon", "a day such as"),
         ("until", "2026-13-01", "a day such as"),
         ("until", "20261204", "a day such as"),

@@ -143,7 +143,7 @@ def test_it_is_said_in_the_words_of_the_file() -> None:
     )
     assert "`stable: {version: 3}` and `canary: {version: 4, weight: 20}` first" in straight.fix
     gone = wrong(at(4, 3, 0), at(4), served=(3, 4), hours=1.5)[0]
-    assert "v3 is taken away, and v4 has baked for 1.5 of 24 h" in gone.message
+    assert "churn: v3 is taken away, and v4 has baked for 1.5 of 24 h" in gone.message
     assert "`canary: {version: 3, weight: 0}` beside `stable: {version: 4}`" in gone.fix
 
 
@@ -204,6 +204,7 @@ def test_a_step_is_read_from_the_properties_of_a_rollout() -> None:
     canary = {"version": 4.0, "weight": 10.0, "shadow": False}
     assert step({"stable": {"version": 3.0}, "canary": canary}) == at(3, 4, 10)
     assert step({"stable": {"version": 3.0}}) == at(3)
+    assert step({"stable": {"version": 3}, "canary": {"version": 4}}) == at(3, 4, 0)
     assert (
         str(step({"stable": {"version": 3}, "canary": {"version": 4, "shadow": True}}))
         == "v3 100 %, v4 shadow"

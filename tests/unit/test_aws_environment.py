@@ -150,6 +150,14 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         'platform.cidr is "fd00::/16": must be a private IPv4 range such as 10.20.0.0/16, from /16 to /20.',
     ),
     (
+        {"cidr": 10},
+        "platform.cidr is 10: must be a private IPv4 range such as 10.20.0.0/16, from /16 to /20.",
+    ),
+    (
+        {"cidr": "10.20.0/16"},
+        'platform.cidr is "10.20.0/16": must be a private IPv4 range such as 10.20.0.0/16, from /16 to /20.',
+    ),
+    (
         {"cidr": "172.20.0.0/16"},
         'platform.cidr is "172.20.0.0/16": overlaps with serviceCidr, 172.20.0.0/16: 172.20.0.0/16 must'
         " share no address with it.",
