@@ -58,8 +58,17 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
         ),
         (VARIANTS, {"productionVariants": [{"serverlessConfig": {"memorySizeInMb": 2048}}]}, 0.0),
         (VARIANTS, {"shadowProductionVariants": [{"instanceType": "ml.m5.large"}]}, 83.95),
+        (
+            VARIANTS,
+            {
+                "productionVariants": [{"instanceType": "ml.m5.large"}, {"instanceType": "ml.m5.large"}],
+                "shadowProductionVariants": [{"instanceType": "ml.m5.large"}],
+            },
+            251.85,
+        ),
         (VARIANTS, {"productionVariants": "later"}, None),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": ["a", "b"]}, 14.6),
+        ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": "later"}, None),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, 0.0),
         ("aws:ec2/instance:Instance", {"instanceType": "t3.medium"}, 30.37),
         (CONCURRENCY, {"provisionedConcurrentExecutions": 0}, 0.0),

@@ -142,6 +142,12 @@ def test_it_is_said_in_the_words_of_the_file() -> None:
         in straight.message
     )
     assert "`stable: {version: 3}` and `canary: {version: 4, weight: 20}` first" in straight.fix
+    early = wrong(at(3, 4, 40), at(4, 3, 60))[0]
+    assert early.message == (
+        "churn: v4 becomes stable with 40 % of the requests, and a stable version may take them all; a step"
+        " may add 50 points: v3 60 %, v4 40 % → v4 40 %, v3 60 %"
+    )
+    assert early.fix == "keep it as the canary until it has 50 % or more"
     gone = wrong(at(4, 3, 0), at(4), served=(3, 4), hours=1.5)[0]
     assert "churn: v3 is taken away, and v4 has baked for 1.5 of 24 h" in gone.message
     assert "`canary: {version: 3, weight: 0}` beside `stable: {version: 4}`" in gone.fix
@@ -150,6 +156,11 @@ def test_it_is_said_in_the_words_of_the_file() -> None:
 @pytest.mark.parametrize("after", [at(3), at(3, 4, 50), at(3, 4, 0), at(4, 3, 90), at(2), at(4, 2, 100)])
 def test_going_back_to_an_older_version_that_served_is_right_in_one_step(after: Step) -> None:
     assert wrong(at(4, 3, 0), after, served=(2, 3, 4)) == []
+
+
+def test_an_older_version_that_serves_now_may_have_everything_at_once() -> None:
+    assert wrong(at(3, 2, 10), at(2)) == []
+    assert rules(at(3, 2, 0), at(2)) == [STABLE_WITHOUT_CANARY, PREVIOUS_STABLE_KEPT]
 
 
 def test_a_newer_version_that_was_taken_back_starts_anew() -> None:
