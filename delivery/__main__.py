@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from delivery import promote, rollback, status
+from delivery import output, promote, rollback, status
 from delivery.review import command as review
 
 
@@ -35,8 +36,14 @@ def main(words: list[str] | None = None) -> int:
         command.configure(subcommands.add_parser(command.name, help=command.help, description=described))
     arguments = parser.parse_args(words)
     chosen = next(command for command in COMMANDS if command.name == arguments.command)
+    output.prepare()
     try:
-        return int(chosen.run(arguments))
+        code = int(chosen.run(arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        output.abandon()
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130

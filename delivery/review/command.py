@@ -9,9 +9,11 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 
+from delivery.output import write
 from delivery.review import as_json, github, markdown, preview, terminal
 from delivery.review.errors import ReviewError
 from delivery.review.events import read
@@ -51,15 +53,27 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str] | None = N
         review = _review(arguments, environment)
         _deliver(review, arguments)
     except ReviewError as error:
-        # It may quote the engine: what looks like a secret is hidden here too.
-        reason = Masker(None).text(str(error))
-        sys.stderr.write(f"error: {reason}\nThere is no review of this change.\n")
-        _publish_failure(reason, arguments)
-        return Outcome.FAILED
+        return _failed(str(error), arguments)
     except (PriceError, UsageError) as error:
         sys.stderr.write(f"error: {error}\n")
         return Outcome.MISUSED
+    except Exception as error:
+        # Whatever it is, the comment of an older run must not stand there green.
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        return _failed(
+            f"The review itself failed ({type(error).__name__}: {error}; {Path(where.filename).name}, line "
+            f"{where.lineno}). That is a mistake in it: report it, with the event log.",
+            arguments,
+        )
     return review.outcome
+
+
+def _failed(reason: str, arguments: argparse.Namespace) -> Outcome:
+    # It may quote the engine: what looks like a secret is hidden here too.
+    reason = Masker(None).text(reason)
+    sys.stderr.write(f"error: {reason}\nThere is no review of this change.\n")
+    _publish_failure(reason, arguments)
+    return Outcome.FAILED
 
 
 def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None) -> Review:
@@ -70,7 +84,7 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
         _target(arguments)
     if events is not None:
         try:
-            text, source = events.read_text(), str(events)
+            text, source = events.read_text(encoding="utf-8"), str(events)
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"{events} can't be read: {error}.") from None
     else:
@@ -98,6 +112,9 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
 def _deliver(review: Review, arguments: argparse.Namespace) -> None:
     comment = markdown.render(review)
     _summarise(comment)
+    if arguments.post:
+        # First: whoever reads the output may have enough of it, and the comment is for everybody.
+        sys.stderr.write(f"The comment is at {_post(comment, arguments)}\n")
     if arguments.format == "markdown":
         text = comment
     elif arguments.format == "json":
@@ -105,15 +122,13 @@ def _deliver(review: Review, arguments: argparse.Namespace) -> None:
     else:
         text = terminal.render(review, colour=arguments.output is None and _coloured())
     if arguments.output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        # A reader that has seen enough, such as `head`, changes nothing of the verdict.
+        write(text)
     else:
         try:
-            arguments.output.write_text(text)
+            arguments.output.write_text(text, encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{arguments.output} can't be written: {error.strerror}.") from None
-    if arguments.post:
-        sys.stderr.write(f"The comment is at {_post(comment, arguments)}\n")
 
 
 def _publish_failure(reason: str, arguments: argparse.Namespace) -> None:
@@ -129,8 +144,11 @@ def _publish_failure(reason: str, arguments: argparse.Namespace) -> None:
 
 def _summarise(comment: str) -> None:
     if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        with Path(summary).open("a") as file:
-            file.write(comment)
+        try:
+            with Path(summary).open("a", encoding="utf-8") as file:
+                file.write(comment)
+        except OSError as error:
+            sys.stderr.write(f"warning: the summary {summary} can't be written: {error.strerror}\n")
 
 
 def _post(comment: str, arguments: argparse.Namespace) -> str:

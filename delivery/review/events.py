@@ -172,7 +172,7 @@ def read(text: str, source: str) -> Log:
         remarks=tuple(remarks),
         packs=tuple(sorted(f"{name.partition('|')[0]} {version}" for name, version in packs.items())),
         outputs=outputs,
-        seconds=int(summary.get("durationSeconds") or 0),
+        seconds=_whole(summary, "durationSeconds", where),
         succeeded=_text(summary, "result", where) == "succeeded" and not summary.get("maybeCorrupt"),
     )
 
@@ -180,7 +180,8 @@ def read(text: str, source: str) -> Log:
 def _events(text: str, source: str) -> Iterable[tuple[str, Properties]]:
     if not text.strip():
         raise ReviewError(f"{source} is empty: the preview ended before it began. Its own output says why.")
-    for number, line in enumerate(text.splitlines()):
+    # JSON has its line ends escaped, but not those that only Unicode knows: one of those ends no event.
+    for number, line in enumerate(text.removesuffix("\n").split("\n")):
         try:
             event = json.loads(line)
         except ValueError:
@@ -190,6 +191,13 @@ def _events(text: str, source: str) -> Iterable[tuple[str, Properties]]:
         if not isinstance(event, dict):
             raise ReviewError(f"{source}: line {number + 1} is no event. Is this an event log?")
         yield line, cast(Properties, event)
+
+
+def _whole(found: Properties, key: str, where: str) -> int:
+    value = found.get(key) or 0
+    if not isinstance(value, int | float):
+        raise ReviewError(f"{where} has a `{key}` that is no number. Is this an event log?")
+    return int(value)
 
 
 def _kind(event: Properties, number: int, where: str) -> tuple[str, Properties]:
@@ -208,11 +216,11 @@ def _step(body: Properties, where: str, marked: bool) -> Step:
     op = _text(data, "op", where)
     if op not in OPERATIONS:
         raise ReviewError(f"{where}: `{op}` is no operation that this review knows. Update the review.")
-    old, new = _state(data.get("old")), _state(data.get("new"))
+    old, new = _state(data, "old", where), _state(data, "new", where)
     if old is None and new is None:
         raise ReviewError(f"{where} has neither a state before nor one after. Run the preview again.")
-    detailed = data.get("detailedDiff")
-    raw = cast(Properties, data.get("new") or data.get("old"))
+    detailed = _maybe(data, "detailedDiff", where)
+    raw = cast(Properties, data.get("old") if new is None else data.get("new"))
     return Step(
         op=op,
         urn=_text(data, "urn", where),
@@ -224,20 +232,20 @@ def _step(body: Properties, where: str, marked: bool) -> Step:
         detailed=None
         if detailed is None
         else {
-            path: str(cast(Properties, diff).get("diffKind", "update"))
-            for path, diff in cast(Properties, detailed).items()
+            path: str(_object(detailed, path, f"`detailedDiff` of {where}").get("diffKind", "update"))
+            for path in detailed
         },
-        keys=tuple(str(key) for key in cast("list[object]", data.get("keys") or [])),
+        keys=tuple(str(key) for key in _list(data, "keys", where)),
     )
 
 
-def _state(found: object) -> State | None:
-    if not isinstance(found, dict):
+def _state(data: Properties, key: str, where: str) -> State | None:
+    state = _maybe(data, key, where)
+    if state is None:
         return None
-    state = cast(Properties, found)
     return State(
-        inputs=cast(Properties, state.get("inputs") or {}),
-        outputs=cast(Properties, state.get("outputs") or {}),
+        inputs=_maybe(state, "inputs", where) or {},
+        outputs=_maybe(state, "outputs", where) or {},
         protect=bool(state.get("protect")),
         retain=bool(state.get("retainOnDelete")),
     )
@@ -259,6 +267,19 @@ def _object(found: Properties, key: str, where: str) -> Properties:
     if not isinstance(value, dict):
         raise ReviewError(f"{where} has no `{key}`. Is this an event log of `pulumi preview`?")
     return cast(Properties, value)
+
+
+def _maybe(found: Properties, key: str, where: str) -> Properties | None:
+    return None if found.get(key) is None else _object(found, key, where)
+
+
+def _list(found: Properties, key: str, where: str) -> list[object]:
+    value = found.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ReviewError(f"{where} has a `{key}` that is no list. Is this an event log of `pulumi preview`?")
+    return cast("list[object]", value)
 
 
 def _text(found: Properties, key: str, where: str) -> str:

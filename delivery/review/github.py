@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 import httpx
@@ -20,7 +20,8 @@ def post(comment: str, marker: str, *, repository: str, pull_request: int, token
     """Write the comment, over the one that has ``marker`` as its last line where there is one; its address.
 
     A comment of somebody else that quotes the marker isn't touched: it must be of the token's own user, or of
-    a bot where the token can't ask who it is (as a workflow's token can't). Raises ReviewError.
+    a bot where the token can't ask who it is (as a workflow's token can't), and the token must be allowed to
+    change it. Raises ReviewError.
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
         raise ReviewError(f"`{repository}` is no repository: it has the form owner/name.")
@@ -33,11 +34,13 @@ def post(comment: str, marker: str, *, repository: str, pull_request: int, token
     comments = f"/repos/{repository}/issues/{pull_request}/comments"
     try:
         with httpx.Client(base_url=api, headers=headers, timeout=_SECONDS) as client:
-            own = _own(client, comments, marker, _login(client))
-            if own is None:
-                answer = client.post(comments, json={"body": comment})
-            else:
+            for own in _own(client, comments, marker, _login(client)):
                 answer = client.patch(f"/repos/{repository}/issues/comments/{own}", json={"body": comment})
+                # Another bot's, or gone meanwhile: that must not stand in the way of ours.
+                if answer.status_code not in (403, 404):
+                    break
+            else:
+                answer = client.post(comments, json={"body": comment})
             return str(_object(_checked(answer, "writing the comment")).get("html_url", ""))
     except httpx.HTTPError as error:
         raise ReviewError(f"{api} does not answer: {error}. The comment is not written.") from None
@@ -51,8 +54,8 @@ def _login(client: httpx.Client) -> str | None:
     return str(_object(_checked(answer, "asking whose token it is")).get("login", "")) or None
 
 
-def _own(client: httpx.Client, comments: str, marker: str, login: str | None) -> int | None:
-    """The number of our comment on the pull request, the oldest one if there are several."""
+def _own(client: httpx.Client, comments: str, marker: str, login: str | None) -> Iterator[int]:
+    """The numbers of the comments on the pull request that may be ours, the oldest first."""
     for page in range(1, _MOST_PAGES + 1):
         answer = client.get(comments, params={"per_page": _PER_PAGE, "page": page})
         found: object = _checked(answer, "reading the comments")
@@ -66,10 +69,9 @@ def _own(client: httpx.Client, comments: str, marker: str, login: str | None) ->
             mine = user.get("login") == login if login else user.get("type") == "Bot"
             lines = str(said.get("body") or "").rstrip().splitlines()
             if mine and lines and lines[-1].strip() == marker and isinstance(said.get("id"), int):
-                return int(said["id"])
+                yield int(said["id"])
         if len(cast("list[object]", found)) < _PER_PAGE:
-            return None
-    return None
+            return
 
 
 def _checked(answer: httpx.Response, doing: str) -> Any:

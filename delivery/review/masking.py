@@ -8,15 +8,20 @@ occurrence of such a value; values under keys that name a secret; and values tha
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, cast
+from urllib.parse import quote
 
 from delivery.review.events import Log, State, Step
 from delivery.review.values import ABSENT, SECRET, UNKNOWN, joined, leaves, plain
 
 HIDDEN = "[secret]"
+_SHORTEST_LINE = 12
 _SHORTEST = 4
 """Shorter values aren't looked for elsewhere: they would hide half of the text."""
 _KEYS = re.compile(
@@ -26,8 +31,27 @@ _KEYS = re.compile(
     re.IGNORECASE,
 )
 _NAMES_ONLY = re.compile(r"(arn|id|name|ref|version|kms[-_]?key)$", re.IGNORECASE)
+_VARIABLE = re.compile(r"^([A-Z0-9]+_)+(TOKEN|SECRET|PASS|PWD|PAT)$")
+"""Environment variables; elsewhere such words are as often names of secrets."""
+_WORD = re.compile(r"[A-Z_]{1,40}")
+"""An enumerated value: `authorization: NONE` must be seen when it changes."""
+_ASSIGNED = re.compile(
+    r"((?:pass(?:word|wd|phrase)|(?:api|access|private|secret|account)[-_]?key|client[-_]?secret"
+    r"|(?:auth|access)[-_]?token|_token|_secret|_pwd)[\"']?(?:=|:\s{0,4}))([\"']?)([^\s\"',;&$]+)",
+    re.IGNORECASE,
+)
+"""In a script, a list of arguments or a connection string: ``--password=…``, ``password: …``."""
+_CONTENT = {
+    "kubernetes:core/v1:Secret": ("data", "stringData"),
+    "kubernetes:core/v1:SecretPatch": ("data", "stringData"),
+    "aws:ssm/parameter:Parameter": ("value",),
+    "gcp:secretmanager/secretVersion:SecretVersion": ("secretData",),
+    "azure-native:keyvault:Secret": ("properties",),
+}
+"""What is nothing but a secret, whatever its keys are called."""
 _VALUES = re.compile(
-    r"(?P<url>(?<=://)[^/\s:@]*:[^/\s@]+(?=@))"
+    # Up to the last @: a password may have one too.
+    r"(?P<url>(?<=://)[^/\s:@]*:[^/\s]+(?=@)|(?<=https://)[^/\s:@]{16,}(?=@))"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)"
     r"|\b(AKIA|ASIA)[0-9A-Z]{16}\b"
     r"|\bgh[pousr]_[A-Za-z0-9]{30,}|\bgithub_pat_\w{22,}|\bglpat-[\w-]{20,}|\bpul-[0-9a-f]{40}\b"
@@ -61,12 +85,35 @@ class Masker:
                 for inner, part in found.items()
             }
         if isinstance(value, list):
-            return [self.value(part, key) for part in cast("list[Any]", value)]
-        if not isinstance(value, str):
+            return self._items(cast("list[Any]", value), key)
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
             return value
-        if value and value != UNKNOWN and _names_secret(key):
+        if _names_secret(key) and value not in ("", UNKNOWN) and not _WORD.fullmatch(str(value)):
             return SECRET
-        return self.text(value)
+        if not isinstance(value, str):
+            return SECRET if self.known is not None and self.known.fullmatch(str(value)) else value
+        if value.lstrip()[:1] in ("{", "["):
+            value = self._json(value)
+        value = self.text(value)
+        return _ASSIGNED.sub(_hide_assigned, value) if "=" in value or ":" in value else value
+
+    def _items(self, items: list[Any], key: str) -> list[Any]:
+        """A list's items; in one of arguments what follows ``--password`` too."""
+        found: list[Any] = []
+        flag = False
+        for item in items:
+            found.append(SECRET if flag and isinstance(item, str) else self.value(item, key))
+            flag = isinstance(item, str) and item.startswith("-") and _names_secret(item.lstrip("-"))
+        return found
+
+    def _json(self, text: str) -> str:
+        """A JSON text with what is secret in it hidden; the text itself where nothing is."""
+        try:
+            found: object = json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+        hidden: object = self.value(found)
+        return text if hidden == found else json.dumps(hidden, default=repr, ensure_ascii=False)
 
 
 def masked(log: Log) -> tuple[Log, Masker]:
@@ -76,7 +123,11 @@ def masked(log: Log) -> tuple[Log, Masker]:
     for step in log.steps:
         old, new, values, secrecy = _both_sides(step)
         known |= values
-        steps.append(replace(step, old=old, new=new, secrecy=secrecy))
+        step = replace(step, old=old, new=new, secrecy=secrecy)
+        if step.type in _CONTENT:
+            step, values = _without_content(step)
+            known |= values
+        steps.append(step)
     before, after, values = _hidden_together(*(plain(side) for side in log.outputs))
     known |= values
     masker = Masker(_pattern(known))
@@ -94,6 +145,30 @@ def masked(log: Log) -> tuple[Log, Masker]:
         ),
         masker,
     )
+
+
+def _without_content(step: Step) -> tuple[Step, set[str]]:
+    """A step with SECRET for what is nothing but a secret, and the texts that were there."""
+    keys = _CONTENT[step.type]
+    known: set[str] = set()
+
+    def hidden(inputs: dict[str, Any]) -> dict[str, Any]:
+        for key in keys:
+            texts = (leaf for _, leaf in leaves(inputs.get(key)) if isinstance(leaf, str))
+            known.update(text for text in texts if len(text) >= _SHORTEST_LINE)
+        return {key: _all_hidden(value) if key in keys else value for key, value in inputs.items()}
+
+    old, new = (
+        state and replace(state, inputs=hidden(state.inputs), outputs=hidden(state.outputs))
+        for state in (step.old, step.new)
+    )
+    return replace(step, old=old, new=new), known
+
+
+def _all_hidden(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _all_hidden(inner) for key, inner in cast("dict[str, Any]", value).items()}
+    return SECRET
 
 
 _Sides = tuple[State | None, State | None, set[str], tuple[tuple[str, str], ...]]
@@ -187,13 +262,35 @@ def _state(masker: Masker, state: State | None) -> State | None:
     return replace(state, inputs=masker.value(state.inputs), outputs=masker.value(state.outputs))
 
 
+@cache
 def _names_secret(key: str) -> bool:
-    return bool(_KEYS.search(key)) and not _NAMES_ONLY.search(key)
+    return bool(_KEYS.search(key) or _VARIABLE.search(key)) and not _NAMES_ONLY.search(key)
+
+
+def _hide_assigned(found: re.Match[str]) -> str:
+    return found[0] if found[3].startswith(HIDDEN) else f"{found[1]}{found[2]}{HIDDEN}"
+
+
+def _forms(value: str) -> Iterator[str]:
+    """How a value may stand elsewhere: as base64, in an address, in a JSON text; a long one by its lines."""
+    yield value
+    yield base64.b64encode(value.encode(errors="replace")).decode()
+    yield quote(value, safe="")
+    yield json.dumps(value)[1:-1]
+    yield json.dumps(value, ensure_ascii=False)[1:-1]
+    if "\n" in value:
+        yield " ".join(value.split())
+        yield from (line for line in map(str.strip, value.splitlines()) if len(line) >= _SHORTEST_LINE)
 
 
 def _pattern(known: set[str]) -> re.Pattern[str] | None:
     words = sorted(
-        {value for value in known if len(value) >= _SHORTEST and value not in ("true", "false", UNKNOWN)},
+        {
+            form
+            for value in known
+            if len(value) >= _SHORTEST and value not in ("true", "false", UNKNOWN)
+            for form in _forms(value)
+        },
         key=len,
         reverse=True,
     )

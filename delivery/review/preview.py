@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from delivery.review.errors import ReviewError
 
 ROOT = Path(__file__).resolve().parents[2]
+_GRACE_SECONDS = 20
 _COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _NO_STACK = re.compile(
     r"no stack named|no previously selected stack|passed .* stack .* not found", re.IGNORECASE
@@ -47,26 +49,43 @@ def run(request: Request) -> str:
         # The flag is one of those that only this shows.
         environment["PULUMI_DEBUG_COMMANDS"] = "true"
         try:
-            done = subprocess.run(
-                words,
-                cwd=ROOT,
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=request.seconds,
-                text=True,
-                errors="replace",
-                check=False,
-            )
+            code, said = _ended(words, environment, request.seconds)
         except subprocess.TimeoutExpired:
             raise ReviewError(f"The preview of {request.stack} took over {request.seconds:.0f} s.") from None
         except OSError as error:
             raise ReviewError(f"{words[0]} can't be started: {error.strerror}.") from None
-        text = log.read_text(errors="replace") if log.exists() else ""
+        text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         if not text.strip():
-            raise ReviewError(_why(request, _COLOURS.sub("", done.stdout), done.returncode))
+            raise ReviewError(_why(request, _COLOURS.sub("", said), code))
         return text
+
+
+def _ended(words: Sequence[str], environment: Mapping[str, str], seconds: float) -> tuple[int, str]:
+    """The exit code of a command and what it said. One that is given up, for its time or by Ctrl-C, is asked
+    to end, so that it takes its plugins along: a killed engine leaves them behind."""
+    with subprocess.Popen(
+        words,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        # A terminal's Ctrl-C would come to it as well, and the second one ends the engine at once.
+        start_new_session=True,
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=seconds)
+        except (subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=_GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
+    return process.returncode, said
 
 
 def _why(request: Request, said: str, code: int) -> str:

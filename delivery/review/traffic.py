@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from delivery.review.events import Step
-from delivery.review.values import mapping
+from delivery.review.values import listed, mapping
 
 ROLLOUT = "delivery:registry:Rollout"
 
@@ -156,7 +156,7 @@ def traffic(steps: Iterable[Step]) -> tuple[Traffic, ...]:
                 risk_class=str(said.get("riskClass", "")),
                 before=_split(old),
                 after=_split(new),
-                served=tuple(int(v) for v in said.get("served") or () if isinstance(v, int | float)),
+                served=tuple(int(v) for v in listed(said.get("served")) if isinstance(v, int | float)),
                 since=str(old.get("since", "")),
             )
         )

@@ -118,6 +118,11 @@ def shown(value: Any) -> str:
     return text.replace(f'"{UNKNOWN}"', "(known after the apply)")
 
 
+def listed(value: object) -> list[Any]:
+    """A list, or an empty one where there is none."""
+    return cast("list[Any]", value) if isinstance(value, list) else []
+
+
 def mapping(value: object) -> Mapping[str, Any]:
     """A map, or an empty one where there is none."""
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -135,3 +138,47 @@ def test_a_preview_that_hangs_ends(tmp_path: Path) -> None:
 def test_a_missing_pulumi_is_said(tmp_path: Path) -> None:
     with pytest.raises(ReviewError, match="can't be started"):
         preview.run(preview.Request(stack="prod", command=(str(tmp_path / "none"),)))
+
+
+def test_a_preview_that_is_interrupted_is_asked_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A killed engine leaves its plugins behind; one that gets two signals ends at once."""
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+    script = tmp_path / "pulumi"
+    script.write_text(
+        f"#!{sys.executable}\nimport pathlib, signal, sys, time\n"
+        "def end(*_):\n"
+        f"    open({str(ended)!r}, 'a').write('x')\n    sys.exit(1)\n"
+        f"signal.signal(signal.SIGINT, end)\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)\n"
+    )
+    script.chmod(0o755)
+    communicate = subprocess.Popen[str].communicate
+
+    def interrupted(process: subprocess.Popen[str], *words: object, **named: object) -> tuple[str, str]:
+        if not ended.exists() and named.get("timeout") == 3600:
+            deadline = time.monotonic() + 60
+            while not ready.exists():
+                assert process.poll() is None and time.monotonic() < deadline
+            raise KeyboardInterrupt
+        return communicate(process, *words, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        preview.run(preview.Request(stack="prod", command=(str(script),)))
+    assert ended.read_text() == "x"
+
+
+def test_a_locale_without_arrows_ends_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text(green().text)
+    done = subprocess.run(
+        [sys.executable, "-m", "delivery", "review", "--no-policy", "--events", str(log)],
+        cwd=preview.ROOT,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "churn" in done.stdout and "3 ? 4 at 10 %" in done.stdout

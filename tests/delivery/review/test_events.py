@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from delivery.review import events, markdown
+from delivery.review import as_json, events, markdown, terminal
 from delivery.review.errors import ReviewError
 from delivery.review.review import Outcome
 from tests.delivery.review.building import Preview, recorded, reviewed, urn
@@ -29,6 +29,54 @@ def test_a_log_that_is_cut_off_at_any_line_is_an_error(left: int) -> None:
     assert len(lines) == 4
     with pytest.raises(ReviewError):
         events.read("".join(lines[:left]), "the log")
+
+
+def test_a_log_that_is_cut_off_at_any_byte_is_an_error() -> None:
+    whole = log().encode()
+    # But for its last line end, which says nothing.
+    for left in range(len(whole) - 1):
+        with pytest.raises(ReviewError):
+            events.read(whole[:left].decode(errors="replace"), "the log")
+    assert events.read(whole[:-1].decode(), "the log") == events.read(whole.decode(), "the log")
+
+
+@pytest.mark.parametrize("end", ["\u0085", "\u2028", "\u2029", "\x0b", "\x1c"])
+def test_a_line_end_of_unicode_in_a_tag_ends_no_event(end: str) -> None:
+    # The engine is written in Go, which leaves the first of them as it is.
+    tags = {"tags": {"a": f"one{end}two"}}
+    preview = Preview().step("update", "a:b:C", "r", {"tags": {}}, tags, {"tags.a": "add"})
+    text = "".join(
+        json.dumps(json.loads(line), ensure_ascii=False) + "\n" for line in preview.text.splitlines()
+    )
+    assert reviewed(text).outcome is Outcome.PASSED
+
+
+STRANGE = (None, -1, 1.5, "x", "", [], {}, [1], {"a": 1}, True, "[secret]")
+
+
+@pytest.mark.parametrize("where", ["old", "new", "op", "keys", "detailedDiff", "urn", "type"])
+@pytest.mark.parametrize("strange", STRANGE, ids=repr)
+def test_whatever_shape_a_step_has_there_is_a_review_or_one_message(where: str, strange: object) -> None:
+    model = {"stable": 3, "canary": 4, "weight": 10}
+    preview = Preview().rollout("churn", {"stable": 3}, model).release("create", "churn", 4)
+    lines = [json.loads(line) for line in preview.text.splitlines()]
+    for line in lines:
+        step = line.get("resourcePreEvent", {}).get("metadata")
+        if not step:
+            continue
+        spoilt = [step] if where in step else []
+        spoilt += [part for key in ("old", "new") if (part := step.get(key))]
+        for part in spoilt:
+            for key in (where, "inputs", "outputs"):
+                kept = {**part}
+                part[key] = strange
+                try:
+                    shown = reviewed("\n".join(map(json.dumps, lines)))
+                    markdown.render(shown), terminal.render(shown, colour=True), as_json.render(shown)
+                except ReviewError as error:
+                    assert str(error)
+                part.clear()
+                part.update(kept)
 
 
 def test_a_log_that_is_cut_off_within_a_line_is_an_error() -> None:

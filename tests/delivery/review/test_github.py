@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from collections.abc import Iterator
@@ -64,8 +65,11 @@ class GitHub:
             def do_PATCH(self) -> None:
                 hub.requests.append(("PATCH", self.path))
                 number = int(self.path.rpartition("/")[2])
+                author = next(c for c in hub.comments if c["id"] == number)["user"]["login"]
+                if author != (hub.login or "github-actions[bot]"):
+                    return self._answer(403, {})
                 next(c for c in hub.comments if c["id"] == number)["body"] = self._body()["body"]
-                self._answer(200, {"html_url": "http://old"})
+                return self._answer(200, {"html_url": "http://old"})
 
             def log_message(self, format: str, *args: Any) -> None:
                 pass
@@ -129,6 +133,21 @@ def test_somebody_elses_comment_with_the_marker_is_not_touched(hub: GitHub) -> N
     assert hub.texts() == ["mine", "ours"]
 
 
+def test_another_bot_that_was_made_to_say_the_marker_is_not_in_the_way(hub: GitHub) -> None:
+    hub.login = None
+    hub.add(f"as you asked\n\n{marker('prod')}", "chat[bot]", "Bot")
+    assert hub.post("one") == "http://new"
+    assert hub.post("two") == "http://old"
+    assert hub.texts() == ["as you asked", "two"]
+
+
+def test_an_address_of_github_enterprise_has_a_path(hub: GitHub) -> None:
+    with pytest.raises(ReviewError, match="404"):
+        hub.refuse = 404
+        hub.post("one", api=f"{hub.url}/api/v3/")
+    assert hub.requests[-1] == ("GET", "/api/v3/repos/acme/models/issues/7/comments?per_page=100&page=1")
+
+
 def test_a_quoted_marker_is_not_the_comment(hub: GitHub) -> None:
     hub.add(f"> {marker('prod')}\nwhat is this?", "reviewer")
     hub.post("ours")
@@ -181,3 +200,50 @@ def test_a_failure_takes_the_place_of_a_green_review(
 def test_a_stack_cannot_close_the_marker() -> None:
     assert "-->" not in marker("x--> <b>")[:-3]
     assert marker("a--b") != marker("a-b")
+
+
+@pytest.fixture
+def _target(hub: GitHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GITHUB_TOKEN", TOKEN)
+    monkeypatch.setenv("GITHUB_API_URL", hub.url)
+    monkeypatch.setenv("GITHUB_REF", "refs/pull/7/merge")
+    monkeypatch.setenv("GITHUB_REPOSITORY", "acme/models")
+    monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+
+
+def _log(tmp_path: Path) -> str:
+    log = tmp_path / "log"
+    log.write_text(Preview().policy("rule", "no").text)
+    return str(log)
+
+
+@pytest.mark.usefixtures("_target")
+def test_a_mistake_in_the_review_itself_takes_the_place_of_a_green_one(
+    hub: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hub.post("green")
+
+    def broken(*_: object, **__: object) -> None:
+        raise KeyError("postgres://me:pass-of-me@db")
+
+    monkeypatch.setattr("delivery.review.command.build", broken)
+    assert main(["review", "--events", _log(tmp_path), "--stack", "prod", "--post"]) == 1
+    assert "there is no review" in hub.texts()[0] and len(hub.comments) == 1
+    said = capsys.readouterr().err
+    assert "The review itself failed (KeyError" in said and "pass-of-me" not in said
+
+
+@pytest.mark.usefixtures("_target")
+def test_the_comment_is_written_whoever_reads_the_output(
+    hub: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["review", "--events", _log(tmp_path), "--stack", "prod", "--post"]
+    # A file that can't be written, and a reader that has gone.
+    assert main([*words, "--output", str(tmp_path / "none" / "x")]) == 2
+    assert len(hub.comments) == 1
+    reading, writing = os.pipe()
+    os.close(reading)
+    with monkeypatch.context() as here, os.fdopen(writing, "w") as closed:
+        here.setattr("sys.stdout", closed)
+        assert main(words) == 3, "the verdict is the same"
+    assert len(hub.comments) == 1 and hub.requests[-1][0] == "PATCH"

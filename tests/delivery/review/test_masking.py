@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
 from typing import Any
 
 import pytest
@@ -120,3 +123,97 @@ def test_short_values_are_not_looked_for_elsewhere() -> None:
         .step("update", "a:b:C", "second", {"v": "x"}, {"v": "on and on"}, {"v": "update"})
     )
     assert "on and on" in markdown.render(reviewed(preview))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps({"a": [{"password": FAKE}]}),
+        json.dumps({"env": [{"name": "DB_PASSWORD", "value": FAKE}]}),
+        json.dumps([json.dumps({"apiKey": FAKE})]),
+        f"#!/bin/sh\nexport DB_PASSWORD='{FAKE}'\nrun",
+        f"Server=db;User Id=app;Password={FAKE};Encrypt=true",
+        f"user: app\npassword: {FAKE}\n",
+        f"run --api-key={FAKE} --now",
+        f"postgres://app:x@{FAKE}@db/app",
+        f"https://{FAKE}@git.example.com/x",
+        ["run", "--password", FAKE, "--now"],
+        {"password": 482910577},
+        {"passwords": "x", "password": [FAKE]},
+        {"GITHUB_TOKEN": FAKE},
+        [{"name": "JWT_SECRET", "value": FAKE}],
+    ],
+)
+def test_a_secret_in_another_text_is_hidden(value: Any) -> None:
+    shown = everything(changed({"v": "x"}, {"v": value}))
+    assert FAKE not in shown and "482910577" not in shown and "[secret]" in shown
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        base64.b64encode(FAKE.encode()).decode(),
+        f"a%20b/{FAKE}",
+        json.dumps({"x": FAKE}),
+    ],
+)
+def test_a_known_secret_is_hidden_in_its_other_forms(form: str) -> None:
+    preview = (
+        Preview()
+        .step("same", "a:b:C", "first", {"p": FAKE}, {"p": SECRET})
+        .step("update", "a:b:C", "second", {"v": "x"}, {"v": f"see {form}"}, {"v": "update"})
+        .says("warning", f"{form} is weak")
+    )
+    shown = everything(reviewed(preview))
+    assert form not in shown and FAKE not in shown and "see " in shown
+
+
+def test_a_secret_of_several_lines_is_hidden_line_by_line() -> None:
+    lines = ["first-line-of-it", "second-line-of-it", "}"]
+    preview = (
+        Preview()
+        .step("same", "a:b:C", "first", {"p": "\n".join(lines)}, {"p": SECRET})
+        .step("update", "a:b:C", "second", {"v": "x"}, {"v": f"{lines[1]} and {{}}"}, {"v": "update"})
+        .policy("rule", " ".join(lines))
+    )
+    shown = everything(reviewed(preview))
+    assert lines[0] not in shown and lines[1] not in shown and "and {}" in shown
+
+
+def test_a_number_that_is_secret_is_hidden_elsewhere() -> None:
+    preview = (
+        Preview()
+        .step("same", "a:b:C", "first", {"p": 482910577}, {"p": SECRET})
+        .step("update", "a:b:C", "second", {"v": 1}, {"v": 482910577}, {"v": "update"})
+    )
+    assert "482910577" not in everything(reviewed(preview))
+
+
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        ("kubernetes:core/v1:Secret", {"data": {"conf.yaml": FAKE}, "stringData": {"x": FAKE}}),
+        ("aws:ssm/parameter:Parameter", {"value": FAKE}),
+        ("gcp:secretmanager/secretVersion:SecretVersion", {"secretData": FAKE}),
+    ],
+)
+def test_what_is_nothing_but_a_secret_is_hidden_whatever_its_keys_are(kind: str, inputs: Any) -> None:
+    preview = Preview().step("create", kind, "s", None, inputs)
+    preview.step("update", "a:b:C", "r", {"v": "x"}, {"v": FAKE}, {"v": "update"})
+    assert FAKE not in everything(reviewed(preview))
+    becoming = Preview().step("update", kind, "s", inputs, dict.fromkeys(inputs, SECRET))
+    assert FAKE not in everything(reviewed(becoming))
+
+
+def test_an_api_that_asks_nobody_any_more_is_seen() -> None:
+    """`authorization` may hold a header, which is hidden, or a word, which matters."""
+    shown = everything(changed({"authorization": "AWS_IAM"}, {"authorization": "NONE"}))
+    assert "AWS_IAM" in shown and "NONE" in shown
+    assert FAKE not in everything(changed({"authorization": "x"}, {"authorization": f"Bearer {FAKE}"}))
+
+
+def test_a_long_text_is_looked_through_in_little_time() -> None:
+    started = time.process_time()
+    for long in ("a" * 200_000, "password" * 30_000, "https://" * 30_000, '{"a":' * 5000, "x=" * 100_000):
+        changed({"v": "x"}, {"v": long})
+    assert time.process_time() - started < 5

@@ -22,6 +22,7 @@ HOSTILE = (
     "\x1b[31mred\x1b[0m\x1b]8;;http://evil.example\x07link\x1b]8;;\x07",
     "line\n## heading\n\n- item\r\n> quote",
     "\u202eright to left\u2066 \u200b",
+    "\u061cAL\u206aM \u3164\U000e0100\ufe0f\u034f",
     "$x^2$ www.evil.example https://evil.example",
     "```\n</details>",
     "",
@@ -62,7 +63,7 @@ def test_names_values_and_messages_are_text(hostile: str) -> None:
     ours = outside_code(comment).removesuffix(markdown.marker("prod") + "\n").replace(APART, "\u200b")
     assert not re.search(r"@\w", ours), "no mention"
     assert not re.search(r"#\d|(?<!\\)<img|<!--|https?://|www\.\w", ours)
-    assert not re.search("[\x1b\u202e\u2066\u200b\r]", comment)
+    assert not re.search("[\x1b\u202e\u2066\u200b\r\u061c\u206a\u3164\U000e0100\u034f]", comment)
     assert comment.rstrip().endswith(markdown.marker("prod"))
     (heading,) = re.findall(r"^## .*", ours, re.MULTILINE)
     assert heading.startswith("## ⛔")
