@@ -44,7 +44,7 @@ up: setup ## train, register and bring up the stack `local`; does only what is m
 
 down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
-	@$(PYTHON) -m provider.leftovers "$${MODEL_DELIVERY_HOME:-.delivery}/run"
+	@$(PYTHON) -m provider.leftovers
 
 plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
 	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -25,10 +26,16 @@ def main() -> int:
     Every step finds what is there already, so a second run, or one after an interruption, does only the rest.
     """
     try:
-        environment = read(ROOT / "Pulumi.local.yaml")
+        return _up(read(ROOT / "Pulumi.local.yaml"))
     except ConfigError as error:
         print(error, file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from here", file=sys.stderr)
+        return 130
+
+
+def _up(environment: Environment) -> int:
     _step(1, "train and register the example model (MLflow registry in .delivery/registry)")
     if code := _run([sys.executable, "-m", "pipeline", "train", *_claims(environment)]):
         return code
@@ -98,7 +105,31 @@ def _step(number: int, what: str) -> None:
 
 
 def _run(command: list[str]) -> int:
-    return subprocess.run(command, cwd=ROOT).returncode
+    """A command's exit code, also when it was interrupted: it is let end by itself. Pulumi would leave a lock
+    and half of a resource if it were killed."""
+    process: subprocess.Popen[bytes] | None = None
+    told = False
+
+    def pass_on(number: int, frame: object) -> None:
+        nonlocal told
+        if process is None:
+            told = True
+        else:
+            process.send_signal(signal.SIGINT)
+
+    # A terminal tells the command of Ctrl-C as it tells us. Of SIGTERM nobody else does.
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        process = subprocess.Popen(command, cwd=ROOT)
+        if told:
+            process.send_signal(signal.SIGINT)
+        return process.wait()
+    except KeyboardInterrupt:
+        if process is not None:
+            process.wait()
+        raise
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _outputs() -> dict[str, Any] | None:

@@ -48,7 +48,7 @@ def main(words: list[str] | None = None) -> int:
     for command in (train, decide):
         command.add_argument(
             "--tracking-uri",
-            default=default_tracking_uri(ROOT),
+            default=default_tracking_uri(),
             help="MLflow's tracking URI; default: MLFLOW_TRACKING_URI, else the local stack's registry",
         )
     arguments = parser.parse_args(words)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
+from tools.paths import home
+
 
 class RegistryError(Exception):
     """A registry that can't be used. The message is for the user."""
@@ -82,10 +84,6 @@ def chosen(tracking_uri: str) -> Generator[None]:
             os.environ["MLFLOW_TRACKING_URI"] = before
 
 
-def default_tracking_uri(root: Path) -> str:
-    """Return MLFLOW_TRACKING_URI, or the local stack's registry.
-
-    That is in the folder MODEL_DELIVERY_HOME, by default `.delivery` in the checkout at `root`.
-    """
-    home = Path(os.environ.get("MODEL_DELIVERY_HOME") or root / ".delivery").resolve()
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home}/registry/mlflow.db"
+def default_tracking_uri() -> str:
+    """Return MLFLOW_TRACKING_URI, or the local stack's registry."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home()}/registry/mlflow.db"

@@ -1,21 +1,20 @@
-"""``python -m provider.leftovers FOLDER``: end what still runs for a run folder that no stack knows any more.
+"""``python -m provider.leftovers``: end what still runs for the run folder and no stack knows any more.
 
 An ``up`` that is killed while it starts something leaves it running and unknown to the state, so that a
 ``destroy`` has nothing to remove.
 """
 
 import sys
-from pathlib import Path
 
 from provider.daemon import Daemon
 from provider.resource import ProviderError
+from tools.paths import home
 
 
-def main(words: list[str]) -> int:
-    """Stop supervisord of the folder, if there is one, and everything that was started for it."""
-    (folder,) = words
+def main() -> int:
+    """Stop supervisord of the run folder, if there is one, and everything that was started for it."""
     try:
-        Daemon(Path(folder).resolve()).stop()
+        Daemon(home() / "run").stop()
     except ProviderError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -23,4 +22,4 @@ def main(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -40,6 +40,7 @@ from provider.resource import (
     ProviderError,
     changed_paths,
 )
+from tools.paths import home
 
 _ASKED = ("model", "version", "registry", "local")
 Resolve = Callable[[str, str, int, Path], Registered]
@@ -59,7 +60,7 @@ class Release:
         asked["registry"] = registry = masked(uri)
         pinned = _pinned(old, new)
         try:
-            found = _facts(self._lookup(_asked_at(uri), model, version, _store()))
+            found = _facts(self._lookup(_asked_at(uri), model, version, home() / "artifacts"))
         except UnreachableError as error:
             if pinned is None:
                 return _failed(
@@ -130,7 +131,3 @@ def _failed(inputs: Properties, reason: str) -> Checked:
 
 def _asked_at(declared: str) -> str:
     return os.environ.get("MODEL_DELIVERY_REGISTRY") or declared
-
-
-def _store() -> Path:
-    return Path(os.environ.get("MODEL_DELIVERY_HOME") or ".delivery").resolve() / "artifacts"

@@ -11,10 +11,13 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
+
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,22 @@ def remove_stale(state: Path) -> list[Lock]:
         # What the backend notes about the file itself.
         lock.file.with_name(f"{lock.file.name}.attrs").unlink(missing_ok=True)
     return stale
+
+
+def await_others(state: Path, note: Callable[[str], None]) -> None:
+    """Returns when no other Pulumi of this host is at work on a stack of the backend, which would refuse us.
+
+    What is waited for is told by `note`, once for each process.
+    """
+    told: set[int] = set()
+    while held := [lock for lock in locks(state) if lock.host == socket.gethostname() and not is_stale(lock)]:
+        for lock in held:
+            if lock.pid not in told:
+                told.add(lock.pid)
+                note(
+                    f"another Pulumi is at work on the stack; waiting for it (`kill -INT {lock.pid}` ends it)"
+                )
+        time.sleep(_POLL_SECONDS)
 
 
 def _runs_pulumi(pid: int) -> bool:

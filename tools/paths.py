@@ -1,7 +1,8 @@
-"""The places inside a checkout that the tools use. Everything they write is below `.delivery` and `.venv`."""
+"""The places inside a checkout. Everything the tools write is below `.delivery` and `.venv`."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -13,6 +14,12 @@ BIN = TOOLCHAIN / "bin"
 VENV = ROOT / ".venv"
 GO_MODULES = ROOT / "tools" / "go"
 LANGUAGE_HOST = ROOT / "tools" / "language_host"
+
+
+def home() -> Path:
+    """The folder of what a local stack keeps: MODEL_DELIVERY_HOME, or `.delivery`. A relative one is the
+    checkout's, wherever it is read."""
+    return (ROOT / (os.environ.get("MODEL_DELIVERY_HOME") or DELIVERY)).resolve()
 
 
 def make_folder(folder: Path) -> Path:

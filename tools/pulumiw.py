@@ -39,6 +39,9 @@ NO_STACK = (
 )
 """Commands that concern no stack: they run as the user's own Pulumi would."""
 
+CHANGING = ("up", "update", "refresh", "destroy", "down", "dn", "import")
+"""Commands that change a stack: one at a time."""
+
 VALUE_FLAGS = ("-s", "--stack", "-C", "--cwd", "--color", "--verbose", "-v", "--tracing", "--config-file")
 """Flags that may stand before the command and take their value from the next word."""
 
@@ -124,6 +127,8 @@ def main() -> int:
         env.pop("PULUMI_CONFIG_PASSPHRASE", None)
         env |= stack.environment()
         stack.prepare(tool.executable, env)
+        if call.command in CHANGING:
+            locks.await_others(stack.state, _note)
         for lock in locks.remove_stale(stack.state):
             _note(f"removed the lock of a Pulumi that was killed (process {lock.pid}, {lock.file.name})")
         # Another command may be creating it at this very moment: then its lock is there, and we are refused.

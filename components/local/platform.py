@@ -3,9 +3,6 @@ beside them."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pulumi
 
 from components.environment import LocalPlatform, Model
@@ -14,14 +11,7 @@ from components.local.endpoint import Endpoint, EndpointArgs
 from components.local.gateway import Gateway
 from components.local.monitoring import Monitoring
 from components.local.tracking import Tracking
-
-_ROOT = Path(__file__).resolve().parents[2]
-
-
-def home() -> Path:
-    """The folder of everything that a local stack keeps: MODEL_DELIVERY_HOME, or ``.delivery`` in the
-    checkout."""
-    return Path(os.environ.get("MODEL_DELIVERY_HOME") or _ROOT / ".delivery").resolve()
+from tools.paths import ROOT, home
 
 
 class LocalPlace(pulumi.ComponentResource):
@@ -41,7 +31,7 @@ class LocalPlace(pulumi.ComponentResource):
             "monitoring", run, own / "toolchain" / "bin", ports.prometheus, supervised
         )
         self._endpoint = EndpointArgs(
-            root=_ROOT, run=run, registry=self._tracking.registry, gateway=self._gateway
+            root=ROOT, run=run, registry=self._tracking.registry, gateway=self._gateway
         )
         self._supervisor = supervisor
         self.register_outputs(dict(self.outputs))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,3 +90,39 @@ def test_a_broken_file_is_refused_before_anything_starts(
     assert up.main() == 2
     error = capsys.readouterr().err
     assert "platform.kind" in error and "Did you mean local?" in error
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 3)])
+def test_what_is_under_way_is_let_end_when_make_up_is_interrupted(
+    number: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    step = tmp_path / "step"
+    step.write_text(
+        f"#!/bin/sh\ntrap 'sleep 1; touch {tmp_path}/ended; exit 3' INT\n"
+        "echo under way; while :; do sleep 0.05; done\n"
+    )
+    step.chmod(0o700)
+    ours = (
+        "import signal, sys; from delivery import up\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        f"sys.executable = {str(step)!r}; sys.exit(up.main())"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", ours],
+        cwd=up.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert any(line == "under way\n" for line in process.stdout)
+    # Ctrl-C is for everybody at a terminal; `kill` tells one process.
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, error = process.communicate(timeout=30)
+    assert (tmp_path / "ended").exists()
+    assert process.returncode == code, error
+    assert "Traceback" not in error

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline import access
 from pipeline.access import RegistryError
+from tools.paths import ROOT
 
 
 def test_a_database_gets_its_folder(tmp_path: Path):
@@ -82,11 +83,14 @@ def test_the_lock_keeps_a_second_training_waiting(tmp_path: Path):
 def test_the_environment_chooses_the_registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.delenv("MODEL_DELIVERY_HOME", raising=False)
-    assert access.default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/.delivery/registry/mlflow.db"
+    monkeypatch.chdir(tmp_path)
+    assert access.default_tracking_uri() == f"sqlite:///{ROOT}/.delivery/registry/mlflow.db"
     monkeypatch.setenv("MODEL_DELIVERY_HOME", f"{tmp_path}/home")
-    assert access.default_tracking_uri(tmp_path) == f"sqlite:///{tmp_path}/home/registry/mlflow.db"
+    assert access.default_tracking_uri() == f"sqlite:///{tmp_path}/home/registry/mlflow.db"
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", "elsewhere")
+    assert access.default_tracking_uri() == f"sqlite:///{ROOT}/elsewhere/registry/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
-    assert access.default_tracking_uri(tmp_path) == "http://127.0.0.1:5000"
+    assert access.default_tracking_uri() == "http://127.0.0.1:5000"
 
 
 @pytest.mark.parametrize("before", [None, "http://127.0.0.1:5000"])

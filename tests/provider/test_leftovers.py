@@ -12,14 +12,18 @@ from tests.provider.conftest import Run, get
 pytestmark = pytest.mark.real
 
 
-def test_what_a_killed_up_left_running_is_ended(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_killed_up_left_running_is_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = run.serve("churn-v1-0")
     assert get(server.port, "/")[0]
-    assert main([str(run.folder)]) == 0
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", str(run.folder.parent))
+    assert main() == 0
     with pytest.raises(OSError):
         get(server.port, "/")
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_folder_where_nothing_runs_is_fine(tmp_path: Path) -> None:
-    assert main([str(tmp_path / "absent")]) == 0
+def test_a_folder_where_nothing_runs_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MODEL_DELIVERY_HOME", str(tmp_path / "absent"))
+    assert main() == 0

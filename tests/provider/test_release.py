@@ -18,6 +18,7 @@ from provider.release import Release
 from provider.resource import UNKNOWN, ProviderError
 from serving.artifact import ArtifactError, digest
 from tests.provider.conftest import Told
+from tools.paths import ROOT
 
 FOUND = Registered(
     digest="sha256:aaa",
@@ -209,7 +210,7 @@ def test_artifacts_are_kept_beside_the_run_folder(
     Release(lookup).check(told.context("v"), None, ASKED)
     monkeypatch.delenv("MODEL_DELIVERY_HOME")
     Release(lookup).check(told.context("v"), None, ASKED)
-    assert stores == [tmp_path / "artifacts", Path.cwd() / ".delivery" / "artifacts"]
+    assert stores == [tmp_path / "artifacts", ROOT / ".delivery" / "artifacts"]
 
 
 class TestMasking:

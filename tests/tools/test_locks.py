@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from queue import Queue
 
 import pytest
 
@@ -80,3 +83,24 @@ def test_a_lock_that_cannot_be_read_is_left_alone(tmp_path: Path, text: str) -> 
 
 def test_a_state_without_locks(tmp_path: Path) -> None:
     assert locks.remove_stale(tmp_path / "absent") == []
+
+
+def test_who_changes_the_stack_is_waited_for_and_named(tmp_path: Path, pulumi: int) -> None:
+    _lock(tmp_path, pulumi)
+    notes: Queue[str] = Queue()
+    waiting = threading.Thread(target=locks.await_others, args=(tmp_path, notes.put))
+    waiting.start()
+    assert f"kill -INT {pulumi}" in notes.get(timeout=20)
+    assert waiting.is_alive()
+    os.kill(pulumi, signal.SIGKILL)
+    waiting.join(20)
+    assert not waiting.is_alive()
+    assert notes.empty()
+
+
+def test_nobody_waits_for_another_host_or_for_the_dead(tmp_path: Path) -> None:
+    _lock(tmp_path, os.getppid(), "elsewhere")
+    _lock(tmp_path, _ended())
+    notes: list[str] = []
+    locks.await_others(tmp_path, notes.append)
+    assert notes == []

@@ -31,6 +31,7 @@ MAY_IMPORT = {
         "components.environment",
         "components.release",
         "components.traffic",
+        "tools.paths",
     },
     "components.kubernetes": {
         "components.endpoint",
@@ -62,8 +63,9 @@ MAY_IMPORT = {
         "components.traffic",
     },
     # The digest of an artifact is one rule, the server's.
-    "provider": {"serving.artifact"},
-    "pipeline": {"serving.artifact"},
+    # Where a local stack keeps its things is one reading, the tools'.
+    "provider": {"serving.artifact", "tools.paths"},
+    "pipeline": {"serving.artifact", "tools.paths"},
     "serving": set[str](),
     "delivery": {"components.environment", "policy"},
     # Everything that it judges reaches it as the engine's properties.
