@@ -167,6 +167,23 @@ def test_a_reason_and_an_owner_may_be_long(file: Path) -> None:
     assert len(exemptions.read(RULES, NOW, file).every) == 1
 
 
+def test_an_exemption_may_be_for_a_year(file: Path) -> None:
+    file.write_text(entry(until="2027-11-25"))
+    assert exemptions.read(RULES, NOW, file).every[0].until == date(2027, 11, 25)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[]", "is a list of 0 items: must be a map such as {exemptions: {…}}."),
+        ("exemptions: 3", "exemptions is 3: must be a map such as {a-name: {rule: canary-step, resource: "),
+        ("exemptions: {one: 3}", "exemptions.one is 3: must be a map such as {rule: canary-step, resource: "),
+    ],
+)
+def test_what_is_no_map_of_exemptions_is_refused_by_an_example(file: Path, text: str, says: str) -> None:
+    assert says in refused(file, text, "exemptions")
+
+
 def test_an_exemption_holds_up_to_the_end_of_its_day(file: Path) -> None:
     file.write_text(entry(until="2026-11-24"))
     one = exemptions.read(RULES, NOW, file).every[0]
@@ -187,7 +204,8 @@ def test_of_two_exemptions_the_longer_one_counts(file: Path) -> None:
 @pytest.mark.parametrize("key", sorted(GOOD))
 def test_an_exemption_says_everything(file: Path, key: str) -> None:
     told = refused(file, entry(**{key: None}), "exemptions")
-    assert f"exemptions.one.{key}: required" in told and "1 mistake:" in told and "None" not in told
+    assert f"exemptions.one.{key}: required" in told and "None" not in told
+    assert "policy/file.yaml has 1 mistake:" in told
 
 
 @pytest.mark.parametrize(
@@ -207,7 +225,7 @@ def test_an_exemption_says_everything(file: Path, key: str) -> None:
         ("until", "soon", "a day such as"),
         ("until", "2026-13-01", "a day such as"),
         ("until", "20261204", "a day such as"),
-        ("until", "2028-01-01", "within 366 days"),
+        ("until", "2027-11-26", "within 366 days"),
     ],
 )
 def test_what_an_exemption_may_not_say(file: Path, key: str, value: str, says: str) -> None:
