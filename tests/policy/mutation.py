@@ -4,7 +4,8 @@ Each mutant is one change of one expression or statement in a module of `policy/
 `policy/steps.py`: another comparison, a negated condition, another number, flag or property name, a statement
 left out. It runs in a fork of this process, against what tests/policy asserts: the compliant stack passes,
 every broken property is found with its words, an unknown value is refused or leaves the rule undecided, the
-shipped environments pass; then against the tests of variants and of steps. Texts for readers are not mutated.
+shipped environments pass; then against the tests of variants, of steps and of values. Texts for readers are not
+mutated.
 EVERY=5 takes every fifth mutant; words name modules.
 """
 
@@ -165,8 +166,10 @@ def check(module: types.ModuleType) -> None:
     test_shipped.test_nothing_that_prod_declares_stops_it()
     test_unknown.test_what_is_found_before_the_unknown_value_is_found_all_the_same()
     test_unknown.test_a_bucket_whose_name_is_unknown_is_found_by_where_it_comes_from()
-    slower = "test_steps.py" if module.__name__.endswith(".steps") else "test_variants.py"
-    assert pytest.main(["-qx", "-p", "no:cacheprovider", "--no-header", f"tests/policy/{slower}"]) == 0
+    name = module.__name__.rpartition(".")[2]
+    slower = {"steps": ["test_steps.py"], "values": ["test_values.py", "test_variants.py"]}
+    files = [f"tests/policy/{file}" for file in slower.get(name, ["test_variants.py"])]
+    assert pytest.main(["-qx", "-p", "no:cacheprovider", "--no-header", *files]) == 0
 
 
 def noticed(module: types.ModuleType, tree: ast.Module) -> bool:
