@@ -4,9 +4,8 @@ Each mutant is one change of one expression or statement in a module of `policy/
 `policy/steps.py`: another comparison, a negated condition, another number, flag or property name, a statement
 left out. It runs in a fork of this process, against what tests/policy asserts: the compliant stack passes,
 every broken property is found with its words, an unknown value is refused or leaves the rule undecided, the
-shipped environments pass; then against the tests of variants, of steps and of values. Texts for readers are not
-mutated.
-EVERY=5 takes every fifth mutant; words name modules.
+shipped environments pass; then against the tests of variants, of steps and of values. Texts for readers are
+not mutated. EVERY=5 takes every fifth mutant; words name modules.
 """
 
 from __future__ import annotations
