@@ -24,6 +24,7 @@ TRACEABILITY: list[Broken] = [
     ("release-data-digest", "Release::fraud-v4", "data", "", "no digest of the training data"),
     ("release-commit", "Release::fraud-v4", "commit", "", "no git commit"),
     ("release-commit", "Release::fraud-v4", "commit", "unknown", "`unknown` is no git commit"),
+    ("release-commit", "Release::fraud-v4", "commit", "x" * 99, f": `{'x' * 80}` is no git commit"),
     ("release-code", "Release::fraud-v4", "code", MISSING, "no training code"),
     ("release-metrics", "Release::fraud-v3", "metrics", {}, "fraud v3: the registry has no metrics"),
     ("release-signature", "Release::fraud-v3", "signature.outputs", MISSING, "doesn't say its outputs"),

@@ -71,6 +71,12 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
             {"productionVariants": [{"serverlessConfig": {}}, {"instanceType": "ml.m5.large"}]},
             83.95,
         ),
+        (VARIANTS, {"productionVariants": [{"instanceType": "unheard-of"}]}, None),
+        (
+            VARIANTS,
+            {"productionVariants": [{"instanceType": "ml.m5.large", "initialInstanceCount": "later"}]},
+            None,
+        ),
         (VARIANTS, {"productionVariants": "later"}, None),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": ["a", "b"]}, 14.6),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": "later"}, None),

@@ -54,6 +54,15 @@ def test_a_value_that_decides_is_undecided_or_refused_while_it_is_unknown(
         assert open_ and not refused
 
 
+def test_a_release_or_a_step_that_is_not_known_in_full_is_refused() -> None:
+    """All that is asked of them is read from the registry and the file: a preview knows it, or something is
+    wrong."""
+    asked_of = {"delivery:registry:Release", "delivery:registry:Rollout"}
+    about = [rule for rule in RULES.values() if rule.types & asked_of]
+    # Alerts are resources of their own, of providers that know some of it after the update only.
+    assert {rule.id for rule in about if not rule.strict} == {"alerts-present"}
+
+
 def test_what_is_found_before_the_unknown_value_is_found_all_the_same() -> None:
     disks = [
         {"deviceName": "a", "ebs": {"encrypted": False}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -316,6 +317,12 @@ def test_what_a_high_risk_model_needs_others_do_not() -> None:
     strict = rollout("churn", "lambda", riskClass="high")
     assert len(evaluate(rules, [release("churn", 3, **bare), strict], now=NOW)) == 2
     assert len(evaluate(rules, [release("churn", 3, **{**bare, "riskClass": "high"}), loose], now=NOW)) == 2
+    # The model is what the rollout says, whatever the resource is called.
+    renamed = replace(strict, name="rollout", properties={**strict.properties, "drift": False})
+    told = evaluate(rules, [release("churn", 3, **bare), renamed], now=NOW)
+    assert len(told) == 3 and any(
+        "churn is high-risk and nothing watches its drift" in v.message for v in told
+    )
 
 
 def test_a_step_that_was_taken_long_ago_is_history() -> None:
