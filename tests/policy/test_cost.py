@@ -82,6 +82,7 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Interface", "subnetIds": "later"}, None),
         ("aws:ec2/vpcEndpoint:VpcEndpoint", {"vpcEndpointType": "Gateway"}, 0.0),
         ("aws:ec2/instance:Instance", {"instanceType": "t3.medium"}, 30.37),
+        ("aws:ec2/instance:Instance", {"instanceType": "unheard-of"}, None),
         (CONCURRENCY, {"provisionedConcurrentExecutions": 0}, 0.0),
         (CONCURRENCY, {"provisionedConcurrentExecutions": 1}, None),
         ("aws:iam/role:Role", {}, 0.0),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -165,6 +167,26 @@ def test_an_exemption_is_for_one_rule_of_one_resource_in_one_environment(file: P
 def test_a_reason_and_an_owner_may_be_long(file: Path) -> None:
     file.write_text(entry(reason="x" * 500, owner="y" * 100))
     assert len(exemptions.read(RULES, NOW, file).every) == 1
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "JST-9")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("tokyo")
+def test_days_are_those_of_utc_wherever_it_is_asked(file: Path) -> None:
+    file.write_text(entry(until="2026-11-24"))
+    one = exemptions.read(RULES, NOW, file).every[0]
+    assert one.holds(datetime(2026, 11, 24, 23, 59, tzinfo=UTC))
+    late = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
+    file.write_text(entry(until="2027-11-26"))
+    with pytest.raises(ConfigError, match="within 366 days"):
+        exemptions.read(RULES, late, file)
 
 
 def test_an_exemption_may_be_for_a_year(file: Path) -> None:

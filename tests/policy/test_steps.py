@@ -163,6 +163,10 @@ def test_an_older_version_that_serves_now_may_have_everything_at_once() -> None:
     assert rules(at(3, 2, 0), at(2)) == [STABLE_WITHOUT_CANARY, PREVIOUS_STABLE_KEPT]
 
 
+def test_an_older_version_that_gets_no_more_than_before_is_no_way_back() -> None:
+    assert rules(at(4, 3, 20), at(5, 3, 20), served=(3, 4)) == [STABLE_WITHOUT_CANARY, PREVIOUS_STABLE_KEPT]
+
+
 def test_a_newer_version_that_was_taken_back_starts_anew() -> None:
     assert rules(at(3), at(3, 4, 60), served=(3, 4)) == [CANARY_STEP]
     assert rules(at(3), at(4, 3, 0), served=(3, 4)) == [STABLE_WITHOUT_CANARY]
