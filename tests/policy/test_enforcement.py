@@ -180,10 +180,9 @@ def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.usefixtures("tokyo")
 def test_days_are_those_of_utc_wherever_it_is_asked(file: Path) -> None:
+    late = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)  # the 25th in Tokyo
     file.write_text(entry(until="2026-11-24"))
-    one = exemptions.read(RULES, NOW, file).every[0]
-    assert one.holds(datetime(2026, 11, 24, 23, 59, tzinfo=UTC))
-    late = datetime(2026, 11, 24, 23, 59, tzinfo=UTC)
+    assert exemptions.read(RULES, NOW, file).every[0].holds(late)
     file.write_text(entry(until="2027-11-26"))
     with pytest.raises(ConfigError, match="within 366 days"):
         exemptions.read(RULES, late, file)
