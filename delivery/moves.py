@@ -46,8 +46,9 @@ def rolled_back(model: str, now: Step, previous: int | None, *, to: int | None, 
         kept = None if remove or canary.shadow else Canary(version=canary.version, weight=0)
         return Step(stable=now.stable, canary=kept)
     if previous is None:
+        out = f". To take v{canary.version} out, which answers no request: --remove" if canary else ""
         raise DeliveryError(
-            f"{model}: nobody knows which version was stable before v{now.stable}; name it: --to VERSION"
+            f"{model}: nobody knows which version was stable before v{now.stable}; name it: --to VERSION{out}"
         )
     if canary and canary.version != previous:
         raise DeliveryError(

@@ -108,8 +108,11 @@ def committed(path: Path, model: str, declared: int) -> Past | None:
     )
 
 
-def past(stack: str, path: Path, model: str, declared: int, ask: bool = True) -> Past:
-    """What is known of a model: by the stack's state if ``ask``, else or where there is none by git."""
+def past(
+    stack: str, path: Path, model: str, declared: int, ask: bool = True, assumed: Step | None = None
+) -> Past:
+    """What is known of a model: by the stack's state if ``ask``, else or where there is none by git; where
+    that has nothing either, ``assumed`` is what was applied."""
     reason = "not asked for its state"
     if ask:
         try:
@@ -118,7 +121,8 @@ def past(stack: str, path: Path, model: str, declared: int, ask: bool = True) ->
             reason = f"no state of {stack}: {error}"
     found = committed(path, model, declared)
     if found is None:
-        return Past(source=f"nothing before it ({reason}; not in git)")
+        what = "what the file said" if assumed else "nothing before it"
+        return Past(step=assumed, source=f"{what} ({reason}; not in git)")
     return replace(found, source=f"{found.source}; {reason}")
 
 

@@ -6,6 +6,7 @@ Exit codes: 0 the file says it; 2 a mistake, nothing was changed; 3 a mandatory 
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,11 +26,26 @@ HELP = "give a version more of a model's requests, in the stack's file"
 def configure(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model")
-    parser.add_argument("version", type=int)
+    parser.add_argument("version", type=version, help="the version of the registry, such as 4")
     share = parser.add_mutually_exclusive_group()
-    share.add_argument("--weight", type=int, metavar="N", help="percent of the requests (default: one step)")
+    share.add_argument(
+        "--weight", type=_percent, metavar="N", help="percent of the requests (default: one step)"
+    )
     share.add_argument("--stable", action="store_true", help="make it the stable version")
     common(parser)
+
+
+def version(text: str) -> int:
+    """A version as an argument. Raises ArgumentTypeError for anything but a whole number, 1 or more."""
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: a version is a whole number, 1 or more, such as 4")
+    return int(text)
+
+
+def _percent(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or int(text) > 100:
+        raise argparse.ArgumentTypeError(f"{text}: must be a whole number from 0 to 100")
+    return int(text)
 
 
 def common(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +60,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         file = load(arguments.stack, arguments.config_file)
         model = file.model(arguments.model)
-        if arguments.weight is not None and not 0 <= arguments.weight <= 100:
-            raise DeliveryError(f"--weight {arguments.weight}: must be a whole number from 0 to 100")
-        if arguments.version < 1:
-            raise DeliveryError(f"{arguments.version}: a version is a whole number, 1 or more")
         now = step_of(model)
         step = promoted(
             model.name,
@@ -57,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
             weight=arguments.weight,
             stable=arguments.stable,
         )
-        known = past(arguments.stack, file.path, model.name, now.stable, ask=not arguments.offline)
+        known = past(
+            arguments.stack, file.path, model.name, now.stable, ask=not arguments.offline, assumed=now
+        )
         return write(file, arguments.stack, model.name, step, known)
     except (ConfigError, DeliveryError) as error:
         print(f"error: {error}", file=sys.stderr)

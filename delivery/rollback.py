@@ -13,7 +13,7 @@ from components.environment import ConfigError
 from delivery.errors import DeliveryError
 from delivery.moves import rolled_back
 from delivery.past import committed, past
-from delivery.promote import common, write
+from delivery.promote import common, version, write
 from delivery.stack_file import load, step_of
 
 NAME = "rollback"
@@ -25,7 +25,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model")
     way = parser.add_mutually_exclusive_group()
     way.add_argument("--remove", action="store_true", help="take the canary out, instead of weight 0")
-    way.add_argument("--to", type=int, metavar="VERSION", help="the version to be stable, without a canary")
+    way.add_argument(
+        "--to", type=version, metavar="VERSION", help="the version to be stable, without a canary"
+    )
     common(parser)
 
 

@@ -27,6 +27,8 @@ class StackFile:
 
     path: Path
     environment: Environment
+    text: str
+    """What it is made of, character by character."""
 
     def model(self, name: str) -> Model:
         """A model by its name. Raises DeliveryError with what there is."""
@@ -45,14 +47,14 @@ class StackFile:
         Raises DeliveryError where the file can't be written, or has the model in a way that isn't edited.
         """
         file = self.path.resolve()
-        with file.open(encoding="utf-8", newline="") as opened:
-            before = opened.read()
         try:
-            after = with_step(before, name, step, PROJECT)
+            after = with_step(self.text, name, step, PROJECT)
         except NotEditableError as error:
             raise DeliveryError(self._by_hand(name, step, str(error))) from None
         temporary = None
         try:
+            if not file.stat().st_mode & 0o222:
+                raise DeliveryError(f"{file} is read-only; nothing was changed")
             with tempfile.NamedTemporaryFile(
                 "w", encoding="utf-8", newline="", dir=file.parent, prefix=f".{file.name}.", delete=False
             ) as temporary:
@@ -61,8 +63,13 @@ class StackFile:
                 os.fsync(temporary.fileno())
             written = Path(temporary.name)
             written.chmod(file.stat().st_mode & 0o7777)
-            if not self._says(written, name, step):
-                raise DeliveryError(self._by_hand(name, step, "it is written with anchors or merged maps"))
+            # Asking for the state takes seconds, in which somebody may have edited the file.
+            if _text(file) != self.text:
+                raise DeliveryError(
+                    f"{file} was changed by somebody else meanwhile; look at it, and try again"
+                )
+            if wrong := self._wrong(written, name, step):
+                raise DeliveryError(self._by_hand(name, step, wrong))
             written.rename(file)
         except OSError as error:
             raise DeliveryError(f"{file} can't be written: {error.strerror}; nothing was changed") from None
@@ -71,8 +78,8 @@ class StackFile:
                 with suppress(OSError):
                     Path(temporary.name).unlink()
 
-    def _says(self, written: Path, name: str, step: Step) -> bool:
-        """Whether a text says this step and, of everything else, what the file says."""
+    def _wrong(self, written: Path, name: str, step: Step) -> str:
+        """Why a text doesn't say this step and, of everything else, what the file says; empty: it does."""
         wanted = replace(
             self.environment,
             models=tuple(
@@ -80,11 +87,11 @@ class StackFile:
             ),
         )
         try:
-            if read(written) != wanted:
-                return False
-        except ConfigError:
-            return False
-        return _without_step(written, name) == _without_step(self.path, name)
+            same = read(written) == wanted
+        except ConfigError as error:
+            return f"it would have a mistake then ({error.problems[0]})"
+        same = same and _without_step(written, name) == _without_step(self.path, name)
+        return "" if same else "it is written with anchors or merged maps"
 
     def _by_hand(self, name: str, step: Step, reason: str) -> str:
         return (
@@ -97,13 +104,19 @@ def load(stack: str, path: Path | None = None) -> StackFile:
     """Read the file of a stack. Raises DeliveryError where there is none, ConfigError with its mistakes."""
     file = path or ROOT / f"Pulumi.{stack}.yaml"
     if not file.exists():
-        there = sorted(p.name.split(".")[1] for p in file.parent.glob("Pulumi.*.yaml"))
+        there = sorted(p.name[len("Pulumi.") : -len(".yaml")] for p in ROOT.glob("Pulumi.*.yaml"))
         near = nearest(stack, there)
         meant = f" Did you mean {near}?" if near and not path else ""
         raise DeliveryError(
             f"there is no file {file}; stacks with a file are {', '.join(there) or 'none'}.{meant}"
         )
-    return StackFile(path=file, environment=read(file))
+    environment = read(file)
+    return StackFile(path=file, environment=environment, text=_text(file))
+
+
+def _text(file: Path) -> str:
+    with file.open(encoding="utf-8", newline="") as opened:
+        return opened.read()
 
 
 def step_of(model: Model) -> Step:

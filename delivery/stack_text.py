@@ -32,7 +32,7 @@ def with_step(text: str, model: str, step: Step, project: str) -> str:
     """
     entry = _Map.of(_models(text, project).get(model), f"models.{model}")
     stable = _Map.of(entry.get("stable"), f"models.{model}.stable")
-    cuts = [_replaced(stable.value("version"), str(step.stable))]
+    cuts = _replaced(stable.value("version"), step.stable)
     found = entry.get("canary")
     if step.canary is None:
         cuts += [entry.removed("canary", text)] if found else []
@@ -51,7 +51,7 @@ def _role(canary: Canary) -> str:
 
 
 def _canary(found: _Map, canary: Canary, text: str) -> list[_Cut]:
-    cuts = [_replaced(found.value("version"), str(canary.version))]
+    cuts = _replaced(found.value("version"), canary.version)
     weight, shadow = found.get("weight"), found.get("shadow")
     if canary.shadow:
         if weight is not None:
@@ -59,7 +59,7 @@ def _canary(found: _Map, canary: Canary, text: str) -> list[_Cut]:
         elif shadow is None:
             cuts.append(found.inserted(_role(canary), "version", text))
     elif weight is not None:
-        cuts.append(_replaced(weight, str(canary.weight)))
+        cuts += _replaced(weight, canary.weight)
     elif shadow is not None:
         # A shadow has no weight: the one line becomes the other.
         cuts.append(found.renamed("shadow", _role(canary)))
@@ -138,10 +138,13 @@ class _Map:
         return next(index for index, (name, _) in enumerate(self._pairs) if name.value == key)
 
 
-def _replaced(node: yaml.Node, text: str) -> _Cut:
+def _replaced(node: yaml.Node, number: int) -> list[_Cut]:
+    """Nothing where the number stands there already, however it is written: others may refer to it."""
     if not isinstance(node, yaml.ScalarNode):
         raise NotEditableError("a version or a weight isn't written as a number")
-    return _Cut(node.start_mark.index, node.end_mark.index, text)
+    if yaml.safe_load(str(node.value)) == number:
+        return []
+    return [_Cut(node.start_mark.index, node.end_mark.index, str(number))]
 
 
 def _after_comma(text: str, start: int, following: int) -> int:

@@ -12,8 +12,11 @@ import pytest
 
 from delivery import past, status
 from delivery.__main__ import main
+from delivery.errors import DeliveryError
 from delivery.past import NoStateError, found_in
+from delivery.stack_file import load
 from policy.rules.steps import RULES
+from policy.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = """\
@@ -217,8 +220,6 @@ class TestPromote:
             (("tumor", "4"), "models.tumor isn't there; the file has churn, tumour. Did you mean tumour?"),
             (("tumour", "3"), "models.tumour.stable.version is 3 already"),
             (("tumour", "3", "--stable"), "v3 is stable, and its canary v4 has 10 %"),
-            (("tumour", "4", "--weight", "101"), "--weight 101: must be a whole number from 0 to 100"),
-            (("tumour", "0"), "0: a version is a whole number"),
         ],
     )
     def test_a_mistake_is_told_and_changes_nothing(
@@ -226,6 +227,70 @@ class TestPromote:
     ) -> None:
         assert place.run("promote", *words) == 2
         assert says in capsys.readouterr().err and place.says()
+
+    @pytest.mark.parametrize(
+        "weight", ["101", "-1", "1e1", "10.5", "1_0", "٤", "", "0x10", "ten", "1" * 5000]
+    )
+    def test_a_weight_is_a_whole_number_of_percent(
+        self, place: Workplace, weight: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as stopped:
+            place.run("promote", "tumour", "4", "--weight", weight)
+        assert stopped.value.code == 2
+        assert "must be a whole number from 0 to 100" in capsys.readouterr().err and place.says()
+
+    @pytest.mark.parametrize("version", ["0", "-1", "v4", "4.0", "1_0", "latest", "9" * 10])
+    def test_a_version_is_a_whole_number(
+        self, place: Workplace, version: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        for words in (("promote", "tumour", version), ("rollback", "tumour", "--to", version)):
+            with pytest.raises(SystemExit) as stopped:
+                place.run(*words)
+            assert stopped.value.code == 2
+            assert "a version is a whole number, 1 or more" in capsys.readouterr().err and place.says()
+
+    def test_where_nothing_is_known_the_file_is_what_was_applied(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Not logged in, and a file that isn't in git yet, are no way around the limits."""
+        place.state = "PULUMI_ACCESS_TOKEN must be set"
+        assert place.run("promote", "tumour", "4", "--weight", "100") == 3
+        told = capsys.readouterr().err
+        assert "v4 goes from 10 % to 100 %" in told and place.says()
+        assert "judged by what the file said (no state of local: PULUMI_ACCESS_TOKEN must be set" in told
+        assert place.run("promote", "tumour", "4", "--weight", "60") == 0
+
+    def test_a_file_that_somebody_else_changes_meanwhile_is_left_as_it_is(
+        self, place: Workplace, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        theirs = FILE.replace("owner: oncology", "owner: radiology")
+
+        def asked(stack: str) -> dict[str, Any]:
+            place.file.write_text(theirs)
+            return {"tumour": APPLIED}
+
+        monkeypatch.setattr(past, "rollouts", asked)
+        assert place.run("promote", "tumour", "4", "--weight", "50") == 2
+        assert "was changed by somebody else meanwhile" in capsys.readouterr().err
+        assert place.file.read_text() == theirs and list(place.file.parent.iterdir()) == [place.file]
+
+    def test_a_read_only_file_is_left_as_it_is(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.file.chmod(0o444)
+        assert place.run("promote", "tumour", "4", "--weight", "50") == 2
+        assert "is read-only" in capsys.readouterr().err and place.says()
+
+    def test_a_link_stays_one(self, place: Workplace) -> None:
+        real = place.file.rename(place.file.with_name("shared.yaml"))
+        place.file.symlink_to(real.name)
+        assert place.run("promote", "tumour", "4", "--weight", "50") == 0
+        assert place.file.is_symlink() and "weight: 50" in real.read_text()
+
+    def test_what_would_be_a_mistake_is_told_as_one(self, place: Workplace) -> None:
+        with pytest.raises(DeliveryError, match=r"it would have a mistake then .*stable.version is 0"):
+            load("local", place.file).write("tumour", Step(stable=0))
+        assert place.says()
 
     def test_a_file_with_a_mistake_is_told_with_its_line(
         self, place: Workplace, capsys: pytest.CaptureFixture[str]

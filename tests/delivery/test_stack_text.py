@@ -138,6 +138,41 @@ def test_every_way_to_write_a_model_is_kept(case: str) -> None:
     assert written(f"config:\n models: {before}", "a", to) == f"config:\n models: {after}"
 
 
+MODELS = "config:\n  models:\n    "
+ONE = "{stable: {version: 1}}"
+CANARY = "canary: {version: 4, weight: 10}"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("last", [True, False], ids=["a last line end", "none"])
+@pytest.mark.parametrize(
+    ("text", "step", "change"),
+    [
+        # A byte order mark, a document's marks, names that are the beginning of another.
+        (f"\ufeff---\n{MODELS}a-b: {ONE}\n    a: {ONE}\n    a.b: {ONE}\n...\n", at(2), (4, "1", "2")),
+        # A number that others refer to stays theirs, and one in another spelling stays as it is.
+        (f"{MODELS}a: {{stable: {{version: &v 3}}, {CANARY}}}\n    b: *v\n", at(3, 4, 60), (2, "10", "60")),
+        (f"{MODELS}a: {{stable: {{version: !!int 3}}, {CANARY}}}\n", at(3, 4, 60), (2, "10", "60")),
+        (f"{MODELS}a: {{stable: {{version: 0x3}}, {CANARY}}}\n", at(3, 4, 60), (2, "10", "60")),
+        # Keys that are marked as such, and values that only Pulumi can read.
+        (
+            f"s: {{secure: v1:a=b}}\n{MODELS}a:\n      ? stable\n      : {{? version : 1}}\n",
+            at(2),
+            (5, "1", "2"),
+        ),
+    ],
+)
+def test_strange_files_change_in_one_line(
+    text: str, step: Step, change: tuple[int, str, str], last: bool, end: str
+) -> None:
+    lines = text.removesuffix("\n").split("\n")
+    number, before, after = change
+    assert lines[number].count(before) == 1
+    wanted = [*lines[:number], lines[number].replace(before, after), *lines[number + 1 :]]
+    tail = end if last else ""
+    assert with_step(end.join(lines) + tail, "a", step, "model-delivery") == end.join(wanted) + tail
+
+
 @pytest.mark.parametrize(
     "text",
     [
