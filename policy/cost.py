@@ -1,4 +1,4 @@
-"""What a stack costs a month while it stands, by an embedded table of list prices. Pure, but for `load`.
+"""What a stack costs a month while it stands, by a table of list prices. Pure.
 
 An estimate counts what is charged by time: clusters, machines at the number that a pool starts with,
 databases, gateways, load balancers. What is charged by use (requests, traffic, stored bytes) a plan doesn't
@@ -10,47 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
-import yaml
-
-EMBEDDED = Path(__file__).with_name("prices.yaml")
-_NUMBERS = ("hourly", "monthly", "instances", "storage")
-_LISTS = ("usage", "free", "sources")
-_KEYS = {*_NUMBERS, *_LISTS, "date", "region", "currency", "hoursPerMonth"}
-
-
-class PriceError(Exception):
-    """A price table that can't be used. The text says where and what is accepted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prices:
-    """A price table."""
-
-    date: str
-    region: str
-    currency: str
-    hours: float
-    """Hours that a month is counted as."""
-    hourly: Mapping[str, float]
-    monthly: Mapping[str, float]
-    instances: Mapping[str, float]
-    storage: Mapping[str, float]
-    usage: tuple[str, ...]
-    free: tuple[str, ...]
-    sources: tuple[str, ...]
-
-    def charged(self, type_: str) -> str:
-        """How a type is charged: ``time``, ``use``, ``free``, or ``unknown``."""
-        if type_ in self.hourly or type_ in self.monthly or type_ in _COUNTED:
-            return "time"
-        if type_ in self.usage:
-            return "use"
-        names = (name.removesuffix("*") if name.endswith("*") else f"{name}\0" for name in self.free)
-        return "free" if any(f"{type_}\0".startswith(name) for name in names) else "unknown"
+from policy.cost_google import COUNTED as GOOGLE
+from policy.prices import Prices, as_map
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +41,16 @@ class Estimate:
         return sum(self.lines.values())
 
 
+def charged(type_: str, prices: Prices) -> str:
+    """How a type is charged: ``time``, ``use``, ``free``, or ``unknown``."""
+    if type_ in prices.hourly or type_ in prices.monthly or type_ in _COUNTED:
+        return "time"
+    if type_ in prices.usage:
+        return "use"
+    names = (name.removesuffix("*") if name.endswith("*") else f"{name}\0" for name in prices.free)
+    return "free" if any(f"{type_}\0".startswith(name) for name in names) else "unknown"
+
+
 def monthly(resources: Iterable[Item], prices: Prices) -> Estimate:
     """The estimate for all of a stack's resources."""
     lines: dict[str, float] = {}
@@ -85,7 +58,7 @@ def monthly(resources: Iterable[Item], prices: Prices) -> Estimate:
     by_use: set[str] = set()
     for item in resources:
         name = f"{item.type}::{item.name}"
-        match prices.charged(item.type):
+        match charged(item.type, prices):
             case "time":
                 amount = _amount(item, prices)
                 if amount is None:
@@ -110,7 +83,7 @@ def _amount(item: Item, prices: Prices) -> float | None:
 
 
 def _nodes(inputs: Mapping[str, Any], prices: Prices) -> float | None:
-    scaling = _map(inputs.get("scalingConfig"))
+    scaling = as_map(inputs.get("scalingConfig"))
     types = inputs.get("instanceTypes")
     count = scaling.get("desiredSize", scaling.get("minSize"))
     if not isinstance(count, int | float):
@@ -138,7 +111,7 @@ def _variants(inputs: Mapping[str, Any], prices: Prices) -> float | None:
         if variants is not None and not isinstance(variants, list):
             return None
         for variant in cast("list[object]", variants or []):
-            said = _map(variant)
+            said = as_map(variant)
             if "serverlessConfig" in said:
                 continue
             price = prices.instances.get(str(said.get("instanceType")))
@@ -168,7 +141,23 @@ def _concurrency(inputs: Mapping[str, Any], prices: Prices) -> float | None:
     return 0.0 if inputs.get("provisionedConcurrentExecutions") == 0 else None
 
 
-_COUNTED: dict[str, Callable[[Mapping[str, Any], Prices], float | None]] = {
+def _deployment(inputs: Mapping[str, Any], prices: Prices) -> float | None:
+    count = as_map(inputs.get("sku")).get("capacity")
+    price = prices.instances.get(str(as_map(inputs.get("properties")).get("instanceType")))
+    if price is None or not isinstance(count, int | float):
+        return None
+    return count * price * prices.hours
+
+
+def _service(inputs: Mapping[str, Any], prices: Prices) -> float | None:
+    # A load balancer's price is its cloud's.
+    return None if as_map(inputs.get("spec")).get("type") == "LoadBalancer" else 0.0
+
+
+_COUNTED: Final[Mapping[str, Callable[[Mapping[str, Any], Prices], float | None]]] = {
+    **GOOGLE,
+    "azure-native:machinelearningservices:OnlineDeployment": _deployment,
+    "kubernetes:core/v1:Service": _service,
     "aws:eks/nodeGroup:NodeGroup": _nodes,
     "aws:rds/instance:Instance": _database,
     "aws:sagemaker/endpointConfiguration:EndpointConfiguration": _variants,
@@ -176,54 +165,3 @@ _COUNTED: dict[str, Callable[[Mapping[str, Any], Prices], float | None]] = {
     "aws:ec2/instance:Instance": _instance,
     "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig": _concurrency,
 }
-
-
-@cache
-def load(file: Path = EMBEDDED) -> Prices:
-    """Read a price table. Raises PriceError, which names the file and the key."""
-    try:
-        content: object = yaml.safe_load(file.read_text())
-    except OSError as error:
-        raise PriceError(f"{file} can't be read: {error.strerror}.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise PriceError(f"{file} is no YAML: {str(error).splitlines()[0]}") from None
-    return parse(content, str(file))
-
-
-def parse(content: object, where: str) -> Prices:
-    """A price table from what a file says. Raises PriceError."""
-    said = _map(content)
-    if unknown := sorted(set(said) - _KEYS):
-        raise PriceError(f"{where}: {', '.join(unknown)}: unknown; accepted: {', '.join(sorted(_KEYS))}.")
-    if missing := sorted(_KEYS - set(said)):
-        raise PriceError(f"{where}: {', '.join(missing)}: missing. Start from a copy of {EMBEDDED.name}.")
-    for key in _NUMBERS:
-        for name, price in _map(said[key]).items():
-            if not _is_price(price):
-                raise PriceError(f"{where}: {key}.{name}: {price!r} is no price: a number, 0 or more.")
-    if not _is_price(said["hoursPerMonth"]):
-        raise PriceError(f"{where}: hoursPerMonth: {said['hoursPerMonth']!r} is no number, 0 or more.")
-    for key in _LISTS:
-        if not isinstance(said[key], list):
-            raise PriceError(f"{where}: {key}: a list of texts is needed.")
-    return Prices(
-        date=str(said["date"]),
-        region=str(said["region"]),
-        currency=str(said["currency"]),
-        hours=float(said["hoursPerMonth"]),
-        hourly=_map(said["hourly"]),
-        monthly=_map(said["monthly"]),
-        instances=_map(said["instances"]),
-        storage=_map(said["storage"]),
-        usage=tuple(map(str, said["usage"])),
-        free=tuple(map(str, said["free"])),
-        sources=tuple(map(str, said["sources"])),
-    )
-
-
-def _is_price(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
-
-
-def _map(value: object) -> Mapping[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

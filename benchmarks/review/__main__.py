@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks import stopping
 from delivery.review import events, markdown, review
-from policy import cost
+from policy import prices
 from tests.delivery.review.building import Preview, recorded
 
 COPIES = 10
@@ -70,7 +70,7 @@ def whole() -> None:
 
 
 def _comment(text: str) -> None:
-    found = review.build(events.read(text, "the log"), stack="prod", prices=cost.load())
+    found = review.build(events.read(text, "the log"), stack="prod", prices=prices.load())
     assert len(markdown.render(found)) > 1000
 
 

@@ -12,6 +12,7 @@ import pulumi_gcp as gcp
 from components.environment.gcp import Channel
 from components.gcp.key import Key
 from components.gcp.network import PODS, SERVICES, Network
+from components.gcp.node_account import NodeAccount
 from components.gcp.scope import Scope, shortened
 
 _LOGS = ("APISERVER", "CONTROLLER_MANAGER", "SCHEDULER", "SYSTEM_COMPONENTS", "WORKLOADS")
@@ -23,6 +24,8 @@ class ClusterArgs:
 
     network: Network
     key: Key
+    account: NodeAccount
+    """Who the nodes are, those too that GKE makes first."""
     zones: Sequence[str]
     """Zones of the nodes; empty: three that GKE takes. The control plane is in three anyway."""
     channel: Channel
@@ -79,6 +82,13 @@ class Cluster(pulumi.ComponentResource):
             maintenance_policy={"daily_maintenance_window": {"start_time": "02:00"}},
             remove_default_node_pool=True,
             initial_node_count=1,
+            # Of that first pool: the project's default account, which it would take, may have no rights or
+            # not be there, and its nodes then never come up.
+            node_config={
+                "service_account": args.account.email,
+                "oauth_scopes": ["https://www.googleapis.com/auth/cloud-platform"],
+                "boot_disk_kms_key": args.key.name,
+            },
             datapath_provider="ADVANCED_DATAPATH",
             enable_shielded_nodes=True,
             enable_l4_ilb_subsetting=True,
@@ -100,8 +110,8 @@ class Cluster(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(
                 parent=self,
                 protect=scope.protect,
-                depends_on=[*args.key.ready, *network.ways],
-                # Of the pool that is removed.
+                depends_on=[*args.key.ready, *args.account.ready, *network.ways],
+                # The pool that it is of is gone.
                 ignore_changes=["nodeConfig"],
             ),
         )

@@ -16,7 +16,6 @@ _USERS: Sequence[Agent] = (
     "gke",
     "run",
     "secretmanager",
-    "storage",
 )
 _ROTATION = f"{90 * 86_400}s"
 _GRACE = f"{30 * 86_400}s"
@@ -39,20 +38,24 @@ class Key(pulumi.ComponentResource):
         self,
         name: str,
         scope: Scope,
+        storage_agent: pulumi.Input[str],
         existing: str | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """``storage_agent``: the IAM member that Cloud Storage acts as."""
         super().__init__("delivery:gcp:Key", name, None, opts)
         self.name = existing or self._made(name, scope)
+        users: dict[str, pulumi.Input[str]] = {agent: scope.agent(agent) for agent in _USERS}
+        users["storage"] = storage_agent
         self.ready = [
             gcp.kms.CryptoKeyIAMMember(
                 f"{name}-{agent}",
                 crypto_key_id=self.name,
                 role="roles/cloudkms.cryptoKeyEncrypterDecrypter",
-                member=scope.agent(agent),
+                member=member,
                 opts=pulumi.ResourceOptions(parent=self),
             )
-            for agent in _USERS
+            for agent, member in users.items()
         ]
         self.register_outputs({"name": self.name})
 

@@ -49,14 +49,20 @@ def backend(
 def balance(
     model: Model, backends: Sequence[Backend], front: Front, scope: Scope, opts: pulumi.ResourceOptions
 ) -> pulumi.Resource:
-    """Declare an internal load balancer that splits a model's traffic, and its name; returns the split."""
-    ready = [needed for found in backends for needed in found.ready]
+    """Declare an internal load balancer that splits a model's traffic, and its name; returns the split.
+
+    A release without traffic is not in the map: Google's provider leaves a weight of 0 out of its request,
+    and a map without the backend doesn't depend on what an absent weight is taken for.
+    """
+    ready = [needed for found in backends for needed in (found.service, *found.ready)]
     split = gcp.compute.RegionUrlMap(
         model.name,
         region=scope.region,
         default_route_action={
             "weighted_backend_services": [
-                {"backend_service": found.service.id, "weight": found.share.weight} for found in backends
+                {"backend_service": found.service.id, "weight": found.share.weight}
+                for found in backends
+                if found.share.weight
             ]
         },
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=ready)),

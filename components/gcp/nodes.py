@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,53 +12,8 @@ from components.environment.gcp import Pool
 from components.environment.gcp_services import accelerator
 from components.gcp.cluster import Cluster
 from components.gcp.key import Key
+from components.gcp.node_account import NodeAccount
 from components.gcp.scope import Scope
-
-
-class NodeAccount(pulumi.ComponentResource):
-    """Who the nodes of every pool are: they write logs and metrics and pull images. Pods' rights come by
-    Workload Identity, never from the node."""
-
-    email: pulumi.Output[str]
-    ready: Sequence[pulumi.Resource]
-
-    def __init__(
-        self,
-        name: str,
-        scope: Scope,
-        repository: tuple[pulumi.Input[str], str, pulumi.Input[str]],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        """``repository``: project, location and name of the one that has the model server's image."""
-        super().__init__("delivery:gcp:NodeAccount", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        account = gcp.serviceaccount.Account(
-            name,
-            account_id=scope.short(name, 30),
-            display_name=f"Nodes of {scope.prefix}",
-            opts=child,
-        )
-        self.email = account.email
-        project, location, repository_name = repository
-        self.ready = (
-            gcp.projects.IAMMember(
-                name,
-                project=scope.project,
-                role="roles/container.defaultNodeServiceAccount",
-                member=account.member,
-                opts=child,
-            ),
-            gcp.artifactregistry.RepositoryIamMember(
-                name,
-                project=project,
-                location=location,
-                repository=repository_name,
-                role="roles/artifactregistry.reader",
-                member=account.member,
-                opts=child,
-            ),
-        )
-        self.register_outputs({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +23,8 @@ class NodePoolArgs:
     cluster: Cluster
     account: NodeAccount
     key: Key
+    zones: int
+    """How many zones a pool is spread over."""
 
 
 class NodePool(pulumi.ComponentResource):
@@ -102,6 +58,7 @@ class NodePool(pulumi.ComponentResource):
             name,
             cluster=args.cluster.resource.id,
             location=scope.region,
+            initial_node_count=first_nodes(pool, args.zones),
             autoscaling={
                 "total_min_node_count": pool.min,
                 "total_max_node_count": pool.max,
@@ -140,3 +97,13 @@ class NodePool(pulumi.ComponentResource):
             ),
         )
         self.register_outputs({})
+
+
+def first_nodes(pool: Pool, zones: int) -> int:
+    """How many nodes of a pool each zone begins with: ``min`` at least, as far as ``max`` has room for it.
+
+    Without it a pool begins with none, whatever its ``min``, and its first nodes come only when the
+    autoscaler looks.
+    """
+    more = -(-pool.min // zones)
+    return more if more * zones <= pool.max else pool.min // zones

@@ -19,7 +19,8 @@ from components.gcp.front import Front, FrontArgs
 from components.gcp.key import Key
 from components.gcp.logs import Logs
 from components.gcp.network import Network, NetworkArgs
-from components.gcp.nodes import NodeAccount, NodePool, NodePoolArgs
+from components.gcp.node_account import NodeAccount
+from components.gcp.nodes import NodePool, NodePoolArgs
 from components.gcp.registry import Registry, repository
 from components.gcp.scope import Scope
 from components.gcp.services import Services
@@ -75,7 +76,7 @@ class GcpPlace(pulumi.ComponentResource):
         services = Services("services", scope, pulumi.ResourceOptions(parent=self))
         # A service that isn't switched on yet answers with an error.
         self._child = pulumi.ResourceOptions(parent=self, depends_on=list(services.ready))
-        self._key = Key("key", scope, settings.kms_key, self._child)
+        self._key = Key("key", scope, services.storage_agent, settings.kms_key, self._child)
         self._network = Network(
             "network",
             scope,
@@ -94,6 +95,7 @@ class GcpPlace(pulumi.ComponentResource):
             self._registry.destination,
             pulumi.ResourceOptions(parent=self, depends_on=[self._registry.repository]),
         )
+        self._account = self._node_account()
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         Logs("logs", scope, self._cluster.name, settings.log_days, self._child)
         pools = self._nodes()
@@ -152,22 +154,27 @@ class GcpPlace(pulumi.ComponentResource):
         return ClusterArgs(
             network=self._network,
             key=self._key,
+            account=self._account,
             zones=settings.zones,
             channel=settings.release_channel,
             admins=settings.admins,
             api_access=settings.api_access,
         )
 
-    def _nodes(self) -> list[pulumi.Resource]:
-        """Declare the pools. Returns those that any pod can run on."""
+    def _node_account(self) -> NodeAccount:
         image, scope = self._settings.cluster.image, self._scope
         own = self._registry.repository
         of: tuple[pulumi.Input[str], str, pulumi.Input[str]] = (
             repository(image) if isinstance(image, str) else (scope.project, scope.region, own.repository_id)
         )
-        account = NodeAccount("nodes", scope, of, self._child)
-        args = NodePoolArgs(cluster=self._cluster, account=account, key=self._key)
-        nodes = self._settings.nodes
+        return NodeAccount("nodes", scope, of, self._child)
+
+    def _nodes(self) -> list[pulumi.Resource]:
+        """Declare the pools. Returns those that any pod can run on."""
+        scope, nodes = self._scope, self._settings.nodes
+        args = NodePoolArgs(
+            cluster=self._cluster, account=self._account, key=self._key, zones=len(self._settings.zones) or 3
+        )
         cpu = NodePool("cpu", scope, nodes.cpu, args, self._child)
         for name, pool in sorted(nodes.gpu.items()):
             NodePool(f"gpu-{name}", scope, pool, args, self._child)

@@ -13,7 +13,7 @@ import pulumi
 
 from components.environment import Model
 
-Agent = Literal["artifactregistry", "cloudsql", "compute", "gke", "run", "secretmanager", "storage"]
+Agent = Literal["artifactregistry", "cloudsql", "compute", "gke", "run", "secretmanager"]
 
 _AGENTS: Final[Mapping[Agent, str]] = {
     "artifactregistry": "gcp-sa-artifactregistry",
@@ -22,7 +22,6 @@ _AGENTS: Final[Mapping[Agent, str]] = {
     "gke": "container-engine-robot",
     "run": "serverless-robot-prod",
     "secretmanager": "gcp-sa-secretmanager",
-    "storage": "gs-project-accounts",
 }
 
 

@@ -12,6 +12,8 @@ from components.gcp.scope import Scope
 _ALWAYS = (
     "artifactregistry",
     "cloudkms",
+    # Rights in a project are its affair, and each service is read through it too.
+    "cloudresourcemanager",
     "compute",
     "container",
     "containerscanning",
@@ -25,8 +27,9 @@ _ALWAYS = (
     "sqladmin",
     "storage",
 )
-# They have no agent before somebody asks for it; it must be there before it is given rights.
-_WITH_AGENT = ("artifactregistry", "secretmanager", "sqladmin")
+# They have no agent before somebody asks for it; it must be there before it is given rights. (Compute
+# Engine's comes with the service.)
+_WITH_AGENT = ("artifactregistry", "container", "run", "secretmanager", "sqladmin")
 
 
 class Services(pulumi.ComponentResource):
@@ -37,6 +40,8 @@ class Services(pulumi.ComponentResource):
 
     ready: Sequence[pulumi.Resource]
     """What everything else waits for."""
+    storage_agent: pulumi.Output[str]
+    """The IAM member by which Cloud Storage acts in the project: it comes to be by being asked for."""
 
     def __init__(self, name: str, scope: Scope, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:gcp:Services", name, None, opts)
@@ -61,4 +66,9 @@ class Services(pulumi.ComponentResource):
             for service in _WITH_AGENT
         ]
         self.ready = (*services.values(), *agents)
+        storage = gcp.storage.get_project_service_account_output(
+            project=scope.project,
+            opts=pulumi.InvokeOutputOptions(parent=self, depends_on=[services["storage"]]),
+        )
+        self.storage_agent = storage.member
         self.register_outputs({})

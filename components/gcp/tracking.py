@@ -48,7 +48,8 @@ class Tracking(pulumi.ComponentResource):
         self._scope, self._args = scope, args
         password = self._password(name)
         instance = self._instance(name, database)
-        inside = scope.data(self)
+        # The instance takes them along: PostgreSQL drops no user who owns tables, and no database in use.
+        inside = pulumi.ResourceOptions.merge(scope.data(self), pulumi.ResourceOptions(deleted_with=instance))
         gcp.sql.Database(name, name=_DATABASE, instance=instance.name, opts=inside)
         gcp.sql.User(name, name=_USER, instance=instance.name, password=password, opts=inside)
         uri = pulumi.Output.all(instance.private_ip_address, password).apply(

@@ -19,7 +19,7 @@ from delivery.review.errors import ReviewError
 from delivery.review.events import read
 from delivery.review.masking import Masker
 from delivery.review.review import Outcome, Review, build
-from policy.cost import EMBEDDED, PriceError, load
+from policy.prices import EMBEDDED, PriceError, load
 
 NAME = "review"
 HELP = "preview a stack and say what the change means: traffic, models, resources, policy, cost"

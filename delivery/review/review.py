@@ -16,7 +16,7 @@ from delivery.review.releases import Comparison, comparisons
 from delivery.review.resources import Change, changes
 from delivery.review.traffic import Kind, Traffic, traffic
 from delivery.review.values import differences, shown
-from policy.cost import Prices
+from policy.prices import Prices
 
 _NAMED_IN_TITLE = 3
 _NOISE = ("using pulumi-resource-", "using pulumi-language-", "using pulumi-analyzer-")

@@ -195,7 +195,7 @@ def outputs(review: Review, most: int | None) -> list[str]:
 def cost(review: Review, most: int | None) -> list[str]:
     """What the change does to the bill."""
     delta = review.cost
-    if not delta.before.lines and not delta.after.lines and not delta.unpriced:
+    if not (delta.before.lines or delta.after.lines or delta.unpriced or delta.missing):
         return []
     prices = delta.prices
     money = prices.currency
@@ -203,9 +203,11 @@ def cost(review: Review, most: int | None) -> list[str]:
         "### Cost",
         "",
         f"**{_signed(delta.change)} {money} a month** ({_money(delta.before.total)} → "
-        f"{_money(delta.after.total)}), list prices of {prose(prices.region)}, {prose(prices.date)}, "
-        "for what is charged by time.",
+        f"{_money(delta.after.total)}), list prices of {prose(', '.join(delta.regions))}, "
+        f"{prose(prices.date)}, for what is charged by time.",
     ]
+    if delta.elsewhere:
+        lines += ["", f"Other regions cost something else: {prose('; '.join(delta.elsewhere))}."]
     if delta.lines and most != 0:
         lines += ["", "| resource | before | after | change |", "|---|---:|---:|---:|"]
         for name, before, after in _first(delta.lines, most):
@@ -220,6 +222,12 @@ def cost(review: Review, most: int | None) -> list[str]:
             f"{code(name, 80)}{f' × {count}' if count > 1 else ''}" for name, count in sorted(types.items())
         ]
         lines += ["", f"Not priced (unknown, or charged by use): {', '.join(_first(named, most or 8))}"]
+    if delta.missing:
+        named = [f"{code(name, 80)} × {count}" for name, count in sorted(delta.missing.items())]
+        lines += [
+            "",
+            f"Unchanged, and in no total, for no price is known: {', '.join(_first(named, most or 8))}",
+        ]
     return lines
 
 

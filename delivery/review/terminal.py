@@ -101,8 +101,10 @@ def _field(field: Field) -> str:
 
 def _cost(review: Review) -> str:
     delta = review.cost
+    elsewhere = "".join(f"; {plain(place)}" for place in delta.elsewhere)
     return (
         f"cost: {delta.change:+,.2f} {delta.prices.currency} a month "
         f"({delta.before.total:,.2f} → {delta.after.total:,.2f}; list prices of "
-        f"{plain(delta.prices.region)}, {plain(delta.prices.date)}; {len(delta.unpriced)} not priced)"
+        f"{plain(', '.join(delta.regions))}, {plain(delta.prices.date)}{elsewhere}; "
+        f"{len(delta.unpriced)} not priced, {sum(delta.missing.values())} unchanged ones neither)"
     )

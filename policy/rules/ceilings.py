@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
-from policy import cost
+from policy import cost, prices
 from policy.references import soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity, UndecidedError, Unknown
 from policy.rules.pods import TEMPLATES, containers
@@ -112,22 +112,22 @@ def _gpus(case: Case) -> Iterator[Finding]:
 
 
 def _cost(case: Case) -> Iterator[Finding]:
-    prices = cost.load()
+    table = prices.load()
     estimate = cost.monthly(
-        (cost.Item(type=one.type, name=one.name, inputs=one.properties) for one in case.stack), prices
+        (cost.Item(type=one.type, name=one.name, inputs=one.properties) for one in case.stack), table
     )
     ceiling = case.settings.monthly_cost
     if estimate.total > ceiling:
         dearest = sorted(estimate.lines.items(), key=lambda line: (-line[1], line[0]))[:3]
         parts = ", ".join(f"{name.rpartition('::')[2]} {amount:,.0f}" for name, amount in dearest)
         yield Finding(
-            message=f"the stack costs {estimate.total:,.0f} {prices.currency} a month while it stands, "
-            f"{ceiling:,.0f} are allowed (list prices of {prices.date}); most of it: {parts}"
+            message=f"the stack costs {estimate.total:,.0f} {table.currency} a month while it stands, "
+            f"{ceiling:,.0f} are allowed (list prices of {table.date}); most of it: {parts}"
         )
         return
     for one in case.stack:
         # What has no price because its size isn't known yet may be what is too much.
-        missing = one.id in estimate.unpriced and prices.charged(one.type) == "time"
+        missing = one.id in estimate.unpriced and cost.charged(one.type, table) == "time"
         if missing and (unknown := _unknown(one.properties)):
             raise UndecidedError(f"{unknown} of {one.id}")
 

@@ -66,6 +66,15 @@ def _policy(arguments: Mapping[str, Any], region: str) -> Properties:
     return {"json": text, "minifiedJson": text}
 
 
+def _storage_agent(arguments: Mapping[str, Any], region: str) -> Properties:
+    email = f"service-{ACCOUNT}@gs-project-accounts.iam.gserviceaccount.com"
+    return {
+        "emailAddress": email,
+        "member": f"serviceAccount:{email}",
+        "project": arguments.get("project") or "nobody",
+    }
+
+
 def _registry_login(arguments: Mapping[str, Any], region: str) -> Properties:
     # Another password each time, as from the real one.
     return {
@@ -84,4 +93,5 @@ _FUNCTIONS: dict[str, _Function] = {
     "aws:index/getAvailabilityZones:getAvailabilityZones": _zones,
     "aws:ecr/getAuthorizationToken:getAuthorizationToken": _registry_login,
     "aws:iam/getPolicyDocument:getPolicyDocument": _policy,
+    "gcp:storage/getProjectServiceAccount:getProjectServiceAccount": _storage_agent,
 }

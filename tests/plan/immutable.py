@@ -9,12 +9,14 @@ its `main` (none newer than spring 2026). Read there: SageMaker, Lambda's functi
 load balancers and target groups, API Gateway's integration and VPC link, autoscaling targets, EKS clusters,
 node groups and access policies, VPC endpoints, flow logs, ECR's lifecycle policy, RDS instances, secrets'
 versions. For the other types these are the arguments that AWS' API has no call to change, compared with what
-the documentation in pulumi-aws 7.51.1 says of replacements.
+the documentation in pulumi-aws 7.51.1 says of replacements. Google Cloud: `immutable_gcp.py`.
 """
 
 from __future__ import annotations
 
 import re
+
+from tests.plan.immutable_gcp import GCP
 
 _METADATA = frozenset({"metadata.name", "metadata.namespace"})
 
@@ -203,6 +205,7 @@ _AWS: dict[str, frozenset[str]] = {
 }
 
 
+_ALL = {**_KUBERNETES, **_AWS, **GCP}
 _UNSEEN: dict[str, re.Pattern[str]] = {
     # Passwords for a registry are new at each run. `provider/internal/image.go` of pulumi-docker-build.
     "docker-build:index:Image": re.compile(r"registries\[[0-9]+\]\.password"),
@@ -219,16 +222,17 @@ def seen(token: str, path: str) -> bool:
 def replaces(token: str, path: str) -> bool:
     """Whether a change at a path (``spec.template.spec.containers[0].image``) needs a new resource."""
     plain = re.sub(r"\[[^\]]*\]", "", path)
-    table = _KUBERNETES if token.startswith("kubernetes:") else _AWS
-    fixed = table.get(token, frozenset()) | (_METADATA if token.startswith("kubernetes:") else frozenset())
+    fixed = _ALL.get(token, frozenset[str]()) | (
+        _METADATA if token.startswith("kubernetes:") else frozenset[str]()
+    )
     return f"={plain}" in fixed or any(plain == name or plain.startswith(f"{name}.") for name in fixed)
 
 
 def tokens() -> set[str]:
     """Every type that the table knows."""
-    return _KUBERNETES.keys() | _AWS.keys()
+    return set(_ALL)
 
 
 def paths(token: str) -> set[str]:
     """The immutable paths of a type, each as it is written without indexes."""
-    return {path.removeprefix("=") for path in {**_KUBERNETES, **_AWS}[token]}
+    return {path.removeprefix("=") for path in _ALL[token]}

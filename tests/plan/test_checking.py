@@ -14,7 +14,7 @@ from tests.plan.checking import faults
 from tests.plan.immutable import paths, replaces, tokens
 from tests.plan.schema import PACKAGES, Package, UnknownTypeError, alternatives
 
-AWS, KUBERNETES, DOCKER = Package("aws"), Package("kubernetes"), Package("docker-build")
+AWS, KUBERNETES, DOCKER, GCP = (Package(name) for name in ("aws", "kubernetes", "docker-build", "gcp"))
 
 
 def told(package: Package, token: str, inputs: dict[str, Any]) -> list[str]:
@@ -185,6 +185,16 @@ def test_a_function_has_a_new_version_only_when_it_changes() -> None:
         ("aws:sagemaker/endpoint:Endpoint", "deploymentConfig.autoRollbackConfiguration", True),
         ("aws:sagemaker/endpoint:Endpoint", "deploymentConfig.autoRollbackConfiguration.alarms[1]", False),
         ("aws:eks/nodeGroup:NodeGroup", "launchTemplate.version", False),
+        ("gcp:cloudrunv2/service:Service", "template.containers[0].image", False),
+        ("gcp:cloudrunv2/service:Service", "name", True),
+        ("gcp:compute/regionUrlMap:RegionUrlMap", "defaultRouteAction.weightedBackendServices[1]", False),
+        ("gcp:compute/regionNetworkEndpointGroup:RegionNetworkEndpointGroup", "cloudRun.service", True),
+        ("gcp:container/nodePool:NodePool", "nodeConfig.machineType", False),
+        ("gcp:container/nodePool:NodePool", "nodeConfig.guestAccelerators[0].count", True),
+        ("gcp:container/cluster:Cluster", "privateClusterConfig.masterIpv4CidrBlock", True),
+        ("gcp:container/cluster:Cluster", "privateClusterConfig.enablePrivateEndpoint", False),
+        ("gcp:sql/databaseInstance:DatabaseInstance", "settings.tier", False),
+        ("gcp:sql/databaseInstance:DatabaseInstance", "encryptionKeyName", True),
     ],
 )
 def test_which_changes_replace(token: str, path: str, expected: bool) -> None:
@@ -195,8 +205,8 @@ def test_the_table_of_immutable_fields_names_types_and_fields_that_exist() -> No
     from pulumi import _types as sdk
 
     for token in tokens():
-        package = KUBERNETES if token.startswith("kubernetes:") else AWS
-        inputs = package.kind(token).inputs
+        packages = {"kubernetes": KUBERNETES, "aws": AWS, "gcp": GCP}
+        inputs = packages[token.partition(":")[0]].kind(token).inputs
         assert inputs is not None
         for path in paths(token):
             types = inputs.types
@@ -206,15 +216,20 @@ def test_the_table_of_immutable_fields_names_types_and_fields_that_exist() -> No
                 types = sdk.input_type_types(nested[0]) if nested else {}
 
 
-def test_every_type_that_dev_and_prod_declare_on_aws_is_in_the_table() -> None:
+@pytest.mark.parametrize(("cloud", "files"), [("aws", ("dev", "prod")), ("gcp", ("gcp",))])
+def test_every_type_that_the_shipped_files_declare_is_in_the_table(
+    cloud: str, files: tuple[str, ...]
+) -> None:
     """A type that isn't there is planned as one of which everything can be changed: look, and say so."""
     golden = Path(__file__).parent / "golden"
     declared = {
         found
-        for name in ("dev", "prod")
-        for found in re.findall(r"^(?:\S+\$)?(aws:\S+)", (golden / f"{name}.txt").read_text(), re.MULTILINE)
+        for name in files
+        for found in re.findall(
+            rf"^(?:\S+\$)?({cloud}:\S+)", (golden / f"{name}.txt").read_text(), re.MULTILINE
+        )
     }
-    assert len(declared) > 40 and declared <= tokens()
+    assert len(declared) > 30 and declared <= tokens()
 
 
 def test_a_replacement_has_another_name_than_what_it_replaces() -> None:

@@ -6,60 +6,13 @@ difference as you would read a preview.
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
-from components.environment import AwsPlatform, ImageBuild, read
-from components.image import content_tag
-from tests.plan.rendering import changes, graph
-from tests.plan.stack import PlannedStack, Step
-from tests.plan.stand_ins import ROOT
+from tests.plan.planned import GOLDEN, Models, Planned, golden, outputs_only, touched
 
 pytestmark = pytest.mark.real
-
-GOLDEN = Path(__file__).parent / "golden"
-Models = dict[str, Any]
-
-
-class Planned:
-    """An environment that has been applied as its file stands."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self._file = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
-        self._hide = {str(folder): "<folder>", str(ROOT): "<checkout>"}
-        platform = read(ROOT / f"Pulumi.{name}.yaml").platform
-        assert isinstance(platform, AwsPlatform)
-        image = platform.cluster.image
-        if isinstance(image, ImageBuild):
-            # It changes with every line of the server.
-            self._hide[content_tag(ROOT, image)] = "<content>"
-        self.stack = PlannedStack(folder / "stack", name)
-        self.stack.declare(yaml.safe_dump(self._file))
-        self.stack.up()
-
-    def edited(self, edit: Callable[[Models], None]) -> list[Step]:
-        """What a preview shows once the models are edited."""
-        return self.rewritten(lambda content: edit(content["config"]["model-delivery:models"]))
-
-    def rewritten(self, edit: Callable[[Models], None]) -> list[Step]:
-        """What a preview shows once the file is edited."""
-        content = yaml.safe_load(yaml.safe_dump(self._file))
-        edit(content)
-        self.stack.declare(yaml.safe_dump(content))
-        return self.stack.steps()
-
-    def changes(self, steps: list[Step]) -> str:
-        # The tag of another image than the file's.
-        return re.sub(r":[0-9a-f]{20}\b", ":<other content>", changes(steps, self._hide))
-
-    def graph(self, steps: list[Step]) -> str:
-        return graph(steps, self._hide)
 
 
 @pytest.fixture(scope="module")
@@ -70,23 +23,6 @@ def prod(tmp_path_factory: pytest.TempPathFactory) -> Planned:
 @pytest.fixture(scope="module")
 def dev(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     return Planned(tmp_path_factory.mktemp("dev"), "dev")
-
-
-def golden(name: str, text: str) -> None:
-    file = GOLDEN / f"{name}.txt"
-    if os.environ.get("UPDATE_GOLDEN"):
-        file.write_text(text)
-    assert text == file.read_text()
-
-
-def touched(steps: list[Step]) -> dict[str, set[str]]:
-    """Operation to the types it is done to, components and replacement's parts left out."""
-    found: dict[str, set[str]] = {}
-    for step in steps:
-        kind = step.type.rpartition("$")[2]
-        if step.op in ("create", "update", "delete", "replace") and not kind.startswith("delivery:aws"):
-            found.setdefault(step.op, set()).add(kind)
-    return found
 
 
 # What may move traffic, and the capacity that follows it.
@@ -153,14 +89,14 @@ def test_a_new_model_touches_no_other(prod: Planned) -> None:
         models["tariff"] = {"stable": {"version": 1}, "owner": "pricing-team"}
 
     steps = prod.edited(edit)
-    assert {s.op for s in steps} <= {"same", "create"} | {"update" if _outputs_only(s) else "" for s in steps}
+    assert {s.op for s in steps} <= {"same", "create"} | {"update" if outputs_only(s) else "" for s in steps}
     assert all("tariff" in s.name for s in steps if s.op == "create")
     golden("prod-new-model", prod.changes(steps))
 
 
 def test_a_removed_model_takes_only_its_own_away(prod: Planned) -> None:
     steps = prod.edited(lambda models: models.pop("fraud"))
-    gone = [s for s in steps if s.op not in ("same",) and not _outputs_only(s)]
+    gone = [s for s in steps if s.op not in ("same",) and not outputs_only(s)]
     assert gone and all(s.op == "delete" and "fraud" in s.name for s in gone)
     golden("prod-removed-model", prod.changes(steps))
 
@@ -186,7 +122,3 @@ def test_a_change_of_what_the_image_is_made_of_builds_it_and_moves_all_that_runs
     assert done["update"] >= {"docker-build:index:Image", "kubernetes:apps/v1:Deployment"}
     assert "replace" not in done or done["replace"] == {"kubernetes:batch/v1:Job"}
     golden("dev-image", dev.changes(steps))
-
-
-def _outputs_only(step: Step) -> bool:
-    return step.type.endswith("pulumi:pulumi:Stack")

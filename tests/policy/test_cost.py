@@ -8,12 +8,37 @@ from typing import Any
 import pytest
 import yaml
 
-from policy.cost import EMBEDDED, Item, PriceError, Prices, load, monthly, parse
+from policy.cost import Item, charged, monthly
+from policy.prices import EMBEDDED, PriceError, Prices, load, parse
+from tests.unit.aws import PROD as AWS_PROD
+from tests.unit.aws import amazon
+from tests.unit.gcp import PROD, google
+from tests.unit.test_aws_golden import MODELS as AWS_MODELS
+from tests.unit.test_gcp_golden import MODELS
 
 NODES = "aws:eks/nodeGroup:NodeGroup"
 DATABASE = "aws:rds/instance:Instance"
 VARIANTS = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
 CONCURRENCY = "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig"
+
+
+POOL = "gcp:container/nodePool:NodePool"
+SQL = "gcp:sql/databaseInstance:DatabaseInstance"
+RUN = "gcp:cloudrunv2/service:Service"
+AZURE = "azure-native:machinelearningservices:OnlineDeployment"
+
+
+def pool(least: int, machine: str, **nodes: Any) -> dict[str, Any]:
+    return {"autoscaling": {"totalMinNodeCount": least}, "nodeConfig": {"machineType": machine, **nodes}}
+
+
+def sql(tier: str, **settings: Any) -> dict[str, Any]:
+    return {"settings": {"tier": tier, "diskSize": 10, "availabilityType": "ZONAL", **settings}}
+
+
+def run(warm: int, **limits: str) -> dict[str, Any]:
+    container = {"resources": {"limits": limits, "cpuIdle": True}}
+    return {"scaling": {"minInstanceCount": warm}, "template": {"containers": [container]}}
 
 
 @pytest.fixture
@@ -88,10 +113,64 @@ def cost(prices: Prices, type_: str, **inputs: Any) -> float | None:
         ("aws:iam/role:Role", {}, 0.0),
         ("kubernetes:apps/v1:Deployment", {}, 0.0),
         ("aws:opensearch/domain:Domain", {}, None),
+        ("gcp:container/cluster:Cluster", {}, 73.0),
+        ("gcp:compute/forwardingRule:ForwardingRule", {}, 18.25),
+        ("gcp:bigtable/instance:Instance", {}, None),
+        ("gcp:compute/regionDisk:RegionDisk", {}, None),
+        (POOL, pool(3, "n2-standard-4", diskSizeGb=50), 440.3),
+        (POOL, pool(1, "g2-standard-8"), 633.13),
+        (POOL, pool(0, "unheard-of"), 0.0),
+        (POOL, pool(1, "unheard-of"), None),
+        (POOL, pool(1, "n2-standard-4", diskType="hyperdisk-ml"), None),
+        (POOL, {"nodeConfig": {"machineType": "n2-standard-4"}}, None),
+        (
+            POOL,
+            {**pool(0, "n2-standard-4"), "autoscaling": {"minNodeCount": 1}, "nodeLocations": ["a", "b"]},
+            303.53,
+        ),
+        (SQL, sql("db-custom-2-7680"), 100.32),
+        (SQL, sql("db-custom-2-7680", availabilityType="REGIONAL", diskSize=100), 231.25),
+        (SQL, sql("db-g1-small"), 27.25),
+        (SQL, sql("db-perf-optimized-N-2", edition="ENTERPRISE_PLUS"), None),
+        (SQL, sql("db-custom-2-7680", edition="ENTERPRISE_PLUS"), None),
+        (SQL, sql("db-custom-2-7680", diskType="PD_HDD"), None),
+        (RUN, run(0, cpu="4", memory="16384Mi"), 0.0),
+        (RUN, run(2, cpu="1", memory="512Mi"), 19.71),
+        (RUN, {"template": {"containers": [{}]}}, 0.0),
+        (RUN, {"scaling": {"minInstanceCount": 2}, "template": {"containers": [{}]}}, 19.71),
+        (RUN, run(1, cpu="a few"), None),
+        (RUN, {"scaling": {"minInstanceCount": 1}, "template": {"containers": "later"}}, None),
+        (AZURE, {"sku": {"capacity": 2}, "properties": {"instanceType": "Standard_DS3_v2"}}, 427.78),
+        (AZURE, {"sku": {"capacity": 2}, "properties": {"instanceType": "Standard_X1"}}, None),
+        ("kubernetes:core/v1:Service", {"spec": {"type": "ClusterIP"}}, 0.0),
+        ("kubernetes:core/v1:Service", {"spec": {"type": "LoadBalancer"}}, None),
     ],
 )
 def test_a_resource(prices: Prices, type_: str, inputs: dict[str, Any], expected: float | None) -> None:
     assert cost(prices, type_, **inputs) == expected
+
+
+def test_an_instance_of_cloud_run_with_a_gpu_pays_for_its_cores_between_requests_too(prices: Prices) -> None:
+    said = run(1, cpu="4", memory="16Gi", **{"nvidia.com/gpu": "1"})
+    said["template"]["containers"][0]["resources"]["cpuIdle"] = False
+    assert cost(prices, RUN, **said) == round(730 * (4 * 0.0648 + 16 * 0.0072 + 0.67212), 2)
+
+
+def test_every_type_of_the_floors_is_priced_free_or_named(prices: Prices) -> None:
+    """A type that is in no list shows as not priced: none that the floors declare does."""
+    for graph in (google(MODELS, PROD)[0], amazon(AWS_MODELS, AWS_PROD)[0]):
+        types = {r.type for r in graph.resources if ":" in r.type}
+        assert {name for name in types if charged(name, prices) == "unknown"} == set()
+
+
+def test_all_that_the_file_for_google_cloud_runs_has_a_price(prices: Prices) -> None:
+    resources = [Item(type=r.type, name=r.name, inputs=r.inputs) for r in google(MODELS, PROD)[0].resources]
+    estimate = monthly(resources, prices)
+    # The tier of the database is one of Enterprise Plus.
+    assert estimate.unpriced == ("gcp:sql/databaseInstance:DatabaseInstance::tracking",)
+    assert estimate.lines["gcp:container/nodePool:NodePool::cpu"] > 400
+    assert estimate.lines["gcp:container/nodePool:NodePool::gpu-l4"] == 0
+    assert "gcp:artifactregistry/repository:Repository" in estimate.by_use
 
 
 def test_what_is_charged_by_use_is_named_and_not_counted(prices: Prices) -> None:
@@ -108,7 +187,8 @@ def test_resources_add_up(prices: Prices) -> None:
 
 
 def test_the_embedded_table_says_of_when_and_where_it_is(prices: Prices) -> None:
-    assert (prices.date, prices.region, prices.currency) == ("2026-06-17", "us-east-1", "USD")
+    assert (prices.date, prices.currency) == ("2026-06-17", "USD")
+    assert prices.regions == {"aws": "us-east-1", "gcp": "us-central1", "azure-native": "eastus"}
     assert prices.sources
 
 

@@ -62,6 +62,11 @@ BUILD: dict[str, Any] = {"build": {"base": f"docker.io/library/python:3.12-slim@
 """An image that is built."""
 
 
+AGENT = f"serviceAccount:service-{NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+"""Who Cloud Storage is in the project."""
+CALLS = {"gcp:storage/getProjectServiceAccount:getProjectServiceAccount": {"member": AGENT}}
+
+
 def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     """What Google and the registry would answer."""
     if type == "delivery:registry:Release":
@@ -103,7 +108,7 @@ def _google(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
         for model in environment.models:
             place.serve(model).outputs.apply(lambda value, name=model.name: found.update({name: value}))
 
-    return declare(program, answers), found, outputs
+    return declare(program, answers, calls=CALLS), found, outputs
 
 
 def only_gcp(graph: Graph) -> list[Declared]:

@@ -66,6 +66,31 @@ def test_only_the_map_changes_when_a_share_moves() -> None:
     assert {key for key in old if old[key] != new[key]} == {(URL_MAP, "churn")}
 
 
+def weights(**keys: Any) -> dict[str, int]:
+    graph, _, _ = google(churn(**keys))
+    (action,) = [r.inputs["defaultRouteAction"] for r in graph.resources if r.type == URL_MAP]
+    # A mock's id is its name.
+    return {b["backendService"]: b["weight"] for b in action["weightedBackendServices"]}
+
+
+def test_a_release_without_traffic_is_ready_and_not_in_the_map() -> None:
+    """Google's provider would leave its weight of 0 out of the request."""
+    assert weights() == {"churn-v3-id": 90, "churn-v4-id": 10}
+    assert weights(canary={"version": 4, "weight": 0}) == {"churn-v3-id": 100}
+    assert weights(canary={"version": 4, "weight": 100}) == {"churn-v4-id": 100}
+    graph, _, _ = google(churn(canary={"version": 4, "weight": 0}))
+    backend = "gcp:compute/regionBackendService:RegionBackendService"
+    assert graph.names(backend) == {"churn-v3", "churn-v4"}
+    assert graph.one(backend, "churn-v4").urn in graph.one(URL_MAP, "churn").needs
+
+
+def test_a_model_called_as_the_nodes_has_an_account_of_its_own() -> None:
+    graph, _, _ = google(dict.fromkeys(("nodes", "n" * 40), TWO))
+    names = [r.inputs["accountId"] for r in graph.resources if r.type.endswith("account:Account")]
+    assert len(names) == len(set(names)) == 3
+    assert all(6 <= len(name) <= 30 for name in names), "what Google takes"
+
+
 def test_a_share_that_has_warm_instances_makes_no_new_revision() -> None:
     warm = {"autoscaling": {"min": 10, "max": 40}}
     before, _, _ = google(churn(**warm))

@@ -11,10 +11,13 @@ import pulumi
 import pytest
 
 from components.environment import Model, ReleaseRef
+from components.environment.gcp import Pool
 from components.gcp.artifacts import located
 from components.gcp.network import ranges
+from components.gcp.nodes import first_nodes
 from components.gcp.scope import Scope, model_labels, prefix, shortened
 from tests.unit.gcp import (
+    AGENT,
     BUCKET_MEMBER,
     BUILD,
     CLUSTER,
@@ -53,8 +56,8 @@ def test_a_small_platform_has_this_and_nothing_else() -> None:
         "gcp:logging/projectBucketConfig:ProjectBucketConfig": 1,
         "gcp:logging/projectSink:ProjectSink": 1,
         "gcp:projects/iAMMember:IAMMember": 2,
-        "gcp:projects/service:Service": 14,
-        "gcp:projects/serviceIdentity:ServiceIdentity": 3,
+        "gcp:projects/service:Service": 15,
+        "gcp:projects/serviceIdentity:ServiceIdentity": 5,
         "gcp:serviceaccount/account:Account": 1,
         "gcp:storage/bucket:Bucket": 1,
     }
@@ -172,10 +175,32 @@ def test_services_are_on_before_anything_of_them_and_stay_on() -> None:
     of = {"artifactregistry", "compute", "container", "dns", "logging", "secretmanager", "servicenetworking"}
     used = {r.type.split(":")[1].split("/")[0] for r in only_gcp(graph)} & of
     assert {f"{name}.googleapis.com" for name in used} <= on
-    assert {f"{name}.googleapis.com" for name in ("cloudkms", "iam", "run", "sqladmin", "storage")} <= on
+    more = ("cloudkms", "cloudresourcemanager", "iam", "run", "sqladmin", "storage")
+    assert {f"{name}.googleapis.com" for name in more} <= on
     for resource in only_gcp(graph):
         if not resource.type.startswith("gcp:projects/service"):
             assert "services-compute" in graph.waits_for(resource.type, resource.name), resource.name
+
+
+def test_an_agent_is_there_before_it_is_given_the_key() -> None:
+    """Google refuses a right for a member that isn't there yet."""
+    graph, _, _ = google(MODEL, PROD)
+    made = {
+        r.inputs["service"].partition(".")[0]: r.name
+        for r in graph.resources
+        if r.type == "gcp:projects/serviceIdentity:ServiceIdentity"
+    }
+    # Compute Engine's comes with the service, Cloud Storage's when it is asked for.
+    assert made.keys() == {"artifactregistry", "container", "run", "secretmanager", "sqladmin"}
+    granted = {
+        r.name: r.inputs["member"]
+        for r in graph.resources
+        if r.type == "gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember"
+    }
+    assert granted["key-storage"] == AGENT
+    for name in granted:
+        before = graph.waits_for("gcp:kms/cryptoKeyIAMMember:CryptoKeyIAMMember", name)
+        assert set(made.values()) <= before and "services-compute" in before
 
 
 def test_parts_of_a_range_share_no_address() -> None:
@@ -240,6 +265,38 @@ def test_pools() -> None:
     assert not any("nvidia" in name for name in charts)
 
 
+def test_the_first_pool_which_gke_makes_has_our_account_too() -> None:
+    """The project's default account may have no rights, or not be there."""
+    graph, _, _ = google({}, PROD)
+    cluster = graph.one(CLUSTER, "cluster")
+    pool = graph.one(POOL, "cpu")
+    for key in ("serviceAccount", "oauthScopes", "bootDiskKmsKey"):
+        assert cluster.inputs["nodeConfig"][key] == pool.inputs["nodeConfig"][key]
+    assert "nodeConfig" in cluster.ignores
+    rights = {r.urn for r in only_gcp(graph) if r.name == "nodes" and r.type.lower().endswith("iammember")}
+    assert len(rights) == 2 and rights <= cluster.needs
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "zones", "each"),
+    [(3, 12, 3, 1), (2, 6, 3, 1), (4, 6, 3, 2), (4, 5, 3, 1), (1, 1, 3, 0), (2, 2, 1, 2), (0, 4, 3, 0)],
+)
+def test_a_pool_begins_with_its_least_nodes_as_far_as_its_most_allow(
+    least: int, most: int, zones: int, each: int
+) -> None:
+    assert first_nodes(Pool(machine_type="n2-standard-2", min=least, max=most), zones) == each
+    assert each * zones <= most
+
+
+def test_pools_begin_in_the_zones_of_the_file_and_the_autoscaler_goes_on() -> None:
+    graph, _, _ = google({}, PROD, zones=["europe-west4-a"])
+    assert graph.one(POOL, "cpu").inputs["initialNodeCount"] == 3
+    assert graph.one(POOL, "gpu-l4").inputs["initialNodeCount"] == 0
+    assert {"initialNodeCount", "nodeCount"} <= graph.one(POOL, "cpu").ignores
+    graph, _, _ = google({}, {key: value for key, value in PROD.items() if key != "zones"})
+    assert graph.one(POOL, "cpu").inputs["initialNodeCount"] == 1, "GKE takes three zones"
+
+
 def test_workloads_wait_for_nodes_and_not_for_gpus() -> None:
     graph, _, _ = google(MODEL, PROD)
     before = graph.waits_for("kubernetes:apps/v1:Deployment", "churn-v3")
@@ -300,6 +357,14 @@ def test_the_database_is_inside_and_its_password_is_nowhere_to_read() -> None:
     plain, _, _ = google({}, {**DEV, "tracking": PROD["tracking"]})
     small = plain.one("gcp:sql/databaseInstance:DatabaseInstance", "tracking").inputs["settings"]
     assert (small["availabilityType"], small["edition"]) == ("ZONAL", "ENTERPRISE")
+
+
+def test_user_and_database_go_with_their_instance() -> None:
+    """PostgreSQL drops no user who owns tables, so a deletion of the user alone would stop a destroy."""
+    graph, _, _ = google({}, PROD)
+    instance = graph.one("gcp:sql/databaseInstance:DatabaseInstance", "tracking").urn
+    for type in ("gcp:sql/user:User", "gcp:sql/database:Database"):
+        assert graph.one(type, "tracking").gone_with == instance
 
 
 def test_the_gateway_stays_inside() -> None:

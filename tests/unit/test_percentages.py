@@ -72,7 +72,10 @@ def by_the_variants(graph: Graph) -> Effective:
 def by_the_url_map(graph: Graph) -> Effective:
     backends = graph.one(URL_MAP, "churn").inputs["defaultRouteAction"]["weightedBackendServices"]
     total = sum(backend["weight"] for backend in backends)
-    shares = {version(b["backendService"]): round(100 * b["weight"] / total) for b in backends}
+    # A release that is there and not in the map has no traffic.
+    there = graph.names("gcp:compute/regionBackendService:RegionBackendService")
+    shares = dict.fromkeys(map(version, there), 0)
+    shares |= {version(b["backendService"]): round(100 * b["weight"] / total) for b in backends}
     # What is behind each is one service, all of whose traffic one release answers.
     for release in shares:
         name = f"churn-v{release}"

@@ -15,8 +15,8 @@ from tests.unit.aws import DEV, answers
 from tests.unit.azure import PLATFORM as MICROSOFT
 from tests.unit.azure import TRAFFIC, needs_sdk
 from tests.unit.azure import answers as microsoft
+from tests.unit.gcp import CALLS, URL_MAP
 from tests.unit.gcp import DEV as GOOGLE
-from tests.unit.gcp import URL_MAP
 from tests.unit.gcp import answers as google
 from tests.unit.graph import Graph, declare
 from tests.unit.kubernetes import PLATFORM as CLUSTER
@@ -51,7 +51,7 @@ def delivered(environment: Environment, outputs: Any, preview: bool = False) -> 
         for model in environment.models:
             deliver(place, model)
 
-    return declare(program, outputs, preview=preview)
+    return declare(program, outputs, preview=preview, calls=CALLS)
 
 
 @pytest.mark.usefixtures("home")

@@ -9,7 +9,7 @@ from typing import Any
 
 from delivery.review import events, review
 from delivery.review.review import Review
-from policy import cost
+from policy import prices
 
 Properties = dict[str, Any]
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
@@ -146,4 +146,4 @@ class Preview:
 def reviewed(preview: Preview | str, **options: Any) -> Review:
     """The review of a preview."""
     text = preview if isinstance(preview, str) else preview.text
-    return review.build(events.read(text, "the log"), **{"stack": "prod", "prices": cost.load(), **options})
+    return review.build(events.read(text, "the log"), **{"stack": "prod", "prices": prices.load(), **options})
