@@ -73,7 +73,13 @@ class Addons(pulumi.ComponentResource):
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
             reclaim_policy="Retain" if scope.protect else "Delete",
-            opts=pulumi.ResourceOptions(parent=self, provider=args.kubernetes),
+            # Kubernetes changes neither, which the provider doesn't know; volumes keep what they have.
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                provider=args.kubernetes,
+                replace_on_changes=["reclaimPolicy", "volumeBindingMode"],
+                delete_before_replace=True,
+            ),
         )
         self.ready = (ebs, dns, metrics, scaler, disk)
         self.register_outputs({})

@@ -13,6 +13,7 @@ from components.aws.iam import Granted, document, granted, pod_trust, trust
 from components.aws.iam import allow as allowed
 from components.aws.network import Network
 from components.aws.scope import Scope
+from components.environment.ranges import is_private
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # Without it the cluster takes NetworkPolicies and holds nobody to them.
@@ -25,7 +26,7 @@ class ClusterArgs:
     """What a cluster is made of."""
 
     version: str
-    """Kubernetes' minor version, such as 1.35."""
+    """Kubernetes' minor version, such as 1.35: the control plane's and, by ``NodePool``, the nodes'."""
     network: Network
     service_cidr: str
     """Addresses of Services; apart from the VPC's."""
@@ -34,13 +35,17 @@ class ClusterArgs:
     admins: tuple[str, ...]
     """ARNs of the IAM roles and users that administer the cluster: the one that runs Pulumi is among them."""
     api_access: tuple[str, ...] = ()
-    """Ranges from which the API server can be reached over the internet; none: from inside the VPC alone."""
+    """Ranges from which the API server can be reached besides the VPC's own: public ones over the internet,
+    private ones (a VPN's, a peer's) at its address inside the VPC."""
     addon_versions: Mapping[str, str] = field(default_factory=dict[str, str])
     """Versions by add-on; one that isn't here takes EKS' default for the Kubernetes version."""
 
 
 class Cluster(pulumi.ComponentResource):
     """An EKS cluster whose API server answers inside the VPC, with every control-plane log kept.
+
+    EKS' own security group lets in nobody but the nodes. Who is to use the API server from inside the VPC (a
+    runner, a VPN) needs a rule in it, which is here, and Kubernetes' objects wait for it.
 
     Who made the cluster has no rights by that: access is what ``admins`` says. Pods take AWS rights through
     Pod Identity. The network, proxy and identity add-ons are here, because no node is ready without them;
@@ -49,8 +54,9 @@ class Cluster(pulumi.ComponentResource):
 
     name: str
     """The cluster's name in AWS: ``aws eks update-kubeconfig --name NAME``."""
+    version: str
     ready: tuple[pulumi.Resource, ...]
-    """What a node needs to be ready."""
+    """What a node needs to be ready, and what it takes to declare something in the cluster."""
 
     def __init__(
         self, name: str, scope: Scope, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None
@@ -60,9 +66,10 @@ class Cluster(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         # An interface: people type it, and the autoscaler finds its groups by it.
         self.name = scope.prefix
+        self.version = args.version
         self.resource = self._control_plane(name)
         self._admins(name)
-        self.ready = self._node_addons(name)
+        self.ready = (*self._node_addons(name), *self._access, *self._doors(name))
         self.register_outputs({"name": self.name})
 
     @property
@@ -74,6 +81,7 @@ class Cluster(pulumi.ComponentResource):
 
     def _control_plane(self, name: str) -> aws.eks.Cluster:
         scope, args = self._scope, self._args
+        public = [reach for reach in args.api_access if not is_private(reach)]
         # EKS makes the group by itself, without end or key, if it isn't there first.
         logs = aws.cloudwatch.LogGroup(
             f"{name}-logs",
@@ -100,8 +108,8 @@ class Cluster(pulumi.ComponentResource):
             vpc_config={
                 "subnet_ids": list(args.network.private_subnet_ids),
                 "endpoint_private_access": True,
-                "endpoint_public_access": bool(args.api_access),
-                "public_access_cidrs": list(args.api_access) or None,
+                "endpoint_public_access": bool(public),
+                "public_access_cidrs": public or None,
             },
             kubernetes_network_config={"service_ipv4_cidr": args.service_cidr, "ip_family": "ipv4"},
             access_config={
@@ -151,8 +159,26 @@ class Cluster(pulumi.ComponentResource):
             addon(self, name, "eks-pod-identity-agent"),
             addon(self, name, "kube-proxy"),
             addon(self, name, "vpc-cni", {"aws-node": network}, configuration=_POLICIES),
-            *self._access,
         )
+
+    def _doors(self, name: str) -> list[pulumi.Resource]:
+        """Who may knock at the API server's address in the VPC: the VPC, and the private ranges named."""
+        group = self.resource.vpc_config.cluster_security_group_id
+        sources = {"vpc": self._args.network.cidr}
+        sources |= {reach.replace("/", "-"): reach for reach in self._args.api_access if is_private(reach)}
+        return [
+            aws.vpc.SecurityGroupIngressRule(
+                f"{name}-api-{short}",
+                security_group_id=group,
+                description="The API server",
+                cidr_ipv4=reach,
+                ip_protocol="tcp",
+                from_port=443,
+                to_port=443,
+                opts=self._child,
+            )
+            for short, reach in sources.items()
+        ]
 
     @property
     def addon_versions(self) -> Mapping[str, str]:

@@ -68,6 +68,7 @@ class Network(pulumi.ComponentResource):
     """
 
     vpc_id: pulumi.Output[str]
+    cidr: str
     private_subnet_ids: tuple[pulumi.Output[str], ...]
     ways: tuple[pulumi.Resource, ...]
     """Routes and endpoints: what starts in a private subnet needs them to reach anything."""
@@ -97,7 +98,7 @@ class Network(pulumi.ComponentResource):
         self._endpoints(private, tables, ways)
         self.ways = tuple(ways)
         self._flow_logs()
-        self.vpc_id = self._vpc.id
+        self.vpc_id, self.cidr = self._vpc.id, args.cidr
         self.private_subnet_ids = tuple(subnet.id for subnet in private)
         self.register_outputs({"vpcId": self.vpc_id})
 

@@ -16,6 +16,10 @@ from components.environment.aws import Pool
 # Nodes pull images and speak to the cluster; pods' rights come by Pod Identity, never from the node.
 _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
 
+# A GPU is there some time after its node. By this label the autoscaler knows that one will come: else it
+# takes the node for one without, and starts another (its README for AWS, "Special note on GPU instances").
+_GPU_LABEL = {"k8s.amazonaws.com/accelerator": "nvidia"}
+
 
 def node_role(name: str, scope: Scope, opts: pulumi.ResourceOptions) -> Granted:
     """Declare the role that the nodes of every pool have."""
@@ -83,13 +87,15 @@ class NodePool(pulumi.ComponentResource):
             cluster_name=args.cluster.resource.name,
             node_role_arn=args.role.arn,
             subnet_ids=list(args.network.private_subnet_ids),
+            # By this they are upgraded after the control plane; without, they would stay as they came.
+            version=args.cluster.version,
             ami_type="AL2023_x86_64_NVIDIA" if args.gpu else "AL2023_x86_64_STANDARD",
             instance_types=list(pool.instance_types),
             capacity_type="SPOT" if pool.spot else "ON_DEMAND",
             scaling_config={"min_size": pool.min, "max_size": pool.max, "desired_size": pool.min},
             update_config={"max_unavailable_percentage": 33},
             node_repair_config={"enabled": True},
-            labels={"model-delivery/pool": name},
+            labels={"model-delivery/pool": name, **(_GPU_LABEL if args.gpu else {})},
             taints=[{"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}]
             if args.gpu
             else None,

@@ -23,7 +23,7 @@ from components.aws.nodes import NodePool, NodePoolArgs, node_role
 from components.aws.registry import Registry, repository_arn
 from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
 from components.aws.scope import Scope
-from components.aws.serving import Serving
+from components.aws.serving import Serving, by_digest
 from components.aws.tracking import Tracking, TrackingArgs
 from components.endpoint import ModelEndpoint
 from components.environment import Model
@@ -88,6 +88,9 @@ class AwsPlace(pulumi.ComponentResource):
         )
         self._registry = Registry("images", scope, self._key_arn, self._child)
         self._artifacts = Artifacts("artifacts", scope, self._key_arn, self._child)
+        # Whoever pulls an image that was just pushed may do so.
+        after = pulumi.ResourceOptions(parent=self, depends_on=[self._registry.policy])
+        self._image = serving_image(settings.cluster.image, self._registry.destination, after)
         self._serving = self._what_serves()
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         self._kubernetes = k8s.Provider(
@@ -131,13 +134,11 @@ class AwsPlace(pulumi.ComponentResource):
         return self._place.serve(model)
 
     def _what_serves(self) -> Serving:
-        """What servers outside the cluster run. The image is declared with it, if it is built here."""
+        """What servers outside the cluster run."""
         cluster, registry = self._settings.cluster, self._registry
-        # Whoever pulls an image that was just pushed may do so.
-        after = pulumi.ResourceOptions(parent=self, depends_on=[registry.policy])
         image = cluster.image
         return Serving(
-            image=serving_image(image, registry.destination, after),
+            image=by_digest(self._image),
             repository_arn=repository_arn(image) if isinstance(image, str) else registry.repository_arn,
             registry=cluster.registry,
             artifacts=self._artifacts,
@@ -201,10 +202,11 @@ class AwsPlace(pulumi.ComponentResource):
             store = TrackingStore(database=tracking.uri, artifacts=self._artifacts.models_uri)
         return Settings(
             cluster=settings.cluster,
-            image=self._serving.image,
+            image=self._image,
             access={"kubeconfig": self._cluster.kubeconfig},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",
+            control_plane=False,
             store=store,
             identity=self._identity,
             storage_class=STORAGE_CLASS,

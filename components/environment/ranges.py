@@ -46,6 +46,11 @@ def public_ranges(section: Section, key: str) -> tuple[str, ...]:
     return ranges or ()
 
 
+def is_private(value: str) -> bool:
+    """Say whether a range is one of those that the internet doesn't route."""
+    return _is_private(ipaddress.IPv4Network(value))
+
+
 def overlap(one: str, other: str) -> bool:
     """Say whether two ranges share an address."""
     return ipaddress.IPv4Network(one).overlaps(ipaddress.IPv4Network(other))

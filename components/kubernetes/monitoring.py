@@ -31,6 +31,8 @@ class MonitoringArgs:
     """Whether the charts are installed; else the cluster has the Prometheus operator and, for autoscaling by
     requests, the metric ``model_requests_per_second`` in its custom metrics API."""
     storage_class: str | None
+    control_plane: bool = True
+    """Whether the control plane's own parts run in the cluster."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
 
@@ -48,7 +50,7 @@ class Monitoring(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self)
         if args.install:
             child = pulumi.ResourceOptions(parent=self)
-            stack = install(MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args.storage_class), child)
+            stack = install(MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args), child)
             after = pulumi.ResourceOptions(parent=self, depends_on=[stack])
             install("prometheus-adapter", PROMETHEUS_ADAPTER, MONITORING, _adapter(), after)
         k8s.apiextensions.CustomResource(
@@ -80,18 +82,20 @@ class Monitoring(pulumi.ComponentResource):
         return {"name": name, "namespace": self._namespace, "labels": {**PART_OF, **labels}}
 
 
-def _values(storage_class: str | None) -> dict[str, Any]:
+def _values(args: MonitoringArgs) -> dict[str, Any]:
     claim: dict[str, Any] = {
         "accessModes": ["ReadWriteOnce"],
         "resources": {"requests": {"storage": "50Gi"}},
     }
-    if storage_class:
-        claim["storageClassName"] = storage_class
+    if args.storage_class:
+        claim["storageClassName"] = args.storage_class
     # Objects of every namespace count, not only those that this chart itself installs.
     open_to_all = {
         f"{kind}SelectorNilUsesHelmValues": False for kind in ("serviceMonitor", "podMonitor", "rule")
     }
+    absent = () if args.control_plane else ("kubeControllerManager", "kubeScheduler", "kubeEtcd")
     return {
+        **{part: {"enabled": False} for part in absent},
         "fullnameOverride": "monitoring",
         "prometheus": {
             "prometheusSpec": {

@@ -36,6 +36,9 @@ class Settings:
     """The model server's image by its digest."""
     gpu: Source = "none"
     metrics_server: Source = "existing"
+    control_plane: bool = True
+    """Whether scheduler, controller manager and etcd are pods of the cluster, which Prometheus can ask. EKS
+    runs them out of reach: alerts that miss them would ring from the first minute on."""
     store: TrackingStore | None = None
     identity: Identity | None = None
     """None: service accounts are nobody outside the cluster."""

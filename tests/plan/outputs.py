@@ -10,7 +10,7 @@ import base64
 import hashlib
 import inspect
 import typing
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from pulumi import _types as sdk
@@ -31,6 +31,12 @@ _DECIDED: dict[str, dict[str, str]] = {
     "gcp:compute/forwardingRule:ForwardingRule": {"ipAddress": "10.0.0.5"},
 }
 """Optional inputs that the provider decides where they are absent, and keeps."""
+
+_INNER: dict[str, dict[str, dict[str, str]]] = {
+    # EKS makes the nodes' security group itself.
+    "aws:eks/cluster:Cluster": {"vpcConfig": {"clusterSecurityGroupId": "sg-"}},
+}
+"""Outputs that are inside of an input, each with what its value begins with."""
 
 _KEEPS_NO_NAME = ("aws:ec2/", "aws:apigatewayv2/route", "aws:eks/addon", "aws:route53/")
 """Types with an optional `name` that the provider leaves empty."""
@@ -81,13 +87,14 @@ def own_name(kind: Kind, inputs: Properties) -> str:
 
 def preview(kind: Kind, inputs: Properties) -> Properties:
     """What is known of a resource before it is there: its inputs."""
-    return {**dict.fromkeys(kind.computed, UNKNOWN), **inputs}
+    return {**dict.fromkeys(kind.computed, UNKNOWN), **_with_inner(kind, inputs, lambda _, __: UNKNOWN)}
 
 
 def created(kind: Kind, name: str, inputs: Properties) -> Properties:
     """What a resource has once it is there."""
     made = {key: _made(kind.token, name, key, found) for key, found in kind.computed.items()}
-    return {**made, **_DECIDED.get(kind.token, {}), **_special(kind.token, name, inputs), **inputs}
+    whole = _with_inner(kind, inputs, lambda _, form: f"{form}{_letters(kind.token, name, 17)}")
+    return {**made, **_DECIDED.get(kind.token, {}), **_special(kind.token, name, inputs), **whole}
 
 
 def updated(kind: Kind, name: str, state: Properties, inputs: Properties, preview: bool) -> Properties:
@@ -98,7 +105,17 @@ def updated(kind: Kind, name: str, state: Properties, inputs: Properties, previe
         if any(state.get(cause) != inputs.get(cause) for cause in causes):
             kept[key] = UNKNOWN if preview else _next(state.get(key))
     decided = {key: state[key] for key in _DECIDED.get(kind.token, {}) if key in state}
-    return {**decided, **kept, **inputs}
+    before = {key: value for at in _INNER.get(kind.token, {}) for key, value in (state.get(at) or {}).items()}
+    return {**decided, **kept, **_with_inner(kind, inputs, before.get)}
+
+
+def _with_inner(kind: Kind, inputs: Properties, value: Callable[[str, str], Any]) -> Properties:
+    """Inputs with what the provider adds inside of them; ``value`` is given its key and how it begins."""
+    added = {
+        at: {**(inputs.get(at) or {}), **{key: value(key, form) for key, form in keys.items()}}
+        for at, keys in _INNER.get(kind.token, {}).items()
+    }
+    return {**inputs, **added}
 
 
 def identity(kind: Kind, name: str, outputs: Mapping[str, Any]) -> str:

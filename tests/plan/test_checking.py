@@ -150,6 +150,20 @@ def test_made_up_outputs_have_the_declared_type() -> None:
     assert cluster["identities"][0]["oidcs"][0]["issuer"] == "one-issuer"
 
 
+def test_what_a_provider_adds_inside_of_an_input_is_there_and_stays() -> None:
+    kind = AWS.kind("aws:eks/cluster:Cluster")
+    given = {"vpcConfig": {"subnetIds": ["a"]}}
+    planned = outputs.preview(kind, given)["vpcConfig"]
+    assert planned == {"subnetIds": ["a"], "clusterSecurityGroupId": UNKNOWN}
+    made = outputs.created(kind, "one", given)
+    assert made["vpcConfig"]["clusterSecurityGroupId"].startswith("sg-")
+    wider = {"vpcConfig": {"subnetIds": ["a", "b"]}}
+    assert outputs.updated(kind, "one", made, wider, preview=True)["vpcConfig"] == {
+        "subnetIds": ["a", "b"],
+        "clusterSecurityGroupId": made["vpcConfig"]["clusterSecurityGroupId"],
+    }
+
+
 def test_a_preview_knows_no_output_that_the_provider_alone_gives() -> None:
     kind = AWS.kind("aws:sqs/queue:Queue")
     assert outputs.preview(kind, {"name": "q"})["arn"] is UNKNOWN

@@ -35,6 +35,10 @@ class Declared:
     """Its inputs that are secrets."""
     ignores: frozenset[str] = frozenset()
     """Its inputs whose changes are ignored."""
+    replaced_by: frozenset[str] = frozenset()
+    """Its inputs of which a change replaces it, besides those that its provider names."""
+    goes_first: bool = False
+    """Whether what it replaces goes before it comes."""
     sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By input: the URNs of the resources that its value comes from."""
 
@@ -130,6 +134,8 @@ def declare(
                         needs=frozenset(request.dependencies),
                         protect=request.protect,
                         ignores=frozenset(request.ignoreChanges),
+                        replaced_by=frozenset(request.replaceOnChanges),
+                        goes_first=request.deleteBeforeReplace,
                         sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
                         provider=request.provider,
                         retained=request.retainOnDelete,

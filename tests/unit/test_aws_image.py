@@ -66,6 +66,9 @@ def test_everything_that_serves_runs_it_by_its_digest() -> None:
         *("function fast-v3", "model split-v3"),
         *("fetch of pods-v3", "server of pods-v3", "wait of pods-v3-c2"),
     }
+    # Lambda refuses an image that is named by a tag and a digest, SageMaker knows one or the other.
+    outside = {found.pop("function fast-v3"), found.pop("model split-v3")}
+    assert outside == {f"{REPOSITORY}@{DIGEST}"}
     assert set(found.values()) == {f"{tag_of(graph)}@{DIGEST}"}
     inputs = [value for r in graph.resources for value in r.inputs.values()]
     assert IMAGE not in json.dumps([value for value in inputs if not rpc.is_rpc_secret(value)])
@@ -109,6 +112,13 @@ def test_an_image_that_is_there_asks_for_no_login() -> None:
     graph, _, outputs = amazon(MODELS)  # the mocks know the registry's token for a build alone
     assert not graph.names(BUILT) and set(images(graph).values()) == {IMAGE}
     assert outputs["image"] == IMAGE
+
+
+def test_the_tag_of_an_image_that_is_there_is_not_for_lambda_and_sagemaker() -> None:
+    tagged = IMAGE.replace("@", ":2026-11@")
+    found = images(amazon(MODELS, image=tagged)[0])
+    assert {found.pop("function fast-v3"), found.pop("model split-v3")} == {IMAGE}
+    assert set(found.values()) == {tagged}
 
 
 @pytest.mark.parametrize(

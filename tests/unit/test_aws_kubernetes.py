@@ -97,10 +97,21 @@ def test_the_gateways_load_balancer_is_inside() -> None:
     assert '"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"' in text
 
 
+def test_no_alert_misses_what_eks_runs_out_of_reach() -> None:
+    release = churn().one("kubernetes:helm.sh/v3:Release", "monitoring").inputs
+    # Each is on by default, with an alert that rings where Prometheus doesn't find it.
+    for part in ("kubeControllerManager", "kubeScheduler", "kubeEtcd"):
+        assert release["values"][part] == {"enabled": False}
+
+
 def test_volumes_are_encrypted_and_kept_where_data_is_protected() -> None:
     for platform, policy in ((DEV, "Delete"), (PROD, "Retain")):
         graph = amazon(platform=platform)[0]
-        disk = graph.one("kubernetes:storage.k8s.io/v1:StorageClass", "addons-gp3").inputs
+        declared = graph.one("kubernetes:storage.k8s.io/v1:StorageClass", "addons-gp3")
+        # Kubernetes refuses another policy, as when data isn't protected any more: a new class comes, by the
+        # same name.
+        assert "reclaimPolicy" in declared.replaced_by and declared.goes_first
+        disk = declared.inputs
         assert disk["parameters"] == {"type": "gp3", "encrypted": "true"}
         assert (disk["reclaimPolicy"], disk["volumeBindingMode"]) == (policy, "WaitForFirstConsumer")
         assert disk["provisioner"] == "ebs.csi.aws.com"

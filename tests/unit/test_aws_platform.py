@@ -67,7 +67,7 @@ SMALL = {
     "s3/bucketPublicAccessBlock:BucketPublicAccessBlock": 1,
     "s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": 1,
     "s3/bucketVersioning:BucketVersioning": 1,
-    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": 1,
+    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": 2,
 }
 LARGE = {
     **SMALL,
@@ -88,7 +88,7 @@ LARGE = {
     "rds/subnetGroup:SubnetGroup": 1,
     "secretsmanager/secret:Secret": 1,
     "secretsmanager/secretVersion:SecretVersion": 1,
-    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": 2,
+    "vpc/securityGroupIngressRule:SecurityGroupIngressRule": 3,
 }
 ROOMS = {
     "Platform": 1,
@@ -426,6 +426,43 @@ class TestTheCluster:
         assert (config["endpointPublicAccess"], config["publicAccessCidrs"]) == (True, ["203.0.113.7/32"])
         assert config["endpointPrivateAccess"] is True
 
+    def test_the_api_is_reached_inside_the_vpc_and_from_the_private_ranges_that_are_named(
+        self, small: Graph
+    ) -> None:
+        def doors(graph: Graph) -> dict[str, Any]:
+            return {
+                r.name: {key: r.inputs[key] for key in ("securityGroupId", "cidrIpv4", "fromPort", "toPort")}
+                for r in graph.resources
+                if r.type == "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+                and r.name.startswith("cluster-api-")
+            }
+
+        def door(reach: str) -> dict[str, Any]:
+            return {"securityGroupId": "sg-cluster", "cidrIpv4": reach, "fromPort": 443, "toPort": 443}
+
+        # EKS makes the group, and lets in what has it alone: nodes.
+        assert doors(small) == {"cluster-api-vpc": door("10.20.0.0/16")}
+        graph, _, _ = amazon(apiAccess=["203.0.113.7/32", "10.90.0.0/16", "100.64.3.0/24"])
+        assert doors(graph) == {
+            "cluster-api-vpc": door("10.20.0.0/16"),
+            "cluster-api-10.90.0.0-16": door("10.90.0.0/16"),
+            "cluster-api-100.64.3.0-24": door("100.64.3.0/24"),
+        }
+        # EKS refuses a private range among the public ones.
+        config = inputs(graph, "eks/cluster:Cluster", "cluster")["vpcConfig"]
+        assert config["publicAccessCidrs"] == ["203.0.113.7/32"]
+        private = inputs(amazon(apiAccess=["10.90.0.0/16"])[0], "eks/cluster:Cluster", "cluster")["vpcConfig"]
+        assert private["endpointPublicAccess"] is False and "publicAccessCidrs" not in private
+        # Whoever declares something in the cluster may be behind such a door.
+        waits = graph.waits_for("pulumi:providers:kubernetes", "kubernetes")
+        assert set(doors(graph)) <= waits
+
+    def test_nodes_are_upgraded_with_the_control_plane_and_after_it(self) -> None:
+        graph, _, _ = amazon(kubernetesVersion="1.36")
+        assert inputs(graph, "eks/cluster:Cluster", "cluster")["version"] == "1.36"
+        assert inputs(graph, "eks/nodeGroup:NodeGroup", "cpu")["version"] == "1.36"
+        assert "cluster" in graph.waits_for("aws:eks/nodeGroup:NodeGroup", "cpu")
+
     def test_admins_are_those_that_are_named(self) -> None:
         people = [DEPLOYER, f"arn:aws:iam::{ACCOUNT}:user/team/ada", f"arn:aws:iam::{ACCOUNT}:user/deploy"]
         graph, _, _ = amazon(admins=people)
@@ -501,6 +538,7 @@ class TestNodes:
             "clusterName": PREFIX,
             "nodeRoleArn": "arn:of:nodes",
             "subnetIds": [f"network-private-{zone}-id" for zone in PROD["zones"]],
+            "version": "1.35",
             "amiType": "AL2023_x86_64_STANDARD",
             "instanceTypes": ["m7i.xlarge", "m6i.xlarge"],
             "capacityType": "ON_DEMAND",
@@ -519,6 +557,8 @@ class TestNodes:
             {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
         ]
         assert group.inputs["amiType"] == "AL2023_x86_64_NVIDIA"
+        # The autoscaler's sign of a GPU that isn't there yet: else it starts a second node for the same pod.
+        assert "k8s.amazonaws.com/accelerator" in group.inputs["labels"]
         assert group.inputs["capacityType"] == "SPOT"
         assert group.inputs["scalingConfig"] == {"minSize": 0, "maxSize": 4, "desiredSize": 0}
         assert group.ignores == {"scalingConfig.desiredSize"}

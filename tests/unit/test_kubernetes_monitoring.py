@@ -139,6 +139,7 @@ def test_the_adapter_gives_the_metric_that_autoscalers_ask_for() -> None:
     (stack,) = [r.inputs for r in graph.resources if r.type == CHART and r.name == "monitoring"]
     # The name of the chart's Prometheus Service comes from this.
     override = stack["values"]["fullnameOverride"]
+    assert "kubeScheduler" not in stack["values"]  # of a cluster that says nothing, it is watched
     assert adapter["values"]["prometheus"]["url"] == f"http://{override}-prometheus.monitoring.svc"
 
 
