@@ -28,7 +28,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.delivery/bytecode
 endif
 
-.PHONY: help setup env up down plan review test test-fast check clean
+.PHONY: help setup env up down plan review test test-fast test-cluster check clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -57,6 +57,10 @@ test: setup ## run every test
 
 test-fast: env ## run the tests that start nothing: under two minutes
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)
+
+test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 10 more to build it once
+	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes
+	@$(PYTHON) -m pytest -m cluster tests/cluster
 
 check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .

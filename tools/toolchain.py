@@ -1,5 +1,5 @@
-"""Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`, and
-`actionlint` to check its workflows.
+"""Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`,
+`actionlint` to check its workflows, and the control plane of a `kubernetes` to test against.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
@@ -24,6 +24,8 @@ from tools.alone import alone
 from tools.errors import ToolError
 from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
 from tools.versions import Version
+
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 SOURCES = ("installed", "download", "build")
 """Where a tool may come from. DELIVERY_TOOLCHAIN narrows it: `download,build` ignores what is installed."""
@@ -127,6 +129,29 @@ def actionlint() -> Tool:
         )
 
     return find(Recipe("actionlint", version, [], archive or None, make))
+
+
+def kubernetes() -> Tool:
+    """Kubernetes' API server, with its controllers, its scheduler and etcd beside it.
+
+    It is always a build where none is installed: no one archive has all four.
+    """
+    version = versions.kubernetes()
+
+    def make(folder: Path) -> None:
+        packages = [f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES]
+        gobuild.build(
+            GO_MODULES / "kubernetes",
+            [*packages, "go.etcd.io/etcd/server/v3"],
+            folder,
+            usual="10 minutes on 2 cores",
+            stamp=f"k8s.io/component-base/version.gitVersion=v{versions.show(version)}",
+        )
+        # Go names a program after the last folder of its package.
+        if (folder / "server").exists():
+            (folder / "server").rename(folder / "etcd")
+
+    return find(Recipe(_KUBERNETES[0], version, [*_KUBERNETES[1:], "etcd"], None, make))
 
 
 def find(recipe: Recipe) -> Tool:
@@ -269,7 +294,12 @@ def _allowed_sources() -> list[str]:
 
 def main() -> int:
     """The command line: names of tools, those that a stack needs when none is given."""
-    makers = {"pulumi": pulumi, "prometheus": prometheus, "actionlint": actionlint}
+    makers = {
+        "pulumi": pulumi,
+        "prometheus": prometheus,
+        "actionlint": actionlint,
+        "kubernetes": kubernetes,
+    }
     names = sys.argv[1:] or ["pulumi", "prometheus"]
     for name in names:
         if name not in makers:

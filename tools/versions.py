@@ -14,6 +14,7 @@ UV = "0.13.9"
 PULUMI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 PROMETHEUS_MODULE = "github.com/prometheus/prometheus"
 ACTIONLINT_MODULE = "github.com/rhysd/actionlint"
+KUBERNETES_MODULE = "k8s.io/kubernetes"
 
 Version = tuple[int, int, int]
 
@@ -60,6 +61,11 @@ def pulumi() -> Version:
 def actionlint() -> Version:
     """The actionlint this checkout wants."""
     return required(ACTIONLINT_MODULE, GO_MODULES / "actionlint" / "go.mod")
+
+
+def kubernetes() -> Version:
+    """The Kubernetes this checkout wants."""
+    return required(KUBERNETES_MODULE, GO_MODULES / "kubernetes" / "go.mod")
 
 
 def prometheus() -> Version:

@@ -13,6 +13,7 @@ import pulumi_kubernetes as k8s
 from components.environment import Model
 from components.kubernetes.interceptor import SCALER
 from components.kubernetes.labels import annotated, release_metadata
+from components.kubernetes.quantities import decimal
 
 REQUESTS_METRIC = "model_requests_per_second"
 """The metric of a pod that autoscaling by requests asks the custom metrics API for."""
@@ -76,7 +77,7 @@ def _built_in(
                 "type": "Pods",
                 "pods": {
                     "metric": {"name": REQUESTS_METRIC},
-                    "target": {"type": "AverageValue", "average_value": str(scaling.requests_per_second)},
+                    "target": {"type": "AverageValue", "average_value": decimal(scaling.requests_per_second)},
                 },
             }
         )

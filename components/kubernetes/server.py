@@ -10,6 +10,7 @@ import pulumi_kubernetes as k8s
 
 from components.environment import Model
 from components.kubernetes.labels import pod_labels, release_metadata, selector
+from components.kubernetes.quantities import binary, decimal
 
 PORT = 8080
 _USER = 10001
@@ -161,7 +162,7 @@ def _probe(page: str, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict:
 
 
 def _resources(model: Model, gpu: bool) -> k8s.core.v1.ResourceRequirementsArgsDict:
-    wanted = {"cpu": f"{round(model.resources.cpu * 1000)}m", "memory": model.resources.memory}
+    wanted = {"cpu": decimal(model.resources.cpu), "memory": binary(model.resources.memory)}
     if gpu and model.resources.gpu:
-        wanted["nvidia.com/gpu"] = str(model.resources.gpu)
+        wanted["nvidia.com/gpu"] = decimal(model.resources.gpu)
     return {"requests": wanted, "limits": wanted}

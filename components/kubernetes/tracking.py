@@ -8,6 +8,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.kubernetes.labels import PART_OF
+from components.kubernetes.quantities import binary
 from components.kubernetes.server import container_security, pod_security
 from components.kubernetes.settings import Identity, TrackingStore
 from components.kubernetes.tracking_door import Door, publish
@@ -96,7 +97,7 @@ class Tracking(pulumi.ComponentResource):
         keep = self._args.protect
         spec: k8s.core.v1.PersistentVolumeClaimSpecArgsDict = {
             "access_modes": ["ReadWriteOnce"],
-            "resources": {"requests": {"storage": self._args.storage}},
+            "resources": {"requests": {"storage": binary(self._args.storage)}},
         }
         if self._args.storage_class:
             spec["storage_class_name"] = self._args.storage_class

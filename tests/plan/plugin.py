@@ -28,6 +28,10 @@ from tests.plan.immutable import replaces, seen
 from tests.plan.schema import Kind, Package, UnknownTypeError
 
 
+class RefusedError(Exception):
+    """What the place of a resource says no to; the text is what the engine's user reads."""
+
+
 class StandIn(provider_pb2_grpc.ResourceProviderServicer):
     """One package's plugin."""
 
@@ -144,7 +148,7 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
         token = request.type or request.urn.split("::")[-2].rsplit("$", 1)[-1]
         try:
             return make(self._package.kind(token))
-        except UnknownTypeError as error:
+        except (UnknownTypeError, RefusedError) as error:
             _abort(context, str(error))
         except Exception as error:
             _abort(context, f"a bug in the stand-in ({error!r}):\n{traceback.format_exc()}")

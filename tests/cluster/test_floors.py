@@ -1,0 +1,85 @@
+"""What other floors put into a cluster, and what KEDA adds, a real API server takes too: tried, not kept."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from components.kubernetes.keda import KEDA
+from tests.cluster.api import NAMESPACE, Api, Object
+from tests.cluster.comparing import drift, title
+from tests.cluster.definitions import SOURCES
+from tests.cluster.plugin import install
+from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
+from tests.plan.stack import PlannedStack, Step
+from tests.plan.stand_ins import ROOT
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def defined(api: Api) -> Api:
+    """The cluster with the definitions of every chart."""
+    for chart in SOURCES:
+        install(api, chart.chart)
+    return api
+
+
+def tried(api: Api, steps: list[Step]) -> dict[str, list[str]]:
+    """What the API server makes of each object that is declared, none of which stays: its differences."""
+    declared = objects(steps)
+    spaces = {s.inputs["namespace"] for s in steps if s.type.endswith(HELM)}
+    named = {found["metadata"].get("namespace") for found in declared} - {None}
+    for space in sorted(spaces | named):
+        if api.find(api.path(NAMESPACE, None, space)) is None:
+            api.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})
+    found = {title(each): drift(public(each), api.apply(told(each), dry=True)) for each in declared}
+    assert {each["kind"] for each in declared} >= {"Deployment", "HTTPRoute", "ServiceMonitor", "Gateway"}
+    return {name: differences for name, differences in found.items() if differences}
+
+
+def told(declared: Object) -> Object:
+    """An object with some text where a plan hides a Secret's."""
+    return {**declared, "stringData": {"hidden": "by the plan"}} if "stringData" in declared else declared
+
+
+def public(declared: Object) -> Object:
+    """Without what a cluster is told, but never says."""
+    return {key: value for key, value in declared.items() if key != "stringData"}
+
+
+def applied(folder: Path, name: str, content: dict[str, Any]) -> list[Step]:
+    """A stack on the stand-ins of `tests/plan`, in which nothing is unknown any more."""
+    stack = PlannedStack(folder, name)
+    stack.declare(yaml.safe_dump(content))
+    stack.up()
+    return stack.steps()
+
+
+def test_with_keda(defined: Api, tmp_path: Path) -> None:
+    scaling = {"min": 0, "max": 5, "requestsPerSecond": 50}
+    models = {
+        "asleep": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 5}, "autoscaling": scaling},
+        "vision": {
+            "stable": {"version": 7},
+            "resources": {"gpu": 1},
+            "autoscaling": {"min": 1, "max": 4, "requestsPerSecond": 20, "gpuUtilization": 60},
+        },
+        "fraud": fraud(canary={"version": 4, "weight": 10}),
+    }
+    platform = {**PLATFORM, "keda": "install", "namespace": "with-keda"}
+    steps = applied(tmp_path / "stack", "keda", yaml.safe_load(written(models, platform)))
+    kinds = {found["kind"] for found in objects(steps)}
+    assert kinds >= {"ScaledObject", "InterceptorRoute", "ReferenceGrant"}
+    assert KEDA in {found["metadata"].get("namespace") for found in objects(steps)}
+    assert tried(defined, steps) == {}
+
+
+@pytest.mark.parametrize("name", ["prod", "gcp"])
+def test_the_cluster_of_a_cloud(defined: Api, tmp_path: Path, name: str) -> None:
+    content = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+    content["config"]["model-delivery:platform"]["namespace"] = f"of-{name}"
+    assert tried(defined, applied(tmp_path / "stack", name, content)) == {}

@@ -1,0 +1,50 @@
+"""A promotion on a real control plane: its watches see every moment of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.api import DEPLOYMENT, POD, Api, until
+from tests.cluster.history import history, outages, weights
+from tests.cluster.stack import SERVED, SPACE, VISION, ClusterStack, fraud, split, written
+
+pytestmark = pytest.mark.cluster
+
+
+def test_from_a_canary_to_stable_nobody_is_sent_where_no_server_is(api: Api, canary: ClusterStack) -> None:
+    with history(api) as seen:
+        canary.bring(split(50))
+        canary.bring(written({"fraud": fraud(stable={"version": 4}), "vision": VISION}))
+        events = seen.events(gone=["fraud-v3"])
+    assert weights("fraud", events) == [
+        {"fraud-v3": 90, "fraud-v4": 10},
+        {"fraud-v3": 50, "fraud-v4": 50},
+        {"fraud-v4": 100},
+    ]
+    assert outages("fraud", SERVED, events) == []
+    assert {d["metadata"]["name"] for d in api.list(DEPLOYMENT, SPACE)} == {
+        *("fraud-v4", "vision-v7", "vision-v8", "tracking"),
+    }
+    until("the old release's pods are gone", lambda: not pods_of(api, "3"))
+    assert len(pods_of(api, "4")) == SERVED
+
+
+def test_a_model_that_is_new_is_reached_only_when_it_has_its_servers(api: Api, canary: ClusterStack) -> None:
+    new = {"stable": {"version": 1}, "autoscaling": {"min": 3, "max": 5}}
+    models = {"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}
+    with history(api) as seen:
+        canary.bring(written({**models, "churn": new}))
+        events = seen.events(gone=[])
+        assert weights("churn", events) == [{"churn-v1": 100}]
+        assert outages("churn", 3, events) == []
+        canary.bring(written(models))
+        assert outages("churn", 3, seen.events(gone=["churn-v1"])) == []
+
+
+def pods_of(api: Api, version: str) -> list[str]:
+    labels = {"model-delivery/model": "fraud", "model-delivery/version": version}
+    return [
+        pod["metadata"]["name"]
+        for pod in api.list(POD, SPACE)
+        if labels.items() <= pod["metadata"]["labels"].items()
+    ]
