@@ -66,13 +66,12 @@ def split(weight: int) -> str:
     return written({"fraud": fraud(canary={"version": 4, "weight": weight}), "vision": VISION})
 
 
-def objects(steps: Iterable[Step]) -> list[Object]:
-    """What a stack declares of Kubernetes itself, without the charts."""
-    found = [(step.type.rpartition("$")[2], step.inputs) for step in steps]
+def objects(inputs: Iterable[tuple[str, dict[str, Any]]]) -> list[Object]:
+    """What of a stack's resources, each a type and its inputs, is an object in the cluster; no chart is."""
     return [
-        inputs
-        for kind, inputs in found
-        if kind.startswith("kubernetes:") and kind != HELM and "apiVersion" in inputs
+        found
+        for kind, found in inputs
+        if kind.startswith("kubernetes:") and kind != HELM and "apiVersion" in found
     ]
 
 
@@ -88,12 +87,22 @@ class ClusterStack(PlannedStack):
         script.write_text(text.replace("tests.plan.plugin kubernetes", "tests.cluster.plugin"))
         assert script.read_text() != text
         self._applied = ""
+        self._steps: list[Step] = []
 
     def bring(self, text: str) -> None:
         """Apply a file's text, unless it is what was applied last."""
         if text == self._applied:
             return
-        self._applied = ""
+        self._applied, self._steps = "", []
         self.declare(text)
         self.up()
         self._applied = text
+
+    def steps(self) -> list[Step]:
+        """What a preview shows now, made once for what was applied last."""
+        self._steps = self._steps or super().steps()
+        return self._steps
+
+    def objects(self) -> list[Object]:
+        """The objects that the program declares."""
+        return objects((step.type.rpartition("$")[2], step.inputs) for step in self.steps())

@@ -6,13 +6,13 @@ import pytest
 
 from tests.cluster.api import DEPLOYMENT, NAMESPACE, POD, REPLICA_SET, Api, ApiError, condition
 from tests.cluster.comparing import drift, reapplied, title
-from tests.cluster.stack import SPACE, ClusterStack, objects
+from tests.cluster.stack import SPACE, ClusterStack
 
 pytestmark = pytest.mark.cluster
 
 
 def test_every_object_is_there_as_it_was_declared(api: Api, canary: ClusterStack) -> None:
-    declared = objects(canary.steps())
+    declared = canary.objects()
     assert {found["kind"] for found in declared} >= {
         *("Namespace", "Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Job"),
         *("HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "PersistentVolumeClaim"),
@@ -24,10 +24,9 @@ def test_every_object_is_there_as_it_was_declared(api: Api, canary: ClusterStack
 
 
 def test_neither_a_preview_nor_an_apply_would_change_anything_again(api: Api, canary: ClusterStack) -> None:
-    steps = canary.steps()
-    assert {(step.op, step.name) for step in steps if step.op != "same"} == set()
+    assert {(step.op, step.name) for step in canary.steps() if step.op != "same"} == set()
     api.warnings.clear()
-    found = {title(each): reapplied(api, each) for each in objects(steps)}
+    found = {title(each): reapplied(api, each) for each in canary.objects()}
     assert {name: differences for name, differences in found.items() if differences} == {}
     # Versions of an API that will go, pods that Pod Security would refuse, fields given twice.
     assert api.warnings == []

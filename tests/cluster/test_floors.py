@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from components.kubernetes.keda import KEDA
 from tests.cluster.api import NAMESPACE, Api, Object
 from tests.cluster.comparing import drift, title
 from tests.cluster.definitions import SOURCES
 from tests.cluster.plugin import install
 from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
-from tests.plan.stack import PlannedStack, Step
+from tests.plan.stack import PlannedStack
 from tests.plan.stand_ins import ROOT
 
 pytestmark = pytest.mark.cluster
@@ -28,10 +28,11 @@ def defined(api: Api) -> Api:
     return api
 
 
-def tried(api: Api, steps: list[Step]) -> dict[str, list[str]]:
-    """What the API server makes of each object that is declared, none of which stays: its differences."""
-    declared = objects(steps)
-    spaces = {s.inputs["namespace"] for s in steps if s.type.endswith(HELM)}
+def tried(api: Api, stack: PlannedStack) -> dict[str, list[str]]:
+    """What the API server makes of each object of a stack, none of which stays: its differences."""
+    resources = inputs(stack)
+    spaces = {found["namespace"] for kind, found in resources if kind == HELM}
+    declared = objects(resources)
     named = {found["metadata"].get("namespace") for found in declared} - {None}
     for space in sorted(spaces | named):
         if api.find(api.path(NAMESPACE, None, space)) is None:
@@ -41,9 +42,16 @@ def tried(api: Api, steps: list[Step]) -> dict[str, list[str]]:
     return {name: differences for name, differences in found.items() if differences}
 
 
+def inputs(stack: PlannedStack) -> list[tuple[str, dict[str, Any]]]:
+    """The type and the inputs of each resource in a stack's state."""
+    (file,) = stack.state.glob(f"**/stacks/*/{stack.name}.json")
+    resources = json.loads(file.read_text())["checkpoint"]["latest"]["resources"]
+    return [(found["type"], found.get("inputs") or {}) for found in resources]
+
+
 def told(declared: Object) -> Object:
-    """An object with some text where a plan hides a Secret's."""
-    return {**declared, "stringData": {"hidden": "by the plan"}} if "stringData" in declared else declared
+    """An object with some text where the state hides a Secret's."""
+    return {**declared, "stringData": {"hidden": "in the state"}} if "stringData" in declared else declared
 
 
 def public(declared: Object) -> Object:
@@ -51,12 +59,12 @@ def public(declared: Object) -> Object:
     return {key: value for key, value in declared.items() if key != "stringData"}
 
 
-def applied(folder: Path, name: str, content: dict[str, Any]) -> list[Step]:
+def applied(folder: Path, name: str, content: dict[str, Any]) -> PlannedStack:
     """A stack on the stand-ins of `tests/plan`, in which nothing is unknown any more."""
     stack = PlannedStack(folder, name)
     stack.declare(yaml.safe_dump(content))
     stack.up()
-    return stack.steps()
+    return stack
 
 
 def test_with_keda(defined: Api, tmp_path: Path) -> None:
@@ -71,11 +79,10 @@ def test_with_keda(defined: Api, tmp_path: Path) -> None:
         "fraud": fraud(canary={"version": 4, "weight": 10}),
     }
     platform = {**PLATFORM, "keda": "install", "namespace": "with-keda"}
-    steps = applied(tmp_path / "stack", "keda", yaml.safe_load(written(models, platform)))
-    kinds = {found["kind"] for found in objects(steps)}
+    stack = applied(tmp_path / "stack", "keda", yaml.safe_load(written(models, platform)))
+    kinds = {found["kind"] for found in objects(inputs(stack))}
     assert kinds >= {"ScaledObject", "InterceptorRoute", "ReferenceGrant"}
-    assert KEDA in {found["metadata"].get("namespace") for found in objects(steps)}
-    assert tried(defined, steps) == {}
+    assert tried(defined, stack) == {}
 
 
 @pytest.mark.parametrize("name", ["prod", "gcp"])

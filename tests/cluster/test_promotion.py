@@ -6,39 +6,31 @@ import pytest
 
 from tests.cluster.api import DEPLOYMENT, POD, Api, until
 from tests.cluster.history import history, outages, weights
-from tests.cluster.stack import SERVED, SPACE, VISION, ClusterStack, fraud, split, written
+from tests.cluster.stack import SERVED, SPACE, VISION, ClusterStack, fraud, written
 
 pytestmark = pytest.mark.cluster
 
 
-def test_from_a_canary_to_stable_nobody_is_sent_where_no_server_is(api: Api, canary: ClusterStack) -> None:
+def test_nobody_is_sent_where_no_server_is_while_releases_come_and_go(api: Api, canary: ClusterStack) -> None:
+    new = {"stable": {"version": 1}, "autoscaling": {"min": 3, "max": 5}}
+    half = fraud(canary={"version": 4, "weight": 50})
     with history(api) as seen:
-        canary.bring(split(50))
+        canary.bring(written({"fraud": half, "vision": VISION, "churn": new}))
         canary.bring(written({"fraud": fraud(stable={"version": 4}), "vision": VISION}))
-        events = seen.events(gone=["fraud-v3"])
+        events = seen.events(gone=["fraud-v3", "churn-v1"])
     assert weights("fraud", events) == [
         {"fraud-v3": 90, "fraud-v4": 10},
         {"fraud-v3": 50, "fraud-v4": 50},
         {"fraud-v4": 100},
     ]
     assert outages("fraud", SERVED, events) == []
+    assert weights("churn", events) == [{"churn-v1": 100}]
+    assert outages("churn", 3, events) == []
     assert {d["metadata"]["name"] for d in api.list(DEPLOYMENT, SPACE)} == {
         *("fraud-v4", "vision-v7", "vision-v8", "tracking"),
     }
     until("the old release's pods are gone", lambda: not pods_of(api, "3"))
     assert len(pods_of(api, "4")) == SERVED
-
-
-def test_a_model_that_is_new_is_reached_only_when_it_has_its_servers(api: Api, canary: ClusterStack) -> None:
-    new = {"stable": {"version": 1}, "autoscaling": {"min": 3, "max": 5}}
-    models = {"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}
-    with history(api) as seen:
-        canary.bring(written({**models, "churn": new}))
-        events = seen.events(gone=[])
-        assert weights("churn", events) == [{"churn-v1": 100}]
-        assert outages("churn", 3, events) == []
-        canary.bring(written(models))
-        assert outages("churn", 3, seen.events(gone=["churn-v1"])) == []
 
 
 def pods_of(api: Api, version: str) -> list[str]:
