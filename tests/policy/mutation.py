@@ -164,6 +164,7 @@ def check(module: types.ModuleType) -> None:
             )
     test_shipped.test_nothing_that_prod_declares_stops_it()
     test_unknown.test_what_is_found_before_the_unknown_value_is_found_all_the_same()
+    test_unknown.test_a_release_or_a_step_that_is_not_known_in_full_is_refused()
     test_unknown.test_a_bucket_whose_name_is_unknown_is_found_by_where_it_comes_from()
     name = module.__name__.rpartition(".")[2]
     slower = {"steps": ["test_steps.py"], "values": ["test_values.py", "test_variants.py"]}

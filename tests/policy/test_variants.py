@@ -318,11 +318,14 @@ def test_what_a_high_risk_model_needs_others_do_not() -> None:
     assert len(evaluate(rules, [release("churn", 3, **bare), strict], now=NOW)) == 2
     assert len(evaluate(rules, [release("churn", 3, **{**bare, "riskClass": "high"}), loose], now=NOW)) == 2
     # The model is what the rollout says, whatever the resource is called.
-    renamed = replace(strict, name="rollout", properties={**strict.properties, "drift": False})
-    told = evaluate(rules, [release("churn", 3, **bare), renamed], now=NOW)
-    assert len(told) == 3 and any(
-        "churn is high-risk and nothing watches its drift" in v.message for v in told
+    renamed = replace(
+        strict, name="rollout", properties={**strict.properties, "drift": False, "requestLog": {}}
     )
+    told = evaluate(rules, [release("churn", 3, **bare), renamed], now=NOW)
+    words = {v.message.splitlines()[0] for v in told}
+    assert len(told) == 4
+    assert any("churn is high-risk and nothing watches its drift" in line for line in words)
+    assert any("churn is high-risk and its requests are not logged" in line for line in words)
 
 
 def test_a_step_that_was_taken_long_ago_is_history() -> None:
