@@ -21,6 +21,7 @@ def log() -> str:
 
 def test_a_whole_log_is_a_green_review() -> None:
     assert reviewed(log()).outcome is Outcome.PASSED
+    assert events.read(log(), "the log").seconds == 3
 
 
 @pytest.mark.parametrize("left", range(4))
@@ -82,6 +83,25 @@ def test_whatever_shape_a_step_has_there_is_a_review_or_one_message(where: str, 
 def test_a_log_that_is_cut_off_within_a_line_is_an_error() -> None:
     with pytest.raises(ReviewError, match="cut off or damaged: line 4"):
         events.read(log()[:-8], "the log")
+
+
+def test_of_a_log_that_is_cut_off_the_last_errors_are_told() -> None:
+    preview = Preview().step("create", "a:b:C", "r", None, {}).says("warning", "careful")
+    *before, summary, _ = preview.text.splitlines(keepends=True)
+    with pytest.raises(ReviewError) as without:
+        events.read("".join(before), "the log")
+    assert str(without.value) == (
+        "the log is cut off: it has no summary, so the preview ended before it was done and nothing can be"
+        " said of the change. Run it again."
+    )
+    with pytest.raises(ReviewError, match="it has no end, so"):
+        events.read("".join([*before, summary]), "the log")
+    for number in range(6):
+        preview.says("error", f"failure {number}\n")
+    with pytest.raises(ReviewError) as told:
+        events.read("".join(preview.text.splitlines(keepends=True)[:-2]), "the log")
+    assert str(told.value).splitlines()[1:] == [f"failure {number}" for number in range(1, 6)]
+    assert "The last that it said:\n" in str(told.value)
 
 
 def test_a_missing_event_in_the_middle_is_an_error() -> None:
