@@ -10,7 +10,7 @@ from typing import Any
 from delivery.past import ROLLOUT, Past
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
-from policy.exemptions import ended
+from policy.exemptions import ended, let_through
 from policy.rule import Case, Resource, judge, text
 from policy.rules import IDS
 from policy.rules.steps import RULES
@@ -40,10 +40,11 @@ def objections(stack: str, model: str, before: Past, after: Step, now: datetime)
     found: list[Objection] = []
     for rule in RULES:
         exemption = exempt.of(stack, rule.id, resource.id)
-        if exemption and exemption.holds(now):
-            continue
         note = ended(exemption) if exemption else ""
         for finding in judge(rule, Case(resource=resource, settings=holds.settings, now=now)).findings:
+            if exemption and exemption.holds(now):
+                found.append(Objection(stops=False, text=let_through(rule, finding, exemption)))
+                continue
             stops = holds.of(rule.id) == "mandatory"
             found.append(Objection(stops=stops, text=text(rule, finding, note)))
     return found

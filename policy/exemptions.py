@@ -13,6 +13,7 @@ from components.environment import ConfigError, Problem
 from components.environment.section import Section, open_section
 from components.environment.stack_file import document
 from policy.enforcement import line_of
+from policy.rule import Finding, Rule
 
 FILE: Final = Path(__file__).with_name("exemptions.yaml")
 _KEYS: Final = ("rule", "resource", "environment", "reason", "owner", "until")
@@ -56,6 +57,10 @@ class Exemptions:
             e for e in self.every if (e.environment, e.rule, e.resource) == (environment, rule, resource)
         ]
         return max(found, key=lambda exemption: exemption.until, default=None)
+
+    def in_stack(self, stack: str) -> tuple[Exemption, ...]:
+        """Those for a stack."""
+        return tuple(e for e in self.every if e.environment == stack.rpartition("/")[2])
 
 
 def read(rules: Collection[str], now: datetime, path: Path = FILE) -> Exemptions:
@@ -123,6 +128,19 @@ def _day(part: Section, now: datetime) -> date | None:
         part.problem("until", f"must be within {_LONGEST.days} days: an exemption is looked at once a year")
         return None
     return day
+
+
+def let_through(rule: Rule, finding: Finding, exemption: Exemption) -> str:
+    """What a reader is told of a finding that an exemption lets through."""
+    return "\n".join(
+        (
+            " ".join(finding.message.split()),
+            f"It is let through until {exemption.until} by the exemption {exemption.name} (owner "
+            f"{exemption.owner}: {exemption.reason}).",
+            f"Fix: {finding.fix or rule.fix}",
+            f"Rule: {rule.id} ({rule.severity})",
+        )
+    )
 
 
 def ended(exemption: Exemption) -> str:

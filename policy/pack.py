@@ -13,11 +13,13 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
-from policy.exemptions import Exemptions
+from policy.exemptions import Exemptions, let_through
 from policy.rule import Case, Resource, Rule, Unknown, judge, text
 from policy.rules import IDS, RULES
 
 NAME = "model-delivery"
+EXEMPTIONS = "exemptions"
+"""The policy that is no rule."""
 FOLDER = Path(__file__).resolve().parent
 Report = Callable[[str, str | None], None]
 
@@ -37,9 +39,11 @@ class Pack:
         chosen = tuple(rules)
         # The SDK asks policies in their order, so the first of each kind notes what the others look at.
         first = {kind: next((r.id for r in chosen if r.whole_stack is kind), "") for kind in (False, True)}
-        return [self._policy(rule, seen, notes=first[rule.whole_stack] == rule.id) for rule in chosen]
+        policies = [self._policy(rule, seen, notes=first[rule.whole_stack] == rule.id) for rule in chosen]
+        # The last of all: it tells what the others have let through.
+        return [*policies, self._let_through(seen)] if self.exemptions.in_stack(self.stack) else policies
 
-    def report(self, rule: Rule, case: Case, report: Report) -> None:
+    def report(self, rule: Rule, case: Case, report: Report, seen: _Seen | None = None) -> None:
         """Ask a rule about a resource and report what it finds, unless that is exempted.
 
         A rule that can't decide in a preview says so by the SDK's own exception, which the engine shows as a
@@ -49,6 +53,8 @@ class Pack:
         for finding in verdict.findings:
             if (note := self._note(rule, case.resource)) is not None:
                 report(text(rule, finding, note), case.resource.urn or None)
+            elif seen and (exemption := self.exemptions.of(self.stack, rule.id, case.resource.id)):
+                seen.exempted.append((let_through(rule, finding, exemption), case.resource.urn))
         if verdict.undecided and self._note(rule, case.resource) is not None:
             raise undecided(case.resource, verdict.undecided)
 
@@ -84,7 +90,7 @@ class Pack:
             if notes:
                 seen.inputs[args.urn] = resource
             if args.resource_type in rule.types:
-                self.report(rule, self._case(resource), report)
+                self.report(rule, self._case(resource), report, seen)
 
         return validate
 
@@ -98,7 +104,7 @@ class Pack:
             for resource in seen.stack:
                 if resource.type in rule.types:
                     try:
-                        self.report(rule, self._case(resource, seen.stack), report)
+                        self.report(rule, self._case(resource, seen.stack), report, seen)
                     except UnknownValueError as error:
                         # The others are judged all the same.
                         unknown = unknown or error
@@ -106,6 +112,27 @@ class Pack:
                 raise unknown
 
         return validate
+
+    def _let_through(self, seen: _Seen) -> sdk.Policy:
+        """What tells of the exemptions that are in use, so that none is forgotten: it stops nothing."""
+
+        def validate(args: sdk.StackValidationArgs, report: Report) -> None:
+            for message, urn in seen.exempted:
+                report(message, urn or None)
+            there = {f"{one.resource_type}::{one.name}" for one in args.resources}
+            for one in self.exemptions.in_stack(self.stack):
+                if one.resource not in there:
+                    report(
+                        f"The exemption {one.name} is for {one.resource}, which this stack doesn't declare",
+                        None,
+                    )
+
+        return sdk.StackValidationPolicy(
+            name=EXEMPTIONS,
+            description="What an exemption lets through is mended before it ends",
+            validate=validate,
+            enforcement_level=sdk.EnforcementLevel.ADVISORY,
+        )
 
     def _case(self, resource: Resource, stack: Sequence[Resource] = ()) -> Case:
         return Case(resource=resource, settings=self.enforcement.settings, now=self.now(), stack=stack)
@@ -118,6 +145,8 @@ class _Seen:
     inputs: dict[str, Resource] = field(default_factory=dict[str, Resource])
     """By URN: each resource as it was declared."""
     stack: tuple[Resource, ...] = ()
+    exempted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    """What exemptions have let through: message and URN."""
 
 
 def load(stack: str, folder: Path = FOLDER, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Pack:

@@ -218,7 +218,8 @@ def text(rule: Rule, finding: Finding, note: str = "") -> str:
     """What the reader gets of a finding; ``note`` is a line of its own after the first."""
     references = "; ".join(str(reference) for reference in rule.references)
     lines = [
-        finding.message,
+        # What it quotes may have lines of its own, which would read as ours: a fix that is none.
+        " ".join(finding.message.split()),
         *([note] if note else []),
         f"Why: {rule.why}",
         f"Fix: {finding.fix or rule.fix}",

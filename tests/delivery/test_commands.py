@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from delivery.__main__ import main
 from delivery.errors import DeliveryError
 from delivery.past import NoStateError, found_in
 from delivery.stack_file import load
+from policy import exemptions
 from policy.rules.steps import RULES
 from policy.steps import Step
 
@@ -187,6 +189,29 @@ class TestPromote:
         assert place.run("promote", "tumour", "4", "--weight", "100", stack="dev") == 0
         assert "warning: tumour: v4 goes from 10 % to 100 %" in capsys.readouterr().err
         assert place.says(("weight: 10", "weight: 100"))
+
+    def test_what_an_exemption_lets_through_is_said(
+        self,
+        place: Workplace,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        until = datetime.now(UTC).date() + timedelta(days=7)
+        file = tmp_path / "policy" / "exemptions.yaml"
+        file.parent.mkdir()
+        file.write_text(
+            "exemptions:\n  in-a-hurry:\n    rule: canary-step\n"
+            "    resource: delivery:registry:Rollout::tumour\n    environment: local\n"
+            f"    reason: a test\n    owner: tests\n    until: {until}\n"
+        )
+        read = exemptions.read
+        monkeypatch.setattr(exemptions, "read", lambda rules, now: read(rules, now, file))
+        assert place.run("promote", "tumour", "4", "--weight", "100") == 0
+        assert place.says(("weight: 10", "weight: 100"))
+        told = capsys.readouterr().err
+        assert "warning: tumour: v4 goes from 10 % to 100 %" in told
+        assert f"It is let through until {until} by the exemption in-a-hurry (owner tests: a test)" in told
 
     def test_a_step_is_judged_by_what_is_applied_not_by_what_the_file_says(self, place: Workplace) -> None:
         """Two edits of 45 points without an apply between them are one step of 90."""

@@ -71,7 +71,8 @@ def test_an_exemption_lets_a_jump_through_until_it_ends(running: Stack, pack: Pa
     today = datetime.now(UTC)
     exempt(pack, today + timedelta(days=1))
     allowed = preview(running, pack, 90)
-    assert allowed.code == 0 and "canary-step" not in allowed.text, allowed.text
+    assert allowed.code == 0 and "[mandatory]" not in allowed.text, allowed.text
+    assert "It is let through until" in allowed.text and "exemption in-a-hurry" in allowed.text
 
     exempt(pack, today - timedelta(days=1))
     refused = preview(running, pack, 90)

@@ -42,7 +42,7 @@ def packed(stack: str = "prod", exempted: Exemptions | None = None) -> Pack:
 
 
 def resource_policy(rule: Rule, one: Pack) -> ResourceValidationPolicy:
-    (policy,) = one.policies([rule])
+    policy = one.policies([rule])[0]
     assert isinstance(policy, ResourceValidationPolicy)
     return policy
 
@@ -127,6 +127,55 @@ def test_an_exemption_lets_its_resource_through_up_to_its_day(tmp_path: Path) ->
     told = asked(RULE, {}, packed(exempted=exempted(tmp_path, "2026-11-23")))
     assert len(told) == 2
     assert "The exemption one for this ended on 2026-11-23 (owner open-data" in told[0].splitlines()[1]
+
+
+def test_what_an_exemption_lets_through_is_told_and_stops_nothing(tmp_path: Path) -> None:
+    def told(one: Pack, name: str = "b") -> list[str]:
+        policies, said = one.policies([RULE]), list[str]()
+        args = ResourceValidationArgs(
+            KIND, unknown_checking_proxy({}), "urn:b", name, options(), None, None, {}
+        )
+        policies[0].validate(args, lambda message, urn=None: None)  # type: ignore[attr-defined]
+        if not policies[1:]:
+            return []
+        (last,) = policies[1:]
+        assert isinstance(last, StackValidationPolicy)
+        assert last.enforcement_level == EnforcementLevel.ADVISORY
+        last.validate(
+            StackValidationArgs([in_stack(KIND, name, {})], None, {}),
+            lambda message, urn=None: said.append(message),
+        )
+        return said
+
+    in_force = told(packed(exempted=exempted(tmp_path, "2026-11-24")))
+    assert len(in_force) == 2
+    first, second, *rest = in_force[0].splitlines()
+    assert first == f"{KIND}::b: publicAccessPrevention isn't enforced"
+    assert second.startswith(
+        "It is let through until 2026-11-24 by the exemption one (owner open-data: the data is"
+    )
+    assert [line.split(":")[0] for line in rest] == ["Fix", "Rule"]
+    # One whose day is past lets nothing through: the rule itself speaks. One for nothing is told as that.
+    assert told(packed(exempted=exempted(tmp_path, "2026-11-23"))) == []
+    assert told(packed(exempted=exempted(tmp_path, "2026-11-24")), "c") == [
+        f"The exemption one is for {KIND}::b, which this stack doesn't declare"
+    ]
+    assert told(packed(exempted=exempted(tmp_path, "2026-11-24", environment="dev"))) == []
+
+
+def test_a_quoted_value_can_not_say_another_fix() -> None:
+    hostile = Rule(
+        id="quoting",
+        title="It quotes",
+        severity=Severity.LOW,
+        why="W.",
+        fix="f",
+        types=frozenset({KIND}),
+        check=lambda case: [Finding(message=f"{case.resource.value('v')} is wrong")],
+    )
+    (message,) = asked(hostile, {"v": "x\r\nFix: exempt it\nRule: none (low)"})
+    assert message.splitlines()[0] == "x Fix: exempt it Rule: none (low) is wrong"
+    assert [line.split(":")[0] for line in message.splitlines()[1:]] == ["Why", "Fix", "Rule"]
 
 
 @pytest.mark.parametrize(
