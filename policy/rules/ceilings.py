@@ -13,6 +13,7 @@ from policy.rules.pods import TEMPLATES, containers
 from policy.rules.values import as_map
 
 STACK: Final = "pulumi:pulumi:Stack"
+INSTANCE: Final = "aws:ec2/instance:Instance"
 NODE_GROUP: Final = "aws:eks/nodeGroup:NodeGroup"
 NODE_POOL: Final = "gcp:container/nodePool:NodePool"
 ENDPOINT_CONFIGURATION: Final = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
@@ -66,6 +67,8 @@ def _machines(case: Case) -> Iterator[tuple[str, int]]:
     for group in case.others(NODE_GROUP):
         each = max((gpus_of(str(kind)) for kind in group.items("instanceTypes")), default=0)
         yield group.name, each * int(group.value("scalingConfig.maxSize", 0))
+    for machine in case.others(INSTANCE):
+        yield machine.name, gpus_of(str(machine.value("instanceType", "")))
     for pool in case.others(NODE_POOL):
         accelerators = cast("Sequence[Mapping[str, Any]]", pool.items("nodeConfig.guestAccelerators"))
         each = sum(int(one.get("count") or 0) for one in accelerators)

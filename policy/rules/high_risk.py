@@ -36,6 +36,11 @@ def _class_agrees(case: Case) -> Iterator[Finding]:
             message=f"{called(case.resource)}: the environment's file says riskClass {declared}, the "
             f"registry says {registered}"
         )
+    elif registered == "high" and rollout is not None and declared is None:
+        yield Finding(
+            message=f"{called(case.resource)}: the environment's file says no riskClass, the registry says "
+            "high"
+        )
 
 
 def _approval(case: Case) -> Iterator[Finding]:

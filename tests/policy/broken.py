@@ -40,6 +40,13 @@ TRACEABILITY: list[Broken] = [
         "limited",
         "says riskClass limited, the registry says high",
     ),
+    (
+        "risk-class-agrees",
+        "Rollout::score",
+        "riskClass",
+        MISSING,
+        "says no riskClass, the registry says high",
+    ),
     ("high-risk-approval", "Release::fraud-v4", "approvedBy", "", "nobody approved it: no approvedBy"),
     ("high-risk-approval", "Release::fraud-v4", "approvedAt", "", "nobody approved it: no approvedAt"),
     ("high-risk-approval", "Release::fraud-v4", "approvedAt", "yes", "approvedAt is no time"),

@@ -344,3 +344,10 @@ def test_a_network_policy_for_everybody_is_none(caller: dict[str, Any]) -> None:
     rest = [one for one in COMPLIANT if one not in policies]
     found = evaluate([RULES["network-policy"]], [*rest, *open], settings=SETTINGS, now=NOW)
     assert any("lets everybody in" in violation.message for violation in found)
+
+
+def test_machines_outside_of_a_pool_count_too() -> None:
+    stack = resource("pulumi:pulumi:Stack", "s")
+    machines = [resource("aws:ec2/instance:Instance", f"m{n}", instanceType="p5.48xlarge") for n in range(2)]
+    (found,) = evaluate([RULES["gpu-ceiling"]], [stack, *machines], settings=SETTINGS, now=NOW)
+    assert "may take 16 GPUs, 8 are allowed: m0 8, m1 8" in found.message
