@@ -37,7 +37,7 @@ _WORD = re.compile(r"[A-Z_]{1,40}")
 """An enumerated value: `authorization: NONE` must be seen when it changes."""
 _ASSIGNED = re.compile(
     r"((?:pass(?:word|wd|phrase)|(?:api|access|private|secret|account)[-_]?key|client[-_]?secret"
-    r"|(?:auth|access)[-_]?token|_token|_secret|_pwd)[\"']?(?:=|:\s{0,4}))([\"']?)([^\s\"',;&$]+)",
+    r"|(?:auth|access)[-_]?token|_token|_secret|_pwd)(?:=|[\"']\s{0,4}[:=]\s{0,4}|:\s{1,4}))([\"']?)([^\s\"',;&$]+)",
     re.IGNORECASE,
 )
 """In a script, a list of arguments or a connection string: ``--password=…``, ``password: …``."""

@@ -134,6 +134,7 @@ def test_short_values_are_not_looked_for_elsewhere() -> None:
         f"#!/bin/sh\nexport DB_PASSWORD='{FAKE}'\nrun",
         f"Server=db;User Id=app;Password={FAKE};Encrypt=true",
         f"user: app\npassword: {FAKE}\n",
+        f"config = {{'password': '{FAKE}'}}",
         f"run --api-key={FAKE} --now",
         f"postgres://app:x@{FAKE}@db/app",
         f"https://{FAKE}@git.example.com/x",
@@ -217,3 +218,8 @@ def test_a_long_text_is_looked_through_in_little_time() -> None:
     for long in ("a" * 200_000, "password" * 30_000, "https://" * 30_000, '{"a":' * 5000, "x=" * 100_000):
         changed({"v": "x"}, {"v": long})
     assert time.process_time() - started < 5
+
+
+def test_the_name_of_a_secret_in_an_address_is_seen() -> None:
+    arn = "arn:aws:secretsmanager:eu-central-1:1:secret:prod_secret:db_password::"
+    assert arn in everything(changed({"valueFrom": "x"}, {"valueFrom": arn}))
