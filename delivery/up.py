@@ -146,7 +146,7 @@ def _try_out(endpoint: dict[str, Any]) -> bool:
     answered: Counter[str] = Counter()
     failed: Counter[str] = Counter()
     started = time.monotonic()
-    with httpx.Client(trust_env=False, timeout=10) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         for _ in range(_REQUESTS):
             try:
                 response = client.post(f"{endpoint['url']}/predict", content=body)

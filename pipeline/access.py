@@ -50,7 +50,7 @@ def answers(tracking_uri: str) -> None:
         return
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        socket.create_connection((parts.hostname or "", port), timeout=10).close()
+        socket.create_connection((parts.hostname or "", port), timeout=30).close()
     except (OSError, ValueError) as error:
         raise RegistryError(
             f"nothing answers at {tracking_uri}: {error}; start that server, or choose another tracking URI"

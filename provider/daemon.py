@@ -17,10 +17,10 @@ from provider.resource import ProviderError
 from provider.unix_http import UnixConnection
 from provider.waiting import wait_until
 
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _STOP_SECONDS = 60.0
-_CALL_SECONDS = 10.0
-_SETTLE_SECONDS = 3.0
+_CALL_SECONDS = 30.0
+_SETTLE_SECONDS = 15.0
 
 _CONFIGURATION = """\
 ; Written by the provider; changes are overwritten. Paths are relative to this folder, where supervisord runs:

@@ -22,7 +22,7 @@ from provider.resource import Properties, ProviderError
 from provider.unix_http import UnixConnection
 from provider.waiting import wait_until
 
-_IN_FORCE_SECONDS = 20.0
+_IN_FORCE_SECONDS = 60.0
 _POLL_SECONDS = 0.002
 _CLUSTERS = "cluster_manager.cds"
 _TABLE = f"http.gateway.rds.{envoy.ROUTE_TABLE}"
@@ -170,7 +170,7 @@ class Gateway:
         return self._admin(f"/stats?type={kind}&filter={pattern}").partition(": ")[2].strip().strip('"')
 
     def _admin(self, path: str) -> str:
-        connection = UnixConnection(self._folder, "admin.sock", timeout=5)
+        connection = UnixConnection(self._folder, "admin.sock", timeout=15)
         try:
             connection.request("GET", path)
             response = connection.getresponse()

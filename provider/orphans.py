@@ -15,7 +15,7 @@ from provider.waiting import wait_until
 
 MARK = "MODEL_DELIVERY_RUN"
 _TERM_SECONDS = 10.0
-_KILL_SECONDS = 5.0
+_KILL_SECONDS = 15.0
 
 
 def marked(pid: int, folder: Path) -> bool:

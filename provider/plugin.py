@@ -142,13 +142,14 @@ class Plugin(provider_pb2_grpc.ResourceProviderServicer):
             )
 
 
-def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> None:
-    """Serve these kinds until the engine is gone."""
+def serve(kinds: Mapping[str, Resource], version: str, engine: str | None) -> NoReturn:
+    """Serve these kinds until the engine is gone, and end this process."""
     host(Plugin(kinds, version, engine))
 
 
-def host(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
-    """Serve a plugin until the engine is gone. Prints the port on standard output, as the engine expects."""
+def host(servicer: provider_pb2_grpc.ResourceProviderServicer) -> NoReturn:
+    """Serve a plugin until the engine is gone, and end this process. Prints the port on standard output, as
+    the engine expects."""
     options = [
         ("grpc.max_receive_message_length", _MESSAGE_LIMIT),
         ("grpc.max_send_message_length", _MESSAGE_LIMIT),
@@ -167,6 +168,11 @@ def host(servicer: provider_pb2_grpc.ResourceProviderServicer) -> None:
     # What is under way gets the time to put things back in order.
     cancel()
     server.stop(_GRACE_SECONDS).wait()
+    # The engine ends its plugins one after another and has 5 s for all of them: one that it then has no time
+    # to ask is reported as crashed ("exited prematurely"). Python's own end takes seconds on a busy machine.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _exit_with_parent(parent: int) -> None:

@@ -29,9 +29,9 @@ def free(port: int) -> bool:
     return True
 
 
-def answers(port: int, path: str) -> bool:
-    """Whether an HTTP server on the port answers the path with 2xx."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+def answers(port: int, path: str, seconds: float = 5.0) -> bool:
+    """Whether an HTTP server on the port answers the path with 2xx, within ``seconds``."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
     try:
         connection.request("GET", path)
         return 200 <= connection.getresponse().status < 300

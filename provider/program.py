@@ -16,10 +16,14 @@ from pathlib import Path
 from provider import ports
 from provider.daemon import Daemon
 from provider.files import make_folder, read_file, tail, write_file
+from provider.orphans import marked
 from provider.resource import Properties, ProviderError
 from provider.waiting import wait_until
 
+ANSWER_SECONDS = 15.0
+"""How long a process that runs may take to answer, on a busy machine, before it is held to hang."""
 _PORT_SECONDS = 2.0
+_CHILD_SECONDS = 15.0
 _SECTION = """\
 [program:{name}]
 command = /bin/sh start
@@ -134,7 +138,7 @@ class Program:
 
     def _ready(self) -> bool:
         port = self._claims.of(self.name)
-        return port is not None and ports.answers(port, self._inputs["ready"])
+        return port is not None and ports.answers(port, self._inputs["ready"], ANSWER_SECONDS)
 
     def _check_port(self) -> None:
         # Before anything is stopped: a fixed port that can't be had must not cost what runs on another.
@@ -147,7 +151,7 @@ class Program:
         port = self._inputs["port"]
         if not port:
             port = self._claims.choose(self.name)
-        elif not wait_until(lambda: ports.free(port), _PORT_SECONDS):
+        elif not self._given_back(port):
             raise ProviderError(ports.in_use(port, self.name))
         else:
             self._claims.hold(self.name, port)
@@ -155,6 +159,17 @@ class Program:
         write_file(self._section, _SECTION.format(name=self.name, stop=self._inputs["stopSeconds"]))
         self._daemon.begin(self.name)
         return port
+
+    def _given_back(self, port: int) -> bool:
+        def lost() -> bool:
+            pid = None if ports.free(port) else ports.holder(port)
+            return pid is None or not marked(pid, self._folder)
+
+        if wait_until(lambda: ports.free(port), _PORT_SECONDS):
+            return True
+        # Its own children may end a while after it did; what belongs to others won't go away.
+        wait_until(lost, _CHILD_SECONDS)
+        return ports.free(port)
 
     def _write(self) -> None:
         make_folder(self._own)

@@ -1,4 +1,4 @@
-"""One command at a time makes things in the toolchain folder; another waits, and then finds what was made."""
+"""One command at a time makes a thing in the toolchain folder; another waits, then finds what was made."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from tools.paths import make_folder
 
 
 @contextmanager
-def alone(folder: Path) -> Generator[None]:
-    """Holds the folder's lock for as long as the block runs. The lock ends with this process, however it
-    ends."""
+def alone(folder: Path, name: str) -> Generator[None]:
+    """Holds the folder's lock of this name for as long as the block runs. The lock ends with this process,
+    however it ends. What is made under another name isn't waited for: a build may take minutes."""
     make_folder(folder)
-    with (folder / ".lock").open("w") as file:
+    with (folder / f".lock-{name}").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            sys.stderr.write("Another command is getting the toolchain ready; waiting for it\n")
+            sys.stderr.write(f"Another command is getting {name} ready in {folder}; waiting for it\n")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -35,7 +35,7 @@ def ensure() -> Path:
         wanted = _wanted()
         if _is_current(python, wanted):
             return python
-        with alone(TOOLCHAIN):
+        with alone(TOOLCHAIN, "environment"):
             if not _is_current(python, wanted):
                 _sync(uv())
                 STAMP.write_text(wanted)
@@ -51,7 +51,7 @@ def add(groups: Sequence[str]) -> Path:
     """
     python = ensure()
     try:
-        with alone(TOOLCHAIN):
+        with alone(TOOLCHAIN, "environment"):
             _sync(uv(), groups)
     except OSError as error:
         raise errors.explain(

@@ -83,7 +83,7 @@ def _runs_pulumi(pid: int) -> bool:
             ["ps", "-o", "stat=", "-o", "comm=", "-p", str(pid)],
             capture_output=True,
             text=True,
-            timeout=5,
+            timeout=60,
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired):

@@ -198,7 +198,7 @@ def _own(recipe: Recipe, allowed: Sequence[str], passed_over: str) -> Tool:
     if passed_over:
         sys.stderr.write(f"The installed {recipe.name} isn't used: {passed_over}\n")
     try:
-        with alone(TOOLCHAIN):
+        with alone(TOOLCHAIN, recipe.name):
             if not tool.executable.exists():
                 _make(recipe, kept, allowed)
     except OSError as error:
@@ -220,7 +220,7 @@ def _version_of(executable: Path) -> Version | None:
             [executable, "--version"],
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=120,
             check=False,
             stdin=subprocess.DEVNULL,
         )

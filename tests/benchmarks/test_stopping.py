@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -31,7 +33,7 @@ def test_nothing_is_left_of_an_interrupted_benchmark(number: signal.Signals, tmp
     # supervisord, its two Envoys, and the load.
     assert len(_about(tmp_path)) >= 4
     process.send_signal(number)
-    text, _ = process.communicate(timeout=60)
+    text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, text
     assert "interrupted" in text and "Traceback" not in text
     assert _about(tmp_path) == []

@@ -8,9 +8,7 @@ import os
 import re
 import signal
 import subprocess
-import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +18,13 @@ import yaml
 
 from tests.ports import free_port
 from tests.ran import Ran
+from tests.waiting import PATIENCE
 from tools import toolchain
 from tools.pulumiw import child_environment
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMAND_SECONDS = 240
-_INTERRUPTED_SECONDS = 30
+COMMAND_SECONDS = 5 * PATIENCE
+_INTERRUPTED_SECONDS = PATIENCE
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -153,12 +152,12 @@ class Stack:
         return {info["name"].split(".")[0]: info["pid"] for info in infos if info["pid"]}
 
     def predict(self, client: httpx.Client, model: str = "churn") -> httpx.Response:
-        return client.post(f"{self.gateway}/{model}/predict", json={"features": [ROW]})
+        return client.post(f"{self.gateway}/{model}/predict", json={"features": [ROW]}, timeout=PATIENCE)
 
     def split(self, requests: int = 400, model: str = "churn") -> Counter[str]:
         """Which versions answered; every answer must be a good one."""
         answered: Counter[str] = Counter()
-        with httpx.Client(trust_env=False, timeout=10) as client:
+        with httpx.Client(trust_env=False) as client:
             for _ in range(requests):
                 response = self.predict(client, model)
                 assert response.status_code == 200, response.text
@@ -177,11 +176,3 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
 
 
 ROW = [0.5] * 4
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for a condition, at most ``seconds``."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.05)

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.engine.stack import Stack, until
+from tests.engine.stack import Stack
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
 
@@ -37,7 +38,7 @@ def constant_load(stack: Stack, model: str = "churn") -> Iterator[list[str]]:
     served = Counter[str]()
 
     def send() -> None:
-        with httpx.Client(trust_env=False, timeout=10) as client:
+        with httpx.Client(trust_env=False) as client:
             while not stop.is_set():
                 try:
                     response = stack.predict(client, model)
@@ -71,7 +72,7 @@ def test_exports_say_where_everything_is(stack: Stack) -> None:
         (2, 10, False),
     ]
     assert all(r["digest"].startswith("sha256:") for r in endpoint["releases"])
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
         assert client.get(f"{outputs['trackingUrl']}/health").text == "OK"
         assert client.get(f"{outputs['prometheusUrl']}/-/ready").status_code == 200
         found = client.get(f"{outputs['trackingUrl']}/api/2.0/mlflow/registered-models/search")
@@ -106,7 +107,7 @@ def test_a_weight_is_one_changed_route_and_restarts_nothing(stack: Stack) -> Non
 def test_blue_green_switches_all_of_it_at_once(stack: Stack) -> None:
     stack.up(churn(1, version=2, weight=0))
     assert stack.split(100) == {"1": 100}
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
         # The release that nobody meets yet can be tried by its version.
         url = f"{stack.gateway}/churn/v2/models/churn/versions/2"
         assert client.get(url).headers["x-model-version"] == "2"
@@ -169,7 +170,7 @@ def test_prometheus_sees_servers_and_gateway(stack: Stack) -> None:
     url = f"http://127.0.0.1:{stack.ports['prometheus']}/api/v1"
 
     def targets() -> dict[str, str]:
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
             active = client.get(f"{url}/targets").json()["data"]["activeTargets"]
         return {f"{t['labels']['job']} {t['labels'].get('version', '')}".strip(): t["health"] for t in active}
 
@@ -190,7 +191,7 @@ def served_by(stack: Stack, version: str) -> int:
     total = 0
     for file in (stack.run / "targets").glob(f"churn-v{version}-*.json"):
         (address,) = json.loads(file.read_text())[0]["targets"]
-        with httpx.Client(trust_env=False) as client:
+        with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
             text = client.get(f"http://{address}/metrics").text
         for line in text.splitlines():
             if line.startswith("model_requests_total") and 'code="200"' in line:

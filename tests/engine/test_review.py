@@ -10,11 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.engine.stack import ROOT, Stack
+from tests.engine.stack import COMMAND_SECONDS, ROOT, Stack
 
 pytestmark = pytest.mark.real
-
-SECONDS = 240
 
 
 class Repository:
@@ -55,7 +53,7 @@ class Repository:
             env={**environment, **self._stack.env, "MAKEFLAGS": ""},
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=COMMAND_SECONDS,
         )
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from pipeline import access
 from pipeline.access import RegistryError
+from tests.ports import free_port
+from tests.waiting import PATIENCE
 from tools.paths import ROOT
 
 
@@ -43,8 +45,8 @@ def test_an_empty_file_becomes_a_database(tmp_path: Path):
 
 
 def test_a_server_that_is_not_there():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         access.answers(f"http://127.0.0.1:{port}")
     with pytest.raises(RegistryError, match=rf"nothing answers at http://127.0.0.1:{port}: .*refused"):
         access.answers(f"http://127.0.0.1:{port}")
@@ -75,7 +77,7 @@ def test_the_lock_keeps_a_second_training_waiting(tmp_path: Path):
         waiting = second.stderr.readline()
         assert waiting == "another training is using this registry; waiting for it\n"
         assert second.poll() is None
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=PATIENCE)
     assert out == "got it\n"
     assert second.returncode == 0
 

@@ -18,6 +18,7 @@ from pipeline import model_folder, training
 from pipeline.registering import Facts, Registered, Registry, register
 from serving.artifact import digest
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.real
 
@@ -306,7 +307,7 @@ def pipeline(*words: str, **options: Any) -> "subprocess.Popen[str]":
 
 def run_pipeline(*words: str) -> tuple[int, str, str]:
     process = pipeline(*words)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=5 * PATIENCE)
     return process.returncode, out, err
 
 
@@ -319,7 +320,7 @@ class TestTheCommand:
             if line.startswith("tumour version 1"):
                 break
         killed.send_signal(signal.SIGKILL)
-        killed.communicate(timeout=30)
+        killed.communicate(timeout=PATIENCE)
         assert set(versions(uri, "tumour")) == {1}
 
         code, out, err = run_pipeline("train", "--tracking-uri", uri, "--owner", "lab")
@@ -349,7 +350,7 @@ class TestTheCommand:
         assert process.stdout is not None
         process.stdout.read(5)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=PATIENCE)
         assert (process.returncode, err) == (1, "error: interrupted; the next run continues\n")
 
     @pytest.mark.parametrize(
@@ -391,7 +392,7 @@ def test_through_a_server(model: Write, tmp_path: Path, tracking_uri: str):
     )
     uri = f"http://127.0.0.1:{port}"
     try:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 2 * PATIENCE
         while True:
             try:
                 access.answers(uri)
@@ -417,8 +418,8 @@ def test_through_a_server(model: Write, tmp_path: Path, tracking_uri: str):
     finally:
         os.killpg(server.pid, signal.SIGTERM)
         try:
-            server.wait(timeout=20)
+            server.wait(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(server.pid, signal.SIGKILL)
-            server.wait(timeout=20)
+            server.wait(timeout=PATIENCE)
         log.close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,7 +19,7 @@ from pathlib import Path
 from components.environment import ConfigError, read
 from tests.plan.rendering import changes
 from tests.plan.schema import PACKAGES
-from tests.plan.stack import PlanError, PlannedStack
+from tests.plan.stack import PlanError, PlannedStack, as_of
 from tests.plan.stand_ins import ROOT
 
 _REAL = "the engine, the program, the file, the release lookup and its digests, previews and diffs"
@@ -43,12 +42,9 @@ def main() -> int:
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
         read(file)
-        before = _as_of(arguments.since, file) if arguments.since else None
-    except ConfigError as error:
+        before = as_of(arguments.since, file) if arguments.since else None
+    except (ConfigError, PlanError) as error:
         print(error, file=sys.stderr)
-        return 2
-    except subprocess.CalledProcessError as error:
-        print(f"{file.name} as of {arguments.since} can't be read: {error.stderr.strip()}", file=sys.stderr)
         return 2
     state = f"what {file.name} as of {arguments.since} gives" if arguments.since else "empty"
     print(f"A plan of {file.name} with no cloud account.\n  Real: {_REAL}.")
@@ -83,12 +79,6 @@ def policies(text: str) -> str:
     """What the policy pack says in an output of Pulumi."""
     found = re.search(r"^Policies:\n((?: {4}.*\n?|\n)*)", text, re.MULTILINE)
     return found[1].rstrip() if found else "    nothing: Pulumi didn't run it"
-
-
-def _as_of(commit: str, file: Path) -> str:
-    return subprocess.run(
-        ["git", "show", f"{commit}:{file.name}"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout
 
 
 if __name__ == "__main__":

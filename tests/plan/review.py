@@ -9,38 +9,25 @@ preview of the checkout's file on that state, with the policy pack, is reviewed 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from components.environment import ConfigError, read
 from delivery.review import command
-from tests.plan.stack import PlanError, PlannedStack
+from tests.plan.stack import PlanError, PlannedStack, as_of
 from tests.plan.stand_ins import ROOT
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="make review")
-    parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
-    parser.add_argument("--since", required=True, help="the git commit whose file is taken as applied")
-    command.configure(parser)
-    arguments = parser.parse_args()
+    arguments = parsed()
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
         read(file)
-        before = subprocess.run(
-            ["git", "show", f"{arguments.since}:{file.name}"],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-    except ConfigError as error:
+        before = as_of(arguments.since, file)
+    except (ConfigError, PlanError) as error:
         print(error, file=sys.stderr)
-        return 2
-    except subprocess.CalledProcessError as error:
-        print(f"{file.name} as of {arguments.since} can't be read: {error.stderr.strip()}", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory(prefix="review-") as folder:
         stack = PlannedStack(Path(folder) / "stack", arguments.environment)
@@ -50,14 +37,28 @@ def main() -> int:
         except PlanError as error:
             print(error, file=sys.stderr)
             return 1
-        stack.declare(file.read_text())
-        arguments.stack = arguments.environment
-        arguments.config_file = stack.config
-        arguments.note = (
-            f"A plan without an account: the state is what {file.name} as of {arguments.since} gives, the "
-            "providers and the model registry are stand-ins, and so is what policy says of releases."
-        )
-        return command.run(arguments, environment=stack.env)
+        return review(stack, file.read_text(), arguments)
+
+
+def parsed(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line's arguments, or those in ``words``."""
+    parser = argparse.ArgumentParser(prog="make review")
+    parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
+    parser.add_argument("--since", required=True, help="the git commit whose file is taken as applied")
+    command.configure(parser)
+    return parser.parse_args(words)
+
+
+def review(stack: PlannedStack, text: str, arguments: argparse.Namespace) -> int:
+    """Review what the text of a Pulumi.<stack>.yaml changes in an applied stack; the exit code."""
+    stack.declare(text)
+    arguments.stack = stack.name
+    arguments.config_file = stack.config
+    arguments.note = (
+        f"A plan without an account: the state is what Pulumi.{stack.name}.yaml as of {arguments.since} "
+        "gives, the providers and the model registry are stand-ins, and so is what policy says of releases."
+    )
+    return command.run(arguments, environment=stack.env)
 
 
 if __name__ == "__main__":

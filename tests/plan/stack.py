@@ -145,6 +145,15 @@ class PlannedStack:
         return Ran(done.returncode, text)
 
 
+def as_of(commit: str, file: Path) -> str:
+    """The text of one of the checkout's files as of a git commit. Raises PlanError where it can't be read."""
+    command = ["git", "show", f"{commit}:{file.name}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise PlanError(f"{file.name} as of {commit} can't be read: {done.stderr.strip()}")
+    return done.stdout
+
+
 def readable(text: str) -> str:
     """What Pulumi said, without the lines that only say that a stand-in is found on PATH."""
     return "\n".join(

@@ -13,11 +13,12 @@ import pytest
 from tests.plan.__main__ import policies
 from tests.plan.stack import _without_secrets, readable, versions
 from tests.plan.stand_ins import ROOT, install
+from tests.waiting import PATIENCE
 
 
-def plan(*words: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.plan", *words]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+def plan(*words: str, module: str = "tests.plan") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * PATIENCE)
 
 
 def test_an_environment_without_a_file_is_told() -> None:
@@ -26,8 +27,9 @@ def test_an_environment_without_a_file_is_told() -> None:
     assert "Traceback" not in ran.stderr
 
 
-def test_a_commit_that_does_not_exist_is_told() -> None:
-    ran = plan("dev", "--since", "no-such-commit")
+@pytest.mark.parametrize("module", ["tests.plan", "tests.plan.review"])
+def test_a_commit_that_does_not_exist_is_told(module: str) -> None:
+    ran = plan("dev", "--since", "no-such-commit", module=module)
     assert ran.returncode == 2 and "Pulumi.dev.yaml as of no-such-commit can't be read" in ran.stderr
     assert "Traceback" not in ran.stderr
 

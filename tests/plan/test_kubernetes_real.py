@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.plan.review import parsed, review
 from tests.plan.stack import PlannedStack, Step
 
 pytestmark = pytest.mark.real
@@ -120,6 +121,18 @@ def test_a_new_model_touches_no_other(stack: PlannedStack) -> None:
     found = changes(stack.steps())
     assert {op for op, *_ in found} == {"delete"}
     assert all(name.startswith("fraud") for _, _, name, _ in found)
+
+
+def test_a_change_since_a_commit_is_reviewed_on_what_that_commit_gives(
+    stack: PlannedStack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    promoted = written({"fraud": fraud(canary={"version": 4, "weight": 50}), "vision": VISION})
+    arguments = parsed(["kube", "--since", "main", "--format", "markdown", "--no-policy"])
+    assert review(stack, promoted, arguments) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("## `kube`: `fraud` 3 → 4 at 50 % (was 10 %)\n")
+    assert "- `spec.rules[0].backendRefs[1].weight`: `10` → `50`" in said
+    assert "the state is what Pulumi.kube.yaml as of main gives" in said
 
 
 def test_a_stack_of_models_alone_borrows_the_platform(stack: PlannedStack, tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import http.client
 import json
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from provider.route import Route
 from provider.supervisor import Supervisor
 from provider.unix_http import UnixConnection
 from tests.ports import free_port
+from tests.waiting import PATIENCE
 
 SERVER = Path(__file__).with_name("server.py")
 
@@ -43,15 +43,8 @@ def told() -> Told:
     return Told()
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {condition}"
-        time.sleep(0.02)
-
-
 def get(port: int, path: str, method: str = "GET", body: bytes | None = None) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
     with contextlib.closing(connection):
         connection.request(method, path, body)
         response = connection.getresponse()
@@ -120,7 +113,7 @@ class Run:
             "command": command,
             "ready": "/v2/health/ready",
             "port": port,
-            "readySeconds": 20,
+            "readySeconds": PATIENCE,
             "stopSeconds": 5,
             **more,
         }
@@ -203,7 +196,7 @@ class Gate:
 
     def attempts(self, scope: str) -> int:
         """How often Envoy has read the file of a subscription."""
-        with contextlib.closing(UnixConnection(self.folder, "admin.sock", timeout=10)) as connection:
+        with contextlib.closing(UnixConnection(self.folder, "admin.sock", timeout=PATIENCE)) as connection:
             connection.request("GET", f"/stats?filter=^{scope}.update_attempt$")
             return int(connection.getresponse().read().decode().split(": ")[1])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.ran import Ran
+from tests.waiting import PATIENCE
 from tools import toolchain
 from tools.pulumiw import child_environment
 
@@ -68,7 +69,7 @@ class Project:
 
     def command(self, *words: str) -> Ran:
         process = self.start(*words)
-        text, _ = process.communicate(timeout=120)
+        text, _ = process.communicate(timeout=5 * PATIENCE)
         return Ran(process.returncode, _COLOURS.sub("", text))
 
     def up(self) -> Ran:

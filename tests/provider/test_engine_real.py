@@ -15,8 +15,9 @@ import pytest
 from provider.daemon import Daemon
 from provider.orphans import end_orphans
 from tests.ports import free_port
-from tests.provider.conftest import SERVER, Gate, Run, get, until
+from tests.provider.conftest import SERVER, Gate, Run, get
 from tests.provider.project import Project
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
 Declared = tuple[str, str, dict[str, Any], list[str]]
@@ -35,7 +36,7 @@ class Small(Project):
             "folder": str(self.run),
             "command": [sys.executable, "-I", str(SERVER), "{port}", str(version), *flags],
             "ready": "/v2/health/ready",
-            "readySeconds": 30,
+            "readySeconds": PATIENCE,
             "stopSeconds": 3,
             **more,
         }
@@ -107,11 +108,11 @@ def test_a_refresh_shows_what_was_changed_by_hand_and_an_update_repairs_it(small
 def test_an_interrupted_update_ends_soon_and_the_next_goes_on(small: Small) -> None:
     small.declare([small.supervisor])
     assert small.up().code == 0
-    small.declare([small.supervisor, small.server("slow", "--slow", "60", readySeconds=60)])
+    small.declare([small.supervisor, small.server("slow", "--slow", "600", readySeconds=600)])
     process = small.start("up", "--yes", "--skip-preview")
     until(lambda: bool(small.programs()))
     process.send_signal(signal.SIGINT)
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0 and readable(text), text
     assert "stopped on request" in text
     assert small.programs() == set()
@@ -126,14 +127,17 @@ def test_after_a_kill_in_the_middle_the_next_update_makes_it_whole(small: Small)
     small.declare(
         [
             small.supervisor,
-            small.server("chosen", "--slow", "60"),
-            small.server("fixed", "--slow", "60", port=fixed),
+            small.server("chosen", "--slow", "600"),
+            small.server("fixed", "--slow", "600", port=fixed),
         ]
     )
     process = small.start("up", "--yes", "--skip-preview")
     until(lambda: len(small.programs()) == 2 and not Daemon(small.run).state("fixed").startswith("ABSENT"))
+    providers = _providers(process.pid)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
+    # Its provider ends by itself; until then it may put things back in order beside the next one.
+    until(lambda: not any(_command(pid) for pid in providers))
     small.forget_the_lock()
     # What is declared has changed since: what runs is no longer wanted.
     small.declare([small.supervisor, small.server("chosen"), small.server("fixed", port=fixed)])
@@ -147,13 +151,13 @@ def test_after_a_kill_in_the_middle_the_next_update_makes_it_whole(small: Small)
 def test_a_provider_ends_with_its_engine(small: Small) -> None:
     small.declare([small.supervisor])
     assert small.up().code == 0
-    small.declare([small.supervisor, small.server("slow", "--slow", "60", readySeconds=60)])
+    small.declare([small.supervisor, small.server("slow", "--slow", "600", readySeconds=600)])
     process = small.start("up", "--yes", "--skip-preview")
     until(lambda: bool(small.programs()))
-    providers = [pid for pid in _children(process.pid) if b"provider" in _command(pid)]
+    providers = _providers(process.pid)
     assert providers
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE)
     until(lambda: not any(_command(pid) for pid in providers))
 
 
@@ -253,6 +257,10 @@ def _children(parent: int) -> list[int]:
     return found
 
 
+def _providers(engine: int) -> list[int]:
+    return [pid for pid in _children(engine) if b"provider" in _command(pid)]
+
+
 def _command(pid: int) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -260,8 +268,21 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def test_the_plugin_says_its_port_and_nothing_else(tmp_path: Path) -> None:
+def test_a_plugin_is_gone_as_soon_as_it_is_ended() -> None:
+    """The engine has five seconds for all plugins together; Python's own end takes seconds under load."""
+    code = (
+        "import atexit; atexit.register(print, 'Python ends')\n"
+        "from pulumi.runtime.proto.provider_pb2_grpc import ResourceProviderServicer\n"
+        "from provider.plugin import host; host(ResourceProviderServicer())"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=PATIENCE) == ("", None)
+    assert process.returncode == 0
 
+
+def test_the_plugin_says_its_port_and_nothing_else() -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "provider"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -270,5 +291,5 @@ def test_the_plugin_says_its_port_and_nothing_else(tmp_path: Path) -> None:
     with socket.create_connection(("127.0.0.1", port)):
         pass
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, out, err) == (0, "", "")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from components.local.gateway import bootstrap, own_routes
 from provider import envoy
+from tests.waiting import PATIENCE
 
 
 def backend(version: int, weight: int, shadow: bool = False, *ports: int) -> dict[str, Any]:
@@ -184,7 +185,7 @@ def validated(folder: Path) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     return "" if done.returncode == 0 else done.stdout + done.stderr

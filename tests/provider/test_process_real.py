@@ -20,14 +20,15 @@ from provider.process import Process
 from provider.resource import UNKNOWN, ProviderError
 from provider.supervisor import Supervisor
 from tests.ports import free_port
-from tests.provider.conftest import Run, Told, get, until
+from tests.provider.conftest import Run, Told, get
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
 STUBBORN = """
 import signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("ready", flush=True)
-time.sleep(60)
+time.sleep(600)
 """
 
 
@@ -89,10 +90,16 @@ def test_a_process_stopped_by_hand_is_noticed_and_repaired(run: Run) -> None:
     assert server.diff().changes == {"running": False}
 
 
-def test_a_process_that_hangs_is_started_anew(run: Run) -> None:
-    server = run.serve("churn-v1-0", readySeconds=1)
+def test_a_process_that_answers_late_is_not_held_to_hang(run: Run) -> None:
+    server = run.serve("churn-v1-0", 1, "--lag", "3")
+    assert not server.diff().changes
+
+
+def test_a_process_that_hangs_is_started_anew(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provider.program.ANSWER_SECONDS", 1.0)
+    server = run.serve("churn-v1-0")
     pid = run.pid(server.id)
-    until(lambda: Daemon(run.folder).uptime(server.id) > 1)
+    monkeypatch.setattr(Daemon, "uptime", lambda *_: 2 * PATIENCE)  # longer than its start may take
     os.kill(pid, signal.SIGSTOP)
     assert server.diff().remark == "churn-v1-0 does not answer; it will be repaired"
     server.update()
@@ -256,7 +263,7 @@ def test_a_cancelled_creation_ends_soon_and_leaves_nothing(run: Run, monkeypatch
 
     def create() -> None:
         try:
-            run.serve("churn-v1-0", 1, "--slow", "60", readySeconds=60)
+            run.serve("churn-v1-0", 1, "--slow", "600", readySeconds=600)
         except ProviderError as error:
             caught.append(error)
 
@@ -264,7 +271,7 @@ def test_a_cancelled_creation_ends_soon_and_leaves_nothing(run: Run, monkeypatch
     thread.start()
     until(lambda: any((run.folder / "programs").iterdir()))
     waiting.cancel()
-    thread.join(10)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert "stopped on request" in str(caught[0])
     assert not list((run.folder / "programs").iterdir())
@@ -365,9 +372,11 @@ class TestSupervisor:
     def test_only_processes_with_its_mark_are_ended(self, tmp_path: Path) -> None:
         def sleeper(folder: str) -> subprocess.Popen[bytes]:
             env = {"PATH": os.environ["PATH"], orphans.MARK: folder}
-            return subprocess.Popen(["sleep", "60"], env=env, stdin=subprocess.DEVNULL)
+            return subprocess.Popen(["sleep", "600"], env=env, stdin=subprocess.DEVNULL)
 
         own, other = sleeper(str(tmp_path)), sleeper(f"{tmp_path}/inner")
+        orphans.end_orphans(tmp_path)
+        assert own.wait(PATIENCE) == -signal.SIGTERM
         stubborn = subprocess.Popen(
             [
                 sys.executable,
@@ -382,8 +391,7 @@ class TestSupervisor:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(orphans, "_TERM_SECONDS", 0.5)
                 orphans.end_orphans(tmp_path)
-            assert own.wait(5) == -signal.SIGTERM
-            assert stubborn.wait(5) == -signal.SIGKILL
+            assert stubborn.wait(PATIENCE) == -signal.SIGKILL
             assert other.poll() is None
         finally:
             for process in (own, other, stubborn):

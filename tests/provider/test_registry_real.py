@@ -20,7 +20,8 @@ from provider.registry import Registered, UnreachableError, resolve
 from provider.resource import ProviderError
 from serving.artifact import digest
 from tests.ports import free_port
-from tests.provider.conftest import get, until
+from tests.provider.conftest import get
+from tests.waiting import PATIENCE, until
 
 pytestmark = [
     pytest.mark.real,
@@ -265,11 +266,11 @@ def server(registry: Registry) -> Iterator[str]:
             return False
 
     try:
-        until(ready, 120)
+        until(ready, 2 * PATIENCE)
         yield f"http://127.0.0.1:{port}"
     finally:
         os.killpg(process.pid, 15)
-        process.wait(30)
+        process.wait(PATIENCE)
 
 
 def test_the_same_is_read_over_http(registry: Registry, server: str, name: str, tmp_path: Path) -> None:

@@ -181,6 +181,29 @@ def test_the_size_of_a_call_is_bounded_by_the_time_it_takes(
         assert loaded.batch_rows == 2
 
 
+def test_a_disturbed_call_is_not_taken_for_the_speed_of_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of each four calls three meet a busy machine, for longer than a measurement should take.
+    monkeypatch.setattr(model, "time", SimpleNamespace(perf_counter=lambda: Disturbed.clock))
+    with serve(folders.sklearn(tmp_path / "m", Disturbed())) as client:
+        loaded = client.service.model
+        assert isinstance(loaded, model.Model)
+        assert loaded.row_seconds == pytest.approx(0.001)
+        assert loaded.batch_rows == 64
+
+
+class Disturbed(folders.Sum):
+    """Takes a millisecond, and now and then the time that others take as well."""
+
+    clock = 0.0
+
+    def predict(self, rows: Any) -> Any:
+        found = super().predict(rows)
+        Disturbed.clock += 0.001 if len(self.calls) % 4 == 0 else 0.06
+        return found
+
+
 class Costly(folders.Sum):
     """Each row costs the same: batching wins nothing and only adds latency."""
 

@@ -20,6 +20,7 @@ import pytest
 from serving.artifact import digest
 from tests.ports import free_port
 from tests.serving import folders
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -48,15 +49,15 @@ class Server:
     def status(self, path: str) -> int | None:
         """Return the status of a path, or None when nothing answers."""
         try:
-            return httpx.get(self.url(path), timeout=5).status_code
+            return httpx.get(self.url(path), timeout=PATIENCE).status_code
         except httpx.TransportError:
             return None
 
     def predict(self, rows: Any = None) -> httpx.Response:
-        return httpx.post(self.url("/predict"), json={"features": rows or [ROW]}, timeout=20)
+        return httpx.post(self.url("/predict"), json={"features": rows or [ROW]}, timeout=PATIENCE)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:
-        end = time.monotonic() + 40
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert self.process.poll() is None, f"ended while waiting until {what}: {self.log.read_text()}"
             assert time.monotonic() < end, f"not in time: {what}: {self.log.read_text()}"
@@ -67,7 +68,7 @@ class Server:
         return self
 
     def end(self) -> int:
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
 
 @contextmanager
@@ -90,7 +91,7 @@ class Gated:
         import numpy
 
         array = numpy.asarray(rows)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 3 * PATIENCE
         if array.any():
             Path(self.gate + ".reached").touch()
             while not Path(self.gate).exists() and time.monotonic() < end:
@@ -106,7 +107,7 @@ class SlowToLoad:
 
     def __setstate__(self, state: dict[str, str]) -> None:
         self.__dict__ = state
-        end = time.monotonic() + 30
+        end = time.monotonic() + 3 * PATIENCE
         while not Path(self.gate).exists() and time.monotonic() < end:
             time.sleep(0.01)
 
@@ -132,7 +133,7 @@ def test_a_model_that_mlflow_saved_is_served_end_to_end(tmp_path: Path, classifi
         [sys.executable, "-c", script, str(tmp_path / "fitted"), str(tmp_path)],
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=3 * PATIENCE,
         cwd=tmp_path,
     )
     rows = [[0.5, 0.1, 0.9], [-1.0, -0.2, 0.3]]
@@ -141,7 +142,10 @@ def test_a_model_that_mlflow_saved_is_served_end_to_end(tmp_path: Path, classifi
             answer = server.ready().predict(rows)
             assert answer.json()["predictions"] == classifier.predict(rows).tolist()
             assert answer.headers["x-model-version"] == "3"
-            assert b'model_requests_total{code="200"' in httpx.get(server.url("/metrics")).content
+            assert (
+                b'model_requests_total{code="200"'
+                in httpx.get(server.url("/metrics"), timeout=PATIENCE).content
+            )
 
 
 def test_it_is_live_while_it_loads_and_ready_only_after(tmp_path: Path) -> None:
@@ -167,7 +171,7 @@ def gate_open(gate: Path) -> Iterator[None]:
 def test_sigterm_drains_without_losing_what_is_under_way(tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     folder = folders.sklearn(tmp_path / "m", SlowGate(str(gate)))
-    with started(folder, tmp_path, "--drain", "0.2") as server:
+    with started(folder, tmp_path, "--drain", "0.2", "--grace", str(2 * PATIENCE)) as server:
         server.ready()
         answers: list[httpx.Response] = []
         caller = threading.Thread(target=lambda: answers.append(server.predict()))
@@ -180,7 +184,7 @@ def test_sigterm_drains_without_losing_what_is_under_way(tmp_path: Path) -> None
         caller.join(1.0)
         assert not answers, "cut off, though the grace period is not over"
         gate.touch()
-        caller.join(30)
+        caller.join(PATIENCE)
         assert answers[0].status_code == 200
         assert answers[0].json()["predictions"] == [6.0]
         assert server.end() == 0
@@ -196,7 +200,7 @@ class SlowGate(Gated):
 
 def test_a_drain_answers_new_requests_first_and_closes_their_connections(tmp_path: Path) -> None:
     folder = folders.sklearn(tmp_path / "m", folders.Sum())
-    with started(folder, tmp_path, "--drain", "30", "--grace", "60") as server:
+    with started(folder, tmp_path, "--drain", str(PATIENCE), "--grace", str(2 * PATIENCE)) as server:
         server.ready()
         server.process.send_signal(signal.SIGTERM)
         server.wait(lambda: server.status("/v2/health/ready") == 503, "draining")
@@ -205,7 +209,7 @@ def test_a_drain_answers_new_requests_first_and_closes_their_connections(tmp_pat
         assert answer.headers["connection"] == "close"
         # A second signal is impatient.
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(10) == 0
+        assert server.process.wait(PATIENCE) == 0
 
 
 def test_the_grace_period_bounds_the_end(tmp_path: Path) -> None:
@@ -220,24 +224,24 @@ def test_the_grace_period_bounds_the_end(tmp_path: Path) -> None:
         begin = time.monotonic()
         server.process.send_signal(signal.SIGTERM)
         assert server.end() == 1
-        assert time.monotonic() - begin < 15
+        assert time.monotonic() - begin < PATIENCE
         assert "the grace period of 2 s was over with 1 requests left" in server.log.read_text()
         assert "Traceback" not in server.log.read_text()
-        caller.join(30)
+        caller.join(PATIENCE)
         assert answers[0].status_code == 503
 
 
 def test_no_request_fails_under_load_while_it_drains(tmp_path: Path) -> None:
     """Callers that open a new connection when theirs is closed lose nothing until the port is closed."""
     folder = folders.sklearn(tmp_path / "m", folders.Sum())
-    with started(folder, tmp_path, "--drain", "1") as server:
+    with started(folder, tmp_path, "--drain", str(PATIENCE), "--grace", str(2 * PATIENCE)) as server:
         server.ready()
         wrong: list[object] = []
         draining = threading.Event()
         counts = [0, 0]
 
         def call() -> None:
-            with httpx.Client() as client:
+            with httpx.Client(timeout=PATIENCE) as client:
                 closed = 0
                 while closed < 100:
                     try:
@@ -257,9 +261,10 @@ def test_no_request_fails_under_load_while_it_drains(tmp_path: Path) -> None:
         draining.set()
         server.process.send_signal(signal.SIGTERM)
         for caller in callers:
-            caller.join(30)
+            caller.join(PATIENCE)
         assert wrong == []
         assert counts[1] >= 400
+        server.process.send_signal(signal.SIGTERM)
         assert server.end() == 0
 
 
@@ -334,7 +339,7 @@ def test_what_is_no_http_gets_a_clean_answer(tmp_path: Path) -> None:
     folder = folders.sklearn(tmp_path / "m", folders.Sum())
     with started(folder, tmp_path) as server:
         server.ready()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
             connection.sendall(b"hello\r\n\r\n")
             response = http.client.HTTPResponse(connection)
             response.begin()
@@ -350,7 +355,7 @@ def test_a_huge_body_gets_its_413_though_it_is_still_being_sent(tmp_path: Path) 
     with started(folder, tmp_path, "--max-body-bytes", "1000") as server:
         server.ready()
         # A client that writes everything before it reads.
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
         connection.request("POST", "/predict", body=b"x" * 20_000_000)
         answer = connection.getresponse()
         assert answer.status == 413
@@ -368,7 +373,7 @@ def test_a_caller_that_goes_away_half_way_hurts_nobody(tmp_path: Path) -> None:
             with socket.create_connection(("127.0.0.1", server.port)) as connection:
                 connection.sendall(b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 500\r\n\r\n{")
         assert server.predict().json()["predictions"] == [6.0]
-        text = httpx.get(server.url("/metrics")).text
+        text = httpx.get(server.url("/metrics"), timeout=PATIENCE).text
         assert 'model_requests_in_flight{model="churn",version="3"} 0.0' in text
         assert "Traceback" not in server.log.read_text()
 
@@ -384,7 +389,7 @@ def test_health_answers_while_a_slow_model_is_busy(tmp_path: Path) -> None:
         assert server.status("/v2/health/live") == 200
         assert server.status("/v2/health/ready") == 200
         gate.touch()
-        caller.join(30)
+        caller.join(PATIENCE)
 
 
 def test_a_response_is_one_piece_on_the_wire(summing: Path, tmp_path: Path) -> None:
@@ -393,7 +398,7 @@ def test_a_response_is_one_piece_on_the_wire(summing: Path, tmp_path: Path) -> N
     request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
     with started(summing, tmp_path) as server:
         server.ready()
-        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE) as connection:
             for _ in range(300):
                 connection.sendall(request)
                 head, _, content = connection.recv(65536).partition(b"\r\n\r\n")

@@ -1,8 +1,6 @@
 """The sampled log of requests: what is in it, and that it never gets in the way."""
 
 import json
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +10,11 @@ import pytest
 from serving import request_log
 from serving.request_log import RequestLog
 from tests.serving.client import serve
+from tests.waiting import until
 
 
 def records(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def wait(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def test_a_record_has_everything_about_its_request(summing: Path, tmp_path: Path) -> None:
@@ -76,10 +68,10 @@ def test_a_log_that_was_moved_away_is_opened_again(tmp_path: Path) -> None:
     path, moved = tmp_path / "log", tmp_path / "log.1"
     log = RequestLog(path)
     log.add({"number": 1})
-    wait(lambda: path.stat().st_size > 0)
+    until(lambda: path.stat().st_size > 0)
     path.rename(moved)
     log.add({"number": 2})
-    wait(lambda: path.exists() and path.stat().st_size > 0)
+    until(lambda: path.exists() and path.stat().st_size > 0)
     log.close()
     assert records(moved) == [{"number": 1}]
     assert records(path) == [{"number": 2}]
@@ -98,7 +90,7 @@ def test_a_full_disk_loses_records_and_nothing_else(summing: Path) -> None:
     log = RequestLog(Path("/dev/full"))
     with serve(summing, log=log, sample=1.0) as client:
         assert client.predict([[1, 2, 3]]).status_code == 200
-        wait(lambda: log.dropped == 1)
+        until(lambda: log.dropped == 1)
         assert client.metric("model_log_records_dropped_total") == 1
         assert client.predict([[1, 2, 3]]).status_code == 200
 

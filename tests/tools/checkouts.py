@@ -6,15 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
+from tests.waiting import PATIENCE
 from tools.paths import ROOT
-
-T = TypeVar("T")
 
 PROJECT = """name: tiny
 runtime: {name: python, options: {toolchain: uv, virtualenv: .venv}}
@@ -41,7 +38,7 @@ class Checkout:
             text=True,
         )
 
-    def run(self, *arguments: str, cwd: Path | None = None, timeout: float = 90) -> tuple[int, str]:
+    def run(self, *arguments: str, cwd: Path | None = None, timeout: float = 3 * PATIENCE) -> tuple[int, str]:
         """Runs `./pulumiw ARGUMENTS`; returns its exit code and all that it wrote."""
         process = self.start(*arguments, cwd=cwd)
         try:
@@ -93,16 +90,6 @@ def make(folder: Path, program: str, config: str = "config: {}\n", project: str 
     checkout.write("Pulumi.local.yaml", config)
     checkout.write("__main__.py", program)
     return checkout
-
-
-def eventually(what: str, probe: Callable[[], T], timeout: float = 60) -> T:
-    """The first true value of a probe; fails when there is none in time."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        if value := probe():
-            return value
-        time.sleep(0.05)
-    raise AssertionError(f"waited {timeout} s for {what}")
 
 
 def descendants(pid: int) -> set[int]:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.tools import programs
-from tests.tools.checkouts import PROJECT, Checkout, alive, descendants, eventually
+from tests.tools.checkouts import PROJECT, Checkout, alive, descendants
+from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.real
 
@@ -98,6 +99,19 @@ def _creating(made: Checkout, gate: Path) -> tuple[subprocess.Popen[str], set[in
     return process, descendants(process.pid)
 
 
+def _interrupted(process: subprocess.Popen[str], gate: Path) -> str:
+    """Interrupts an `up`, lets the creation end once Pulumi has noticed, and returns all that it wrote."""
+    process.send_signal(signal.SIGINT)
+    said = ""
+    while "received; cancelling" not in said:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    gate.touch()
+    return said + process.communicate(timeout=PATIENCE)[0]
+
+
 def _gated(checkout: Make, tmp_path: Path) -> tuple[Checkout, Path]:
     gate = tmp_path / "gate"
     return checkout(programs.GATED, config=f"config:\n  tiny:gate: {gate}\n"), gate
@@ -117,7 +131,7 @@ def test_a_killed_up_leaves_no_process_and_the_next_one_goes_on(checkout: Make, 
 
     process.kill()
     process.communicate()
-    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+    eventually("everything that it started to end", lambda: not alive(started))
     assert made.locks() == [lock]
 
     gate.touch()
@@ -133,15 +147,13 @@ def test_a_killed_up_leaves_no_process_and_the_next_one_goes_on(checkout: Make, 
 def test_an_interrupted_up_finishes_what_it_is_doing_and_says_so(checkout: Make, tmp_path: Path) -> None:
     made, gate = _gated(checkout, tmp_path)
     process, started = _creating(made, gate)
-    process.send_signal(signal.SIGINT)
-    gate.touch()
-    text, _ = process.communicate(timeout=60)
+    text = _interrupted(process, gate)
     assert process.returncode != 0
     assert "update canceled" in text
     assert "Traceback" not in text
     assert made.locks() == []
     assert made.pending() == []
-    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+    eventually("everything that it started to end", lambda: not alive(started))
 
 
 def _with_thing(checkout: Make, size: int, gate: Path | None = None) -> Checkout:
@@ -182,20 +194,12 @@ def test_a_provider_finishes_what_it_is_doing_when_the_update_is_interrupted(
     gate = tmp_path / "gate"
     made = _with_thing(checkout, size=3, gate=gate)
     process, started = _creating(made, gate)
-    process.send_signal(signal.SIGINT)
-    lines: list[str] = []
-    while "received; cancelling" not in "".join(lines):
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, "".join(lines)
-        lines.append(line)
-    gate.touch()
-    text = "".join(lines) + process.communicate(timeout=60)[0]
+    text = _interrupted(process, gate)
     assert process.returncode != 0
     assert "update canceled" in text
     assert made.pending() == []
     assert "made-by-the-plugin" in made.checkpoint.read_text()
-    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+    eventually("everything that it started to end", lambda: not alive(started))
 
 
 def test_a_killed_up_leaves_no_plugin(checkout: Make, tmp_path: Path) -> None:
@@ -204,7 +208,7 @@ def test_a_killed_up_leaves_no_plugin(checkout: Make, tmp_path: Path) -> None:
     process, started = _creating(made, gate)
     process.kill()
     process.communicate()
-    eventually("everything that it started to end", lambda: not alive(started), timeout=20)
+    eventually("everything that it started to end", lambda: not alive(started))
 
 
 def test_another_stack_is_none_of_the_wrappers_business(checkout: Make, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.checkouts import eventually
+from tests.waiting import eventually
 from tools.language_host import install, packages
 from tools.language_host.children import LIFELINE, Children
 from tools.language_host.packages import Plugin
@@ -107,7 +107,7 @@ def test_a_child_that_ignores_the_signal_is_killed(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tools.language_host.children.GRACE_SECONDS", 0.3)
     children = Children()
     deaf = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
-    deaf += "time.sleep(60)"
+    deaf += "time.sleep(600)"
     process = children.start([sys.executable, "-c", deaf], cwd="/", env=os.environ, capture=True)
     assert process.stdout is not None
     assert process.stdout.readline() == b"1\n"
@@ -128,7 +128,7 @@ def test_a_child_sees_the_death_of_its_host_alone() -> None:
         "import os, sys, time; from tools.language_host.children import Children; children = Children();"
         f"p = children.start([sys.executable, '-c', {watcher!r}], cwd='/', env=os.environ);"
         "print(p.pid, flush=True);"
-        "time.sleep(60)"
+        "time.sleep(600)"
     )
     process = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -146,4 +146,4 @@ def test_a_child_sees_the_death_of_its_host_alone() -> None:
         )
         return not answer.stdout.strip() or answer.stdout.strip().startswith("Z")
 
-    eventually("the child to end", gone, timeout=20)
+    eventually("the child to end", gone)

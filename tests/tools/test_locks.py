@@ -41,7 +41,7 @@ def pulumi(tmp_path: Path):
     """A running process by the name of pulumi."""
     program = tmp_path / "pulumi"
     program.symlink_to("/bin/sleep")
-    process = subprocess.Popen([program, "60"])
+    process = subprocess.Popen([program, "600"])
     yield process.pid
     process.kill()
     process.wait()

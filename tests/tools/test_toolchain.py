@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.tools.checkouts import alive, eventually
+from tests.tools.checkouts import alive
+from tests.waiting import PATIENCE, eventually
 from tools import download, errors, gobuild, toolchain
+from tools.alone import alone
 from tools.download import Archive
 from tools.errors import ToolError
 from tools.paths import ROOT
@@ -64,7 +68,7 @@ def test_a_build_is_kept_and_linked(folders: Path) -> None:
     assert first == second
     assert first.executable == folders / "gadget-3.10.0" / "gadget"
     assert (folders / "bin" / "gadget").resolve() == first.executable.resolve()
-    assert sorted(entry.name for entry in folders.iterdir()) == [".lock", "bin", "gadget-3.10.0"]
+    assert sorted(entry.name for entry in folders.iterdir()) == [".lock-gadget", "bin", "gadget-3.10.0"]
 
 
 @pytest.mark.parametrize("version", ["v3.10.0", "3.10.7", "gadget, version 3.99.1 (branch: HEAD)"])
@@ -203,7 +207,7 @@ def test_an_interrupted_go_build_stops_and_leaves_nothing(tmp_path: Path, how: s
     root = tmp_path / "clone"
     shutil.copytree(ROOT / "tools", root / "tools", ignore=shutil.ignore_patterns("__pycache__"))
     pid = tmp_path / "pid"
-    go = f'[ "$1" = env ] && printf "go9.9.9\\nauto\\n" && exit; echo $$ > {pid}; exec sleep 60'
+    go = f'[ "$1" = env ] && printf "go9.9.9\\nauto\\n" && exit; echo $$ > {pid}; exec sleep 600'
     _script(tmp_path / "bin" / "go", go)
     process = subprocess.Popen(
         [sys.executable, "-m", "tools.toolchain", "pulumi"],
@@ -213,19 +217,17 @@ def test_an_interrupted_go_build_stops_and_leaves_nothing(tmp_path: Path, how: s
         text=True,
     )
     assert process.stderr is not None
-    said = [process.stderr.readline(), process.stderr.readline()]
-    assert said == [
-        "Building pulumi from Go source (usually 5 minutes on 2 cores)\n",
-        "  0 s of 5 minutes on 2 cores, 0 packages downloaded or compiled\n",
-    ]
-    eventually("the build to begin", lambda: pid.exists() and pid.read_text().strip(), timeout=20)
+    assert process.stderr.readline() == "Building pulumi from Go source (usually 5 minutes on 2 cores)\n"
+    progress = r"  \d+ s of 5 minutes on 2 cores, 0 packages downloaded or compiled\n"
+    assert re.fullmatch(progress, process.stderr.readline())
+    eventually("the build to begin", lambda: pid.exists() and pid.read_text().strip())
     process.send_signal(how)
-    _, text = process.communicate(timeout=20)
+    _, text = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "run the same command again to go on" in text
     assert "Traceback" not in text
     assert not alive({int(pid.read_text())})
-    assert [entry.name for entry in (root / ".delivery/toolchain").iterdir()] == [".lock"]
+    assert [entry.name for entry in (root / ".delivery/toolchain").iterdir()] == [".lock-pulumi"]
 
 
 def test_two_commands_at_once_build_once(tmp_path: Path) -> None:
@@ -249,11 +251,25 @@ printf "#!/bin/sh\\n" > $out/pulumi; chmod +x $out/pulumi
         )
         for _ in range(3)
     ]
-    texts = [command.communicate(timeout=60)[0] for command in commands]
+    texts = [command.communicate(timeout=PATIENCE)[0] for command in commands]
     assert [command.returncode for command in commands] == [0, 0, 0], texts
     assert builds.read_text() == "built\n"
     assert os.access(root / ".delivery/toolchain/bin/pulumi", os.X_OK)
     assert (root / ".delivery/toolchain/bin/pulumi-language-python").exists()
+
+
+def test_a_build_holds_up_nobody_who_makes_something_else(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def other() -> None:
+        with alone(tmp_path, "environment"):
+            made.append("environment")
+
+    with alone(tmp_path, "pulumi"):
+        thread = threading.Thread(target=other, daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+        assert made == ["environment"]
 
 
 def test_an_error_is_one_message_and_an_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

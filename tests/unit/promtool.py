@@ -9,6 +9,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -17,7 +19,7 @@ def promtool(*words: str) -> str:
     tools = ROOT / ".delivery" / "toolchain" / "bin"
     found = shutil.which("promtool", path=f"{tools}{os.pathsep}{os.environ.get('PATH', '')}")
     assert found, "make setup brings promtool"
-    done = subprocess.run([found, *words], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([found, *words], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

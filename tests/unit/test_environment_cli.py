@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from components.environment import ConfigError, Environment, parse_json, read
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.real
 
@@ -39,7 +40,7 @@ def pulumi(project: Path) -> Pulumi:
     def run(*words: str) -> str:
         command = [executable, *words, "--non-interactive"]
         done = subprocess.run(
-            command, cwd=project, env=environment, capture_output=True, text=True, timeout=60
+            command, cwd=project, env=environment, capture_output=True, text=True, timeout=3 * PATIENCE
         )
         assert done.returncode == 0, done.stderr
         return done.stdout

@@ -48,7 +48,9 @@ json_junk = st.recursive(
     ),
     max_leaves=12,
 )
-files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=100)
+files = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=100
+)
 
 
 def problems(platform: object, models: object) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from delivery.__main__ import main
 from delivery.review import preview
 from delivery.review.errors import ReviewError
 from tests.delivery.review.building import Preview
+from tests.waiting import PATIENCE
 
 
 @pytest.fixture(autouse=True)
@@ -150,14 +151,14 @@ def test_a_preview_that_is_interrupted_is_asked_to_end(
         f"#!{sys.executable}\nimport pathlib, signal, sys, time\n"
         "def end(*_):\n"
         f"    open({str(ended)!r}, 'a').write('x')\n    sys.exit(1)\n"
-        f"signal.signal(signal.SIGINT, end)\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(60)\n"
+        f"signal.signal(signal.SIGINT, end)\npathlib.Path({str(ready)!r}).touch()\ntime.sleep(600)\n"
     )
     script.chmod(0o755)
     communicate = subprocess.Popen[str].communicate
 
     def interrupted(process: subprocess.Popen[str], *words: object, **named: object) -> tuple[str, str]:
         if not ended.exists() and named.get("timeout") == 3600:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + PATIENCE
             while not ready.exists():
                 assert process.poll() is None and time.monotonic() < deadline
             raise KeyboardInterrupt
@@ -178,7 +179,7 @@ def test_a_locale_without_arrows_ends_nothing(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONIOENCODING": "ascii"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "churn" in done.stdout and "3 ? 4 at 10 %" in done.stdout
