@@ -14,6 +14,7 @@ from queue import Queue
 
 import pytest
 
+from tests.waiting import PATIENCE
 from tools import locks
 
 
@@ -90,10 +91,10 @@ def test_who_changes_the_stack_is_waited_for_and_named(tmp_path: Path, pulumi: i
     notes: Queue[str] = Queue()
     waiting = threading.Thread(target=locks.await_others, args=(tmp_path, notes.put))
     waiting.start()
-    assert f"kill -INT {pulumi}" in notes.get(timeout=20)
+    assert f"kill -INT {pulumi}" in notes.get(timeout=PATIENCE)
     assert waiting.is_alive()
     os.kill(pulumi, signal.SIGKILL)
-    waiting.join(20)
+    waiting.join(PATIENCE)
     assert not waiting.is_alive()
     assert notes.empty()
 
