@@ -14,7 +14,8 @@ import httpx
 
 from benchmarks.delivery.recorder import Answer
 from benchmarks.delivery.stand import MODEL, hold, load, stand, traffic
-from tests.engine.stack import ROOT, Stack, until
+from tests.engine.stack import ROOT, Stack
+from tests.waiting import until
 
 _SECONDS = 10.0
 _KILLS = 10
