@@ -18,6 +18,8 @@ class Settings:
     """What a version that never served may start at, percent of the requests."""
     increase_percent: int = 50
     """How much a version's share may grow in a later step, percentage points."""
+    hold_minutes: float = 0
+    """How long a version keeps a share before it may have a larger one."""
     bake_hours: float = 24
     """How long the previous stable version stays declared after a promotion."""
     metric_tolerance: float = 0.02
@@ -38,12 +40,18 @@ class Settings:
     @property
     def limits(self) -> Limits:
         """How much of a model's traffic may move in one step."""
-        return Limits(first=self.first_percent, increase=self.increase_percent, bake_hours=self.bake_hours)
+        return Limits(
+            first=self.first_percent,
+            increase=self.increase_percent,
+            hold_minutes=self.hold_minutes,
+            bake_hours=self.bake_hours,
+        )
 
 
 KEYS: Final = {
     "firstPercent": "first_percent",
     "increasePercent": "increase_percent",
+    "holdMinutes": "hold_minutes",
     "bakeHours": "bake_hours",
     "metricTolerance": "metric_tolerance",
     "minReplicas": "min_replicas",
@@ -63,6 +71,7 @@ def parse(section: Section, base: Settings) -> Settings:
     found = {
         "first_percent": section.whole("firstPercent", 0, 100),
         "increase_percent": section.whole("increasePercent", 1, 100),
+        "hold_minutes": section.number("holdMinutes", 0, 60 * 24 * 14),
         "bake_hours": section.number("bakeHours", 0, 24 * 90),
         "metric_tolerance": section.number("metricTolerance", 0, 1),
         "min_replicas": section.whole("minReplicas", 1, 1000),

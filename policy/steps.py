@@ -65,6 +65,8 @@ class Limits:
     """Percent of the requests that a version which never served may have at first."""
     increase: int = 50
     """Percentage points by which the share of a version may grow in a later step."""
+    hold_minutes: float = 0
+    """How long a version keeps a share before it may have a larger one."""
     bake_hours: float = 24
     """How long the previous stable version stays declared after a promotion; 0: it may go at once."""
 
@@ -108,9 +110,11 @@ def problems(
     if before is None or before == after:
         return []
     served = [*served, *(v for v in before.declared if before.share(v))]
+    age = now - since if since else timedelta(0)
     return [
         *_growth(model, before, after, served, limits),
-        *_kept(model, before, after, served, now - since if since else timedelta(0), limits),
+        *_held(model, before, after, served, age, limits),
+        *_kept(model, before, after, served, age, limits),
     ]
 
 
@@ -126,10 +130,8 @@ def _growth(
     found: list[StepProblem] = []
     for version in sorted(after.declared):
         had, gets = before.share(version), after.share(version)
-        # The next step may give all of the requests to what is stable by then. So what becomes stable is
-        # judged as if it had them: otherwise two versions that change places were a way around the limits.
-        entitled = version == after.stable and version != before.stable
-        if (100 if entitled else gets) <= had or _is_return(version, before, served):
+        entitled = _entitled(version, before, after)
+        if entitled <= had or _is_return(version, before, served):
             continue
         if not had and version == after.stable:
             found.append(
@@ -150,7 +152,7 @@ def _growth(
                     fix=f"set canary.weight to {limits.first} or less",
                 )
             )
-        elif entitled and 100 - had > limits.increase:
+        elif entitled > gets and entitled - had > limits.increase:
             found.append(
                 StepProblem(
                     rule=CANARY_STEP,
@@ -169,6 +171,34 @@ def _growth(
                 )
             )
     return found
+
+
+def _entitled(version: int, before: Step, after: Step) -> int:
+    """What a version may have of the requests by the step after this one, as far as no rule can tell it.
+
+    The next step may give all of them to what is stable by then. So what becomes stable is judged as if it
+    had them: otherwise two versions that change places were a way around the limits.
+    """
+    becomes_stable = version == after.stable and version != before.stable
+    return 100 if becomes_stable else after.share(version)
+
+
+def _held(
+    model: str, before: Step, after: Step, served: Sequence[int], age: timedelta, limits: Limits
+) -> list[StepProblem]:
+    if age >= timedelta(minutes=limits.hold_minutes):
+        return []
+    held = f"{age / timedelta(minutes=1):.0f} of {limits.hold_minutes:g} min"
+    return [
+        StepProblem(
+            rule=CANARY_STEP,
+            message=f"{model}: v{version} has had {before.share(version)} % for {held}: {before} → {after}",
+            fix=f"watch the step that was applied for {limits.hold_minutes:g} min before the next one",
+        )
+        for version in sorted(after.declared)
+        if 0 < before.share(version) < _entitled(version, before, after)
+        and not _is_return(version, before, served)
+    ]
 
 
 def _kept(

@@ -192,6 +192,24 @@ def test_a_new_canary_may_go_at_any_time() -> None:
     assert wrong(at(4, 5, 0), at(4, 6, 5), served=(4, 5)) == []
 
 
+def test_small_steps_in_a_hurry_are_held_where_that_is_asked_for() -> None:
+    hold = Limits(hold_minutes=30, bake_hours=0)
+    for before, after in (
+        (at(3, 4, 20), at(3, 4, 30)),
+        (at(3, 4, 60), at(4)),
+        (at(3, 4, 60), at(4, 3, 40)),
+    ):
+        assert rules(before, after, hours=0.4, limits=hold) == [CANARY_STEP]
+        assert rules(before, after, hours=0.5, limits=hold) == []
+        assert CANARY_STEP not in rules(before, after), "the default asks for no time"
+    (told,) = wrong(at(3, 4, 20), at(3, 4, 30), hours=0.4, limits=hold)
+    assert "v4 has had 20 % for 24 of 30 min: v3 80 %, v4 20 % → v3 70 %, v4 30 %" in told.message
+    # A first share, less, and the way back wait for nothing.
+    for before, after in ((at(3), at(3, 4, 10)), (at(3, 4, 20), at(3, 4, 10)), (at(3, 4, 20), at(3))):
+        assert wrong(before, after, limits=hold) == []
+    assert wrong(at(4, 3, 0), at(4, 3, 50), served=(3, 4), limits=hold) == []
+
+
 def test_without_a_time_nothing_has_baked() -> None:
     found = problems("churn", at(4, 3, 0), at(4), served=(3, 4), since=None, now=NOW, limits=LIMITS)
     assert [problem.rule for problem in found] == [PREVIOUS_STABLE_KEPT]
