@@ -44,7 +44,12 @@ class Infer(BaseModel):
 def build(service: Service) -> FastAPI:
     """Return the FastAPI application around ``service``."""
     settings = service.settings
-    api = FastAPI(title=f"{settings.model} version {settings.version}", version=settings.version)
+    # No redirects to a path without its last slash: they would lead past the gateway's prefix.
+    api = FastAPI(
+        title=f"{settings.model} version {settings.version}",
+        version=settings.version,
+        redirect_slashes=False,
+    )
     api.add_exception_handler(StarletteHTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _http_error)
 

@@ -19,6 +19,8 @@ _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 # How much of a refused body is read and thrown away: closing at once would cut off the answer on its way.
 _MOST_DISCARDED = 64 * 1024 * 1024
 _DISCARD_SECONDS = 5.0
+# Bodies of the largest size that may be held at once: read as JSON, each takes a multiple of its size.
+_LARGE_AT_ONCE = 16
 
 
 class App:
@@ -31,6 +33,7 @@ class App:
         self.service = service
         settings = service.settings
         self._limit = settings.max_body_bytes
+        self._held = 0
         self._version = (b"x-model-version", settings.version.encode())
         self._api = api.build(service)
         base = f"/v2/models/{settings.model}"
@@ -48,10 +51,18 @@ class App:
         route = self._routes.get(scope["path"]) if scope["method"] == "POST" else None
         if route is None:
             await self._api(scope, receive, self._stamping(scope, send))
-        else:
-            await self._infer(route, scope, receive, send)
+            return
+        parts: list[bytes] = []
+        try:
+            await self._infer(route, scope, parts, receive, send)
+        finally:
+            for part in parts:
+                self._held -= len(part)
 
-    async def _infer(self, route: Route, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _infer(
+        self, route: Route, scope: Scope, parts: list[bytes], receive: Receive, send: Send
+    ) -> None:
+        """Answer a request. ``parts`` gets what is held of a body that comes in more than one."""
         start = time.perf_counter()
         length = 0
         identifier = b""
@@ -61,7 +72,7 @@ class App:
             elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 identifier = value
         request_id = identifier.decode("ascii") if identifier else self.service.new_id()
-        body, unread = await self._body(length, receive)
+        body, unread = await self._body(length, parts, receive)
         if body is None:
             return
         answer = await self.service.infer(route, body, request_id, start)
@@ -83,13 +94,14 @@ class App:
             content = b""
         await send({"type": "http.response.body", "body": content})
 
-    async def _body(self, length: int, receive: Receive) -> tuple[bytes | RefusedError | None, bool]:
+    async def _body(
+        self, length: int, parts: list[bytes], receive: Receive
+    ) -> tuple[bytes | RefusedError | None, bool]:
         """Return the whole body, its refusal, or None when the client has gone; and whether a rest is
         unread.
         """
         if length > self._limit:
             return self._too_large(), True
-        parts: list[bytes] = []
         size = 0
         while True:
             message = await receive()
@@ -100,9 +112,14 @@ class App:
             more = bool(message.get("more_body"))
             if size > self._limit:
                 return self._too_large(), more
-            if not more:
-                return (b"".join([*parts, part]) if parts else part), False
+            if not more and not parts:
+                return part, False
+            if self._held + len(part) > _LARGE_AT_ONCE * self._limit:
+                return RefusedError(503, "busy", "too many large requests at once; try again soon"), more
             parts.append(part)
+            self._held += len(part)
+            if not more:
+                return b"".join(parts), False
 
     def _too_large(self) -> RefusedError:
         return RefusedError(

@@ -30,6 +30,8 @@ from serving.settings import Settings
 _KEEP_ALIVE_SECONDS = 3700
 # No request for this long while draining means that traffic has gone elsewhere.
 _QUIET_SECONDS = 0.5
+# The parser itself holds any head, however long. Envoy's own limit is 60 KiB.
+_LONGEST_HEAD = 64 * 1024
 
 logger = logging.getLogger("serving")
 
@@ -213,7 +215,8 @@ class _OneWrite:
 
     def _flush(self) -> None:
         if self._parts:
-            self._transport.write(b"".join(self._parts))
+            if not self._transport.is_closing():  # the caller may have gone meanwhile
+                self._transport.write(b"".join(self._parts))
             self._parts.clear()
 
     def __getattr__(self, name: str) -> Any:
@@ -221,19 +224,48 @@ class _OneWrite:
 
 
 def _protocol(version: str) -> type[HttpToolsProtocol]:
-    """Return uvicorn's HTTP protocol with our answer to what is no HTTP at all."""
+    """Return uvicorn's HTTP protocol with our answer to what is no HTTP at all, and a bound for heads."""
+
+    # Called by name: super() costs more than what is done here, for each request.
+    receive, take_body = HttpToolsProtocol.data_received, HttpToolsProtocol.on_body
 
     class Protocol(HttpToolsProtocol):
+        _head = 0
+        """Bytes in a row that were no body and ended no head."""
+        _last: object = None
+        _body_came = False
+
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(cast(asyncio.Transport, _OneWrite(transport, self.loop)))
 
+        def data_received(self, data: bytes) -> None:
+            receive(self, data)
+            # A head that has ended is a new cycle.
+            if self.cycle is not self._last or self._body_came:
+                self._last, self._body_came, self._head = self.cycle, False, 0
+                return
+            self._head += len(data)
+            if self._head > _LONGEST_HEAD and not self.transport.is_closing():
+                cycle: Any = self.cycle
+                if cycle is not None and cycle.response_started != cycle.response_complete:
+                    self.transport.close()  # the trailer of a request whose answer is on its way
+                else:
+                    self._refuse("431 Request Header Fields Too Large", "the request's head is too long")
+
+        def on_body(self, body: bytes) -> None:
+            self._body_came = True
+            take_body(self, body)
+
         def send_400_response(self, msg: str) -> None:
-            body = b'{"error":"the request is not valid HTTP"}'
+            self._refuse("400 Bad Request", "the request is not valid HTTP")
+
+        def _refuse(self, status: str, message: str) -> None:
+            body = f'{{"error":"{message}"}}'
             head = (
-                "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\n"
+                f"HTTP/1.1 {status}\r\ncontent-type: application/json\r\n"
                 f"content-length: {len(body)}\r\nx-model-version: {version}\r\nconnection: close\r\n\r\n"
             )
-            self.transport.write(head.encode() + body)
+            self.transport.write(f"{head}{body}".encode())
             self.transport.close()
 
     return Protocol

@@ -1,5 +1,6 @@
 """What a caller of the server sees."""
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -313,6 +314,7 @@ def test_numbers_too_large_for_the_graph_are_refused(onnx_folder: Path) -> None:
     [
         ("GET", "/nothing", 404, "no such path: /nothing; see /docs"),
         ("GET", "/predict", 405, "GET is not accepted at /predict"),
+        ("POST", "/predict/", 404, "no such path: /predict/; see /docs"),
         ("POST", "/v2/models/other/infer", 404, "no model 'other' here; this server has 'churn'"),
         (
             "POST",
@@ -426,6 +428,54 @@ def test_a_body_that_is_declared_too_large_is_refused_before_it_is_read(summing:
         client.run(client.app(scope, receive, send))
         # The whole answer goes out before the rest of the body is read: it must not be cut off.
         assert events == ["413", "http.response.body", "read", "http.response.body"]
+
+
+def test_large_bodies_have_room_for_so_many_at_once(summing: Path) -> None:
+    body = b'{"features": [[1.0, 2.0, 3.0]]' + b" " * 900 + b"}"
+    limit = 1000
+
+    async def all_at_once(client: Client) -> list[int]:
+        halves, whole = asyncio.Event(), asyncio.Event()
+        started = 0
+
+        async def answer() -> int:
+            state, statuses = 0, list[int]()
+
+            async def receive() -> dict[str, Any]:
+                nonlocal started, state
+                state += 1
+                if state == 1:
+                    return {"type": "http.request", "body": body[:900], "more_body": True}
+                started += 1
+                halves.set()
+                await whole.wait()
+                return {"type": "http.request", "body": body[900:], "more_body": False}
+
+            async def send(message: Any) -> None:
+                if "status" in message:
+                    statuses.append(message["status"])
+                    assert (b"x-model-version", b"3") in message["headers"]
+
+            await client.app(
+                {"type": "http", "method": "POST", "path": "/predict", "headers": []}, receive, send
+            )
+            return statuses[0]
+
+        tasks = [asyncio.ensure_future(answer()) for _ in range(30)]
+        while started < 30:
+            halves.clear()
+            await halves.wait()
+        whole.set()
+        return await asyncio.gather(*tasks)
+
+    with serve(summing, max_body_bytes=limit) as client:
+        # 16 bodies of 1000 bytes have room, so 17 pieces of 900 bytes have, and the 18th hasn't.
+        statuses = client.run(all_at_once(client))
+        assert (statuses.count(200), statuses.count(503)) == (17, 13)
+        assert client.metric('model_errors_total{reason="busy"}') == 13
+        # They have let go of their room.
+        assert client.run(all_at_once(client)).count(200) == 17
+        assert client.predict(ROWS).status_code == 200
 
 
 def test_a_server_that_is_told_to_end_while_it_loads_does_not_become_ready(summing: Path) -> None:

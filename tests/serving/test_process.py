@@ -1,5 +1,6 @@
 """The server as a process: starting, refusing to start, and ending without losing a request."""
 
+import asyncio
 import http.client
 import json
 import os
@@ -10,14 +11,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 
 from serving.artifact import digest
+from serving.process import _OneWrite
 from tests.ports import free_port
 from tests.serving import folders
 from tests.waiting import PATIENCE
@@ -348,6 +350,43 @@ def test_what_is_no_http_gets_a_clean_answer(tmp_path: Path) -> None:
             assert json.loads(response.read()) == {"error": "the request is not valid HTTP"}
         assert server.predict().status_code == 200
         assert "Traceback" not in server.log.read_text()
+
+
+def test_an_answer_to_a_caller_who_is_gone_is_dropped() -> None:
+    class Gone:
+        def is_closing(self) -> bool:
+            return True
+
+        def write(self, data: bytes) -> None:
+            raise RuntimeError("the handler is closed")
+
+    async def answer() -> list[Any]:
+        loop, troubles = asyncio.get_running_loop(), []
+        loop.set_exception_handler(lambda loop, context: troubles.append(context))
+        _OneWrite(cast(Any, Gone()), loop).write(b"HTTP/1.1 200 OK")
+        await asyncio.sleep(0)
+        return troubles
+
+    assert asyncio.run(answer()) == []
+
+
+def test_a_head_without_end_is_refused(summing: Path, tmp_path: Path) -> None:
+    with started(summing, tmp_path) as server:
+        server.ready()
+        for start in (
+            b"GET /v2 HTTP/1.1\r\nx: ",
+            b"GET /",
+            b"POST /predict HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ",
+        ):
+            with socket.create_connection(("127.0.0.1", server.port), timeout=20) as connection:
+                connection.sendall(start)
+                with suppress(OSError):  # refused before all is sent
+                    for _ in range(100):
+                        connection.sendall(b"y" * 100_000)
+                with suppress(ConnectionResetError):
+                    answer = connection.recv(4096)
+                    assert answer == b"" or (b"HTTP/1.1 4" in answer and b"x-model-version: 3" in answer)
+        assert server.predict().status_code == 200
 
 
 def test_a_huge_body_gets_its_413_though_it_is_still_being_sent(tmp_path: Path) -> None:
