@@ -28,6 +28,9 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/.delivery/bytecode
 endif
 
+# Our files and what we print are UTF-8, whatever the locale says.
+export PYTHONUTF8 := 1
+
 .PHONY: help setup env up down plan review test test-fast test-cluster check clean
 
 help: ## say what there is

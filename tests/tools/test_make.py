@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,6 +142,18 @@ def test_what_ci_runs_beside_the_rest_starts_no_servers_of_the_local_floor() -> 
             words = line.split()
             if words[:1] in (["import"], ["from"]):
                 assert not words[1].startswith(starts), file
+
+
+def test_no_locale_keeps_make_from_printing_what_it_has_to_say() -> None:
+    done = subprocess.run(
+        ["make", "-s", "-f", "Makefile", "-f", "-", "say"],
+        cwd=ROOT,
+        input=f"say:\n\t@'{sys.executable}' -c 'print(chr(0x2026))'\n",
+        env={**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert (done.stdout, done.stderr) == ("…\n", "")
 
 
 def test_every_target_that_help_lists_exists() -> None:
