@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace, environment: Mapping[str, str] | None = N
 
 def _failed(reason: str, arguments: argparse.Namespace) -> Outcome:
     # It may quote the engine: what looks like a secret is hidden here too.
-    reason = Masker(None).text(reason)
+    reason = Masker(None).output(reason)
     sys.stderr.write(f"error: {reason}\nThere is no review of this change.\n")
     _publish_failure(reason, arguments)
     return Outcome.FAILED

@@ -74,6 +74,11 @@ class Masker:
             text = self.known.sub(HIDDEN, text)
         return _VALUES.sub(HIDDEN, text)
 
+    def output(self, text: str) -> str:
+        """A text of a program, which may print what it was given, without what a key in it calls a secret."""
+        text = self.text(text)
+        return _ASSIGNED.sub(_hide_assigned, text) if "=" in text or ":" in text else text
+
     def value(self, value: Any, key: str = "") -> Any:
         """A value with everything hidden that must be."""
         if isinstance(value, dict):
@@ -94,8 +99,7 @@ class Masker:
             return SECRET if self.known is not None and self.known.fullmatch(str(value)) else value
         if value.lstrip()[:1] in ("{", "["):
             value = self._json(value)
-        value = self.text(value)
-        return _ASSIGNED.sub(_hide_assigned, value) if "=" in value or ":" in value else value
+        return self.output(value)
 
     def _items(self, items: list[Any], key: str) -> list[Any]:
         """A list's items; in one of arguments what follows ``--password`` too."""
@@ -141,7 +145,7 @@ def masked(log: Log) -> tuple[Log, Masker]:
             steps=tuple(steps),
             outputs=(masker.value(before), masker.value(after)),
             policies=tuple(replace(found, message=masker.text(found.message)) for found in log.policies),
-            remarks=tuple(replace(found, message=masker.text(found.message)) for found in log.remarks),
+            remarks=tuple(replace(found, message=masker.output(found.message)) for found in log.remarks),
         ),
         masker,
     )

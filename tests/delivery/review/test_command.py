@@ -83,6 +83,7 @@ def test_posting_without_a_target_is_refused_before_anything_runs(
 def test_a_pack_that_can_not_be_loaded_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     # What the engine logs when the pack ends before it serves: no summary, and the pack's own words.
     said = "The policy pack can't be used: rulez: unknown key; asked postgres://me:pass-of-me@db"
+    said += ", --password=pass-of-me"
     lines = Preview().says("info#err", said).text.splitlines(keepends=True)
     cancelled = lines[-1].replace('"sequence": 3', '"sequence": 2')
     assert review(tmp_path, "".join([*lines[:2], cancelled])) == 1

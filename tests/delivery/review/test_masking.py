@@ -220,6 +220,13 @@ def test_a_long_text_is_looked_through_in_little_time() -> None:
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("severity", ["warning", "error"])
+def test_what_a_provider_prints_of_its_arguments_is_hidden(severity: str) -> None:
+    said = f"exit status 1: psql --password={FAKE} failed, DB_TOKEN: {FAKE}"
+    shown = everything(reviewed(Preview().says(severity, said)))
+    assert FAKE not in shown and "failed" in shown
+
+
 def test_the_name_of_a_secret_in_an_address_is_seen() -> None:
     arn = "arn:aws:secretsmanager:eu-central-1:1:secret:prod_secret:db_password::"
     assert arn in everything(changed({"valueFrom": "x"}, {"valueFrom": arn}))
