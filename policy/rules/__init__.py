@@ -13,6 +13,7 @@ from policy.rules import (
     candidates,
     ceilings,
     gcp,
+    gcp_access,
     high_risk,
     kubernetes,
     pods,
@@ -30,7 +31,7 @@ GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
     "Data on AWS": aws_data.RULES,
     "Access on AWS": aws_access.RULES,
     "Clusters and images on AWS": aws_cluster.RULES,
-    "Google Cloud": gcp.RULES,
+    "Google Cloud": (*gcp.RULES, *gcp_access.RULES),
     "Ceilings": ceilings.RULES,
 }
 """The rules by group, in the order in which documents have them."""

@@ -53,6 +53,31 @@ _TAGGED: Final = frozenset(
     )
 )
 
+_LABELLED: Final[Mapping[str, str]] = {
+    f"gcp:{name}": key
+    for key, names in {
+        "labels": (
+            "artifactregistry/repository:Repository",
+            "bigquery/dataset:Dataset",
+            "cloudrunv2/job:Job",
+            "cloudrunv2/service:Service",
+            "compute/forwardingRule:ForwardingRule",
+            "compute/instance:Instance",
+            "kms/cryptoKey:CryptoKey",
+            "pubsub/topic:Topic",
+            "secretmanager/secret:Secret",
+            "storage/bucket:Bucket",
+        ),
+        "resourceLabels": ("container/cluster:Cluster",),
+        "nodeConfig.resourceLabels": ("container/nodePool:NodePool",),
+        "settings.userLabels": ("sql/databaseInstance:DatabaseInstance",),
+    }.items()
+    for name in names
+}
+"""Where a type of Google Cloud has its labels."""
+# The provider's own labels go to none of these.
+_WITHOUT_DEFAULTS: Final = ("nodeConfig.resourceLabels", "settings.userLabels")
+
 
 def gpus_of(instance_type: str) -> int:
     """The GPUs of an instance type of AWS, 0 for one without."""
@@ -151,6 +176,12 @@ def _unknown(value: object, path: str = "") -> str:
 
 
 def _tags_of(resource: Resource) -> set[str]:
+    """The keys of a resource's tags; on Google Cloud of its labels."""
+    if at := _LABELLED.get(resource.type):
+        found = set(as_map(resource.value(at, {})))
+        return (
+            found if at in _WITHOUT_DEFAULTS else found | set(as_map(resource.provider.get("defaultLabels")))
+        )
     defaults = as_map(as_map(resource.provider.get("defaultTags")).get("tags"))
     return set(resource.value("tags", {})) | set(resource.value("tagsAll", {})) | set(defaults)
 
@@ -160,18 +191,19 @@ def _tags(case: Case) -> Iterator[Finding]:
         return
     missing = [tag for tag in case.settings.required_tags if tag not in _tags_of(case.resource)]
     if missing:
-        yield Finding(message=f"{case.resource.id}: it has no tag {', '.join(missing)}")
+        word = "label" if case.resource.type in _LABELLED else "tag"
+        yield Finding(message=f"{case.resource.id}: it has no {word} {', '.join(missing)}")
 
 
 RULES: Final = (
     Rule(
         id="required-tags",
-        title="Resources have the tags that say whose they are",
+        title="Resources have the tags, or labels, that say whose they are",
         severity=Severity.LOW,
         references=(soc2("CC6.1"),),
         why="What nobody is named for is paid by nobody, and cleaned up by nobody.",
-        fix="add the tags to platform.tags in the environment's file",
-        types=_TAGGED,
+        fix="add them to platform.tags in the environment's file, on Google Cloud to platform.labels",
+        types=_TAGGED | _LABELLED.keys(),
         check=_tags,
     ),
     Rule(

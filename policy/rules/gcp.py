@@ -1,13 +1,14 @@
-"""Google Cloud: clusters, buckets, image registries, services and who may call them."""
+"""Google Cloud: clusters, and what keeps data. Who gets in is in `gcp_access`."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, cast
 
 from policy.references import eu, soc2
 from policy.rule import Case, Finding, Rule, Severity
-from policy.rules.values import as_map, is_digest, is_on, is_world, listed
+from policy.rules.values import is_digest, is_on, is_world
 
 CLUSTER: Final = "gcp:container/cluster:Cluster"
 NODE_POOL: Final = "gcp:container/nodePool:NodePool"
@@ -15,44 +16,9 @@ BUCKET: Final = "gcp:storage/bucket:Bucket"
 REPOSITORY: Final = "gcp:artifactregistry/repository:Repository"
 SERVICE: Final = "gcp:cloudrunv2/service:Service"
 DATABASE: Final = "gcp:sql/databaseInstance:DatabaseInstance"
-FIREWALL: Final = "gcp:compute/firewall:Firewall"
-_ALL: Final = ("allUsers", "allAuthenticatedUsers")
-_MEMBERS: Final = frozenset(
-    f"gcp:{name}"
-    for name in (
-        "artifactregistry/repositoryIamBinding:RepositoryIamBinding",
-        "artifactregistry/repositoryIamMember:RepositoryIamMember",
-        "cloudrun/iamBinding:IamBinding",
-        "cloudrun/iamMember:IamMember",
-        "cloudrunv2/serviceIamBinding:ServiceIamBinding",
-        "cloudrunv2/serviceIamMember:ServiceIamMember",
-        "kms/cryptoKeyIAMBinding:CryptoKeyIAMBinding",
-        "kms/cryptoKeyIAMMember:CryptoKeyIAMMember",
-        "projects/iAMBinding:IAMBinding",
-        "projects/iAMMember:IAMMember",
-        "secretmanager/secretIamBinding:SecretIamBinding",
-        "secretmanager/secretIamMember:SecretIamMember",
-        "serviceaccount/iAMBinding:IAMBinding",
-        "serviceaccount/iAMMember:IAMMember",
-        "storage/bucketIAMBinding:BucketIAMBinding",
-        "storage/bucketIAMMember:BucketIAMMember",
-    )
-)
-_POLICIES: Final = frozenset(
-    f"gcp:{name}"
-    for name in (
-        "artifactregistry/repositoryIamPolicy:RepositoryIamPolicy",
-        "cloudrun/iamPolicy:IamPolicy",
-        "cloudrunv2/serviceIamPolicy:ServiceIamPolicy",
-        "kms/cryptoKeyIAMPolicy:CryptoKeyIAMPolicy",
-        "projects/iAMPolicy:IAMPolicy",
-        "secretmanager/secretIamPolicy:SecretIamPolicy",
-        "serviceaccount/iAMPolicy:IAMPolicy",
-        "storage/bucketIAMPolicy:BucketIAMPolicy",
-    )
-)
-"""Grants as one JSON text with all of them."""
-_TOO_MUCH: Final = ("roles/owner", "roles/editor")
+KEY: Final = "gcp:kms/cryptoKey:CryptoKey"
+_LOGS: Final = ("SYSTEM_COMPONENTS", "APISERVER", "CONTROLLER_MANAGER", "SCHEDULER")
+_YEAR: Final = 365 * 86_400
 
 
 def _private(case: Case) -> Iterator[Finding]:
@@ -93,6 +59,29 @@ def _hardened(case: Case) -> Iterator[Finding]:
         )
 
 
+def _logs(case: Case) -> Iterator[Finding]:
+    missing = [log for log in _LOGS if log not in case.resource.items("loggingConfig.enableComponents")]
+    if missing and not is_on(case.resource.value("enableAutopilot")):
+        yield Finding(message=f"{case.resource.id}: {', '.join(missing)} isn't in loggingConfig")
+
+
+def _versions(case: Case) -> Iterator[Finding]:
+    # One that keeps objects from being changed at all needs none.
+    if not is_on(case.resource.value("versioning.enabled")) and not case.resource.given("retentionPolicy"):
+        yield Finding(message=f"{case.resource.id}: versioning.enabled isn't true")
+
+
+def _rotation(case: Case) -> Iterator[Finding]:
+    key = case.resource
+    if key.value("purpose", "ENCRYPT_DECRYPT") != "ENCRYPT_DECRYPT":
+        return  # Google rotates no other kind.
+    period = re.fullmatch(r"([0-9]+)(?:\.[0-9]+)?s", str(key.value("rotationPeriod", "")))
+    if period is None:
+        yield Finding(message=f"{key.id}: it is never rotated")
+    elif int(period[1]) > _YEAR:
+        yield Finding(message=f"{key.id}: it is rotated every {int(period[1]) // 86_400} days")
+
+
 def _buckets(case: Case) -> Iterator[Finding]:
     bucket = case.resource
     if bucket.value("publicAccessPrevention") != "enforced":
@@ -116,32 +105,6 @@ def _images(case: Case) -> Iterator[Finding]:
         yield Finding(message=f"{repository.id}: dockerConfig.immutableTags isn't true")
 
 
-def _members(case: Case) -> Iterator[Finding]:
-    grant = case.resource
-    bindings = listed(as_map(grant.value("policyData")).get("bindings"))
-    if grant.type not in _POLICIES:
-        members = [*listed(grant.value("member")), *grant.items("members")]
-        bindings = [{"role": grant.value("role"), "members": members}]
-    for role, members in ((as_map(one).get("role"), listed(as_map(one).get("members"))) for one in bindings):
-        everybody = [one for one in members if one in _ALL]
-        if everybody:
-            yield Finding(message=f"{grant.id}: {', '.join(everybody)} gets {role}")
-        if role in _TOO_MUCH:
-            yield Finding(
-                message=f"{grant.id}: {role} allows nearly everything",
-                fix="grant the role that has just what is needed",
-            )
-
-
-def _services(case: Case) -> Iterator[Finding]:
-    service = case.resource
-    # What isn't set is ALL for Cloud Run.
-    if service.value("ingress", "INGRESS_TRAFFIC_ALL") == "INGRESS_TRAFFIC_ALL":
-        yield Finding(message=f"{service.id}: ingress is INGRESS_TRAFFIC_ALL")
-    if is_on(service.value("invokerIamDisabled")):
-        yield Finding(message=f"{service.id}: invokerIamDisabled lets everybody invoke it")
-
-
 def _digests(case: Case) -> Iterator[Finding]:
     containers = cast("Sequence[Mapping[str, Any]]", case.resource.items("template.containers"))
     for index, container in enumerate(containers):
@@ -150,11 +113,6 @@ def _digests(case: Case) -> Iterator[Finding]:
                 message=f"{case.resource.id}: template.containers[{index}].image {container.get('image')} "
                 "isn't named by its digest"
             )
-
-
-def _databases(case: Case) -> Iterator[Finding]:
-    if is_on(case.resource.value("settings.ipConfiguration.ipv4Enabled", True)):
-        yield Finding(message=f"{case.resource.id}: settings.ipConfiguration.ipv4Enabled isn't false")
 
 
 def _deletion(case: Case) -> Iterator[Finding]:
@@ -171,19 +129,6 @@ def _deletion(case: Case) -> Iterator[Finding]:
         yield Finding(
             message=f"{resource.id}: deletionProtection is false", fix="set deletionProtection: true"
         )
-
-
-def _firewalls(case: Case) -> Iterator[Finding]:
-    wall = case.resource
-    if wall.value("direction", "INGRESS") != "INGRESS" or not wall.items("allows"):
-        return
-    narrowed = any(wall.given(key) for key in ("sourceTags", "sourceServiceAccounts"))
-    ranges = wall.items("sourceRanges")
-    # Without any source it is every source; sources of several kinds add up.
-    if any(map(is_world, ranges)) or not (ranges or narrowed):
-        ports = [p for rule in wall.items("allows") for p in (rule.get("ports") or ["every port"])]
-        if set(map(str, ports)) != {"443"}:
-            yield Finding(message=f"{wall.id}: {', '.join(map(str, ports))} is open to the world")
 
 
 RULES: Final = (
@@ -208,6 +153,16 @@ RULES: Final = (
         check=_hardened,
     ),
     Rule(
+        id="gke-control-plane-logs",
+        title="The control plane's logs are kept",
+        severity=Severity.MEDIUM,
+        references=(soc2("CC7.2"),),
+        why="What the control plane did and refused is only in its logs, and they can't be had afterwards.",
+        fix=f"set loggingConfig: {{enableComponents: [{', '.join(_LOGS)}]}}",
+        types=frozenset({CLUSTER}),
+        check=_logs,
+    ),
+    Rule(
         id="gcs-not-public",
         title="Buckets can't be made public",
         severity=Severity.CRITICAL,
@@ -216,6 +171,26 @@ RULES: Final = (
         fix="set publicAccessPrevention: enforced and uniformBucketLevelAccess: true",
         types=frozenset({BUCKET}),
         check=_buckets,
+    ),
+    Rule(
+        id="gcs-versioned",
+        title="Buckets on Google Cloud keep the versions of their objects",
+        severity=Severity.MEDIUM,
+        references=(soc2("A1.2"),),
+        why="What is overwritten or deleted by a mistake can be had back; a model can't be trained back.",
+        fix="set versioning: {enabled: true}, or a retentionPolicy",
+        types=frozenset({BUCKET}),
+        check=_versions,
+    ),
+    Rule(
+        id="gcp-key-rotation",
+        title="Keys of Cloud KMS are rotated",
+        severity=Severity.MEDIUM,
+        references=(soc2("CC6.1"),),
+        why="A rotated key limits what a lost one opens. Google rotates none that doesn't say how often.",
+        fix="set rotationPeriod: 7776000s, which is 90 days; a year at most",
+        types=frozenset({KEY}),
+        check=_rotation,
     ),
     Rule(
         id="gcp-key-given",
@@ -238,26 +213,6 @@ RULES: Final = (
         check=_images,
     ),
     Rule(
-        id="gcp-iam-named",
-        title="Grants name whom they are for, and a role that is not everything",
-        severity=Severity.CRITICAL,
-        references=(soc2("CC6.1"), soc2("CC6.3")),
-        why="allUsers is everybody on the internet; owner and editor are nearly everything in the project.",
-        fix="name the service account or the group that needs it",
-        types=_MEMBERS | _POLICIES,
-        check=_members,
-    ),
-    Rule(
-        id="cloud-run-not-public",
-        title="Cloud Run services are not reached from the internet",
-        severity=Severity.HIGH,
-        references=(soc2("CC6.6"),),
-        why="A service that everybody reaches answers, and bills, everybody.",
-        fix="set ingress: INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER or INGRESS_TRAFFIC_INTERNAL_ONLY",
-        types=frozenset({SERVICE}),
-        check=_services,
-    ),
-    Rule(
         id="cloud-run-image-digest",
         title="Images of Cloud Run services are named by their digest",
         severity=Severity.HIGH,
@@ -268,33 +223,13 @@ RULES: Final = (
         check=_digests,
     ),
     Rule(
-        id="cloud-sql-not-public",
-        title="Databases have no public address",
-        severity=Severity.CRITICAL,
-        references=(soc2("CC6.6"),),
-        why="A database that answers the internet is one password away from everybody.",
-        fix="set settings.ipConfiguration: {ipv4Enabled: false, privateNetwork: …}",
-        types=frozenset({DATABASE}),
-        check=_databases,
-    ),
-    Rule(
         id="gcp-deletion-protected",
         title="What holds data can't be deleted by a mistake",
         severity=Severity.HIGH,
         references=(soc2("A1.2"),),
         why="A line that goes from the program takes its resource along, and this one's content with it.",
         fix="protect it, and leave the flags out that delete what is in it",
-        types=frozenset({BUCKET, DATABASE, CLUSTER, REPOSITORY}),
+        types=frozenset({BUCKET, CLUSTER, DATABASE, KEY, REPOSITORY, "gcp:secretmanager/secret:Secret"}),
         check=_deletion,
-    ),
-    Rule(
-        id="gcp-firewall-closed",
-        title="Firewalls are not open to the world",
-        severity=Severity.HIGH,
-        references=(soc2("CC6.6"),),
-        why="What listens behind an open port is found within minutes, and tried from then on.",
-        fix="name the networks in sourceRanges; HTTPS alone may be open",
-        types=frozenset({FIREWALL}),
-        check=_firewalls,
     ),
 )

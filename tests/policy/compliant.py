@@ -314,6 +314,10 @@ GCP = (
         privateClusterConfig={"enablePrivateNodes": True, "enablePrivateEndpoint": True},
         databaseEncryption={"state": "ENCRYPTED", "keyName": "k"},
         workloadIdentityConfig={"workloadPool": "p.svc.id.goog"},
+        loggingConfig={
+            "enableComponents": ["SYSTEM_COMPONENTS", "APISERVER", "CONTROLLER_MANAGER", "SCHEDULER"]
+        },
+        resourceLabels=TAGS,
     ),
     resource(
         "gcp:container/nodePool:NodePool",
@@ -321,6 +325,7 @@ GCP = (
         nodeConfig={
             "workloadMetadataConfig": {"mode": "GKE_METADATA"},
             "guestAccelerators": [{"type": "nvidia-l4", "count": 1}],
+            "resourceLabels": TAGS,
         },
         autoscaling={"totalMaxNodeCount": 2},
     ),
@@ -331,7 +336,28 @@ GCP = (
         publicAccessPrevention="enforced",
         uniformBucketLevelAccess=True,
         encryption={"defaultKmsKeyName": "k"},
+        versioning={"enabled": True},
+        labels=TAGS,
     ),
+    resource(
+        "gcp:kms/cryptoKey:CryptoKey",
+        "platform",
+        protect=True,
+        purpose="ENCRYPT_DECRYPT",
+        rotationPeriod="7776000s",
+        labels=TAGS,
+    ),
+    resource("gcp:secretmanager/secret:Secret", "password", protect=True, labels=TAGS),
+    resource(
+        "gcp:storage/bucketIAMPolicy:BucketIAMPolicy",
+        "models",
+        policyData=json.dumps(
+            {"bindings": [{"role": "roles/storage.objectViewer", "members": ["group:ml@example.com"]}]}
+        ),
+    ),
+    resource("gcp:storage/bucketACL:BucketACL", "models", roleEntities=["OWNER:project-owners-1"]),
+    resource("gcp:storage/objectAccessControl:ObjectAccessControl", "card", entity="group-ml@example.com"),
+    resource("gcp:serviceaccount/key:Key", "elsewhere", publicKeyData="LS0t"),
     resource(
         "gcp:artifactregistry/repository:Repository",
         "serving",
@@ -339,12 +365,14 @@ GCP = (
         format="DOCKER",
         kmsKeyName="k",
         dockerConfig={"immutableTags": True},
+        labels=TAGS,
     ),
     resource(
         "gcp:cloudrunv2/service:Service",
         "rank",
         ingress="INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER",
         template={"containers": [{"image": IMAGE}]},
+        labels=TAGS,
     ),
     resource(
         "gcp:cloudrunv2/serviceIamMember:ServiceIamMember",
@@ -364,7 +392,10 @@ GCP = (
         protect=True,
         encryptionKeyName="k",
         deletionProtection=True,
-        settings={"ipConfiguration": {"ipv4Enabled": False}},
+        settings={
+            "ipConfiguration": {"ipv4Enabled": False, "sslMode": "ENCRYPTED_ONLY"},
+            "userLabels": TAGS,
+        },
     ),
     resource(
         "gcp:compute/firewall:Firewall",

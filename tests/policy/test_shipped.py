@@ -52,5 +52,9 @@ def test_every_rule_can_decide_on_them(name: str) -> None:
 
 
 def test_nothing_that_the_floor_on_google_cloud_declares_is_refused() -> None:
-    found = evaluate(RULES.values(), resources(google(MODELS, PROD)[0]), now=NOW)
-    assert found == []
+    labels = {"environment": "prod", "cost-centre": "ml"}
+    declared = resources(google(MODELS, PROD, labels=labels)[0])
+    settings = enforcement.read(IDS).of("gcp").settings
+    assert set(settings.required_tags) == set(labels)
+    assert evaluate(RULES.values(), declared, settings=settings, now=NOW) == []
+    assert undecided(RULES.values(), declared, settings=settings, now=NOW) == []

@@ -34,6 +34,7 @@ ENOUGH_THAT_IT_IS_THERE = {
     ("eks-secrets-encrypted", "encryptionConfig.provider.keyArn"),
     ("alerts-present", "alarmActions"),
     ("gke-hardened", "workloadIdentityConfig"),
+    ("gcp-no-account-keys", "publicKeyData"),
     # Signatures are compared where there are two.
 }
 

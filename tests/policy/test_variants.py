@@ -234,6 +234,27 @@ def test_gpus_are_counted_at_the_most_that_scaling_allows() -> None:
     assert "may take 1 GPUs" in gpus(endpoint)[0]
 
 
+def test_labels_may_come_from_the_provider_where_google_takes_them_from_there() -> None:
+    rule, provider = RULES["required-tags"], {"defaultLabels": json.dumps(TAGS)}
+
+    def said(type: str, **properties: Any) -> list[str]:
+        one = resource(type, "x", provider=provider, **properties)
+        return [v.message.splitlines()[0] for v in evaluate([rule], [one], settings=SETTINGS, now=NOW)]
+
+    assert said("gcp:storage/bucket:Bucket") == said("gcp:container/cluster:Cluster") == []
+    pool, instance = "gcp:container/nodePool:NodePool", "gcp:sql/databaseInstance:DatabaseInstance"
+    assert said(pool) == [f"{pool}::x: it has no label team"]
+    assert said(instance) == [f"{instance}::x: it has no label team"]
+    assert said(instance, settings={"userLabels": TAGS}) == []
+
+
+def test_a_key_that_google_does_not_rotate_and_a_bucket_that_keeps_all_are_right() -> None:
+    signing = resource("gcp:kms/cryptoKey:CryptoKey", "k", purpose="ASYMMETRIC_SIGN")
+    assert evaluate([RULES["gcp-key-rotation"]], [signing], now=NOW) == []
+    kept = resource("gcp:storage/bucket:Bucket", "b", retentionPolicy={"retentionPeriod": 86400})
+    assert evaluate([RULES["gcs-versioned"]], [kept], now=NOW) == []
+
+
 def test_tags_may_come_from_the_provider() -> None:
     rule = RULES["required-tags"]
     one = resource("aws:kms/key:Key", "k", provider={"defaultTags": json.dumps({"tags": {"team": "a"}})})
