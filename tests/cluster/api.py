@@ -200,7 +200,7 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:2000]
 
 
-def until(what: str, ask: Any, seconds: float = 60, every: float = 0.1) -> Any:
+def until(what: str, ask: Any, seconds: float = 120, every: float = 0.1) -> Any:
     """Ask until the answer is true; returns it. Fails with the last answer when the time is over."""
     end = time.monotonic() + seconds
     while True:

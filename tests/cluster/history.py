@@ -10,6 +10,8 @@ from typing import Any
 from tests.cluster.api import DEPLOYMENT, ROUTE, SERVICE, SLICE, Api, Event, Kind, until
 
 KINDS = (ROUTE, DEPLOYMENT, SERVICE, SLICE)
+BEFORE = "BEFORE"
+"""The type of an event that is not one: what was there when the watches began, all of it at once."""
 _OF = "kubernetes.io/service-name"
 
 
@@ -28,7 +30,7 @@ class History:
             found = self._api.send("GET", self._api.path(kind))
             for item in found["items"]:
                 # A list doesn't say the kind of each of its items.
-                self._events.append(Event("ADDED", {"kind": kind.name, **item}))
+                self._events.append(Event(BEFORE, {"kind": kind.name, **item}))
             since = found["metadata"]["resourceVersion"]
             thread = threading.Thread(target=self._follow, args=(kind, since), daemon=True)
             thread.start()
@@ -57,7 +59,9 @@ class History:
             reached = all(last.get(uid, -1) >= revision for uid, revision in now.items())
             return seen if reached and missing <= ended else []
 
-        return sorted(until("the watches have seen it all", whole), key=lambda event: event.revision)
+        # An object that was there may have been changed last after one that it belongs to.
+        seen = until("the watches have seen it all", whole)
+        return sorted(seen, key=lambda event: (event.type != BEFORE, event.revision))
 
     def _follow(self, kind: Kind, since: str) -> None:
         try:
@@ -93,8 +97,9 @@ def outages(model: str, servers: int, events: Sequence[Event]) -> list[str]:
             there[kind].pop(name, None)
         else:
             there[kind][name] = event.object
-        for text in _wrong(model, servers, there):
-            found.append(f"{event.revision} {event.type} {kind} {name}: {text}")
+        if event.type != BEFORE:
+            wrong = _wrong(model, servers, there)
+            found += [f"{event.revision} {event.type} {kind} {name}: {text}" for text in wrong]
     return found
 
 

@@ -42,7 +42,8 @@ from tests.plan.schema import Kind, Package
 CLUSTER_FILE = "MODEL_DELIVERY_TEST_CLUSTER"
 """The environment variable that has the file of the cluster's Access."""
 RELEASE = "kubernetes:helm.sh/v3:Release"
-SECONDS = 120
+SECONDS = 300
+"""The longest that one object may take; Pulumi's own waits for ten minutes."""
 _EVERY_SECONDS = 0.1
 _SKIP = "pulumi.com/skipAwait"
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.api import Event
-from tests.cluster.history import outages, weights
+from tests.cluster.history import BEFORE, outages, weights
 
 _count = itertools.count(1)
 
@@ -41,6 +41,12 @@ def test_a_promotion_in_the_right_order_has_no_outage() -> None:
     ]
     assert outages("m", 8, events) == []
     assert weights("m", events) == [{"m-v1": 90, "m-v2": 10}, {"m-v2": 100}]
+
+
+def test_what_was_there_before_is_judged_as_a_whole() -> None:
+    there = [event._replace(type=BEFORE) for event in (route(m_v1=100), *up("m-v1", 8))]
+    assert outages("m", 8, [*there, event("Service", "m-v2")]) == []
+    assert outages("m", 8, [*there[:1], event("Service", "m-v2")]) != []
 
 
 @pytest.mark.parametrize(

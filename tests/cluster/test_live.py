@@ -73,14 +73,19 @@ def test_services_lead_to_the_servers_port_of_ready_pods(api: Api, canary: Clust
     pods = api.list(POD, SPACE)
     for name in {*RELEASES, "tracking"}:
         (port,) = api.get(SERVICE, SPACE, name)["spec"]["ports"]
-        slices = [
-            s for s in api.list(SLICE, SPACE) if s["metadata"]["labels"]["kubernetes.io/service-name"] == name
-        ]
-        targets = {
-            e["targetRef"]["name"] for s in slices for e in s["endpoints"] or [] if e["conditions"]["ready"]
-        }
-        assert targets == owned(name, pods)
+        mine = owned(name, pods)
+        slices = until(f"the endpoints of {name}", lambda name=name, mine=mine: leading(api, name, mine))
         assert {p["port"] for s in slices for p in s["ports"]} == {port["port"]}
+
+
+def leading(api: Api, service: str, pods: set[str]) -> list[Object]:
+    """A Service's slices once they lead to exactly these pods, all ready."""
+    found = [
+        s for s in api.list(SLICE, SPACE) if s["metadata"]["labels"]["kubernetes.io/service-name"] == service
+    ]
+    endpoints = [e for s in found for e in s.get("endpoints") or []]
+    ready = {e["targetRef"]["name"] for e in endpoints if e["conditions"]["ready"]}
+    return found if ready == pods else []
 
 
 def test_the_autoscaler_has_its_deployment_and_its_floor(api: Api, canary: ClusterStack) -> None:
