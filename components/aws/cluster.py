@@ -165,7 +165,10 @@ class Cluster(pulumi.ComponentResource):
         """Who may knock at the API server's address in the VPC: the VPC, and the private ranges named."""
         group = self.resource.vpc_config.cluster_security_group_id
         sources = {"vpc": self._args.network.cidr}
-        sources |= {reach.replace("/", "-"): reach for reach in self._args.api_access if is_private(reach)}
+        for reach in self._args.api_access:
+            # The same rule twice is refused by EC2.
+            if is_private(reach) and reach != self._args.network.cidr:
+                sources[reach.replace("/", "-")] = reach
         return [
             aws.vpc.SecurityGroupIngressRule(
                 f"{name}-api-{short}",

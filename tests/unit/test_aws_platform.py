@@ -448,6 +448,8 @@ class TestTheCluster:
             "cluster-api-10.90.0.0-16": door("10.90.0.0/16"),
             "cluster-api-100.64.3.0-24": door("100.64.3.0/24"),
         }
+        # EC2 refuses the same rule twice.
+        assert doors(amazon(apiAccess=["10.20.0.0/16"])[0]) == doors(small)
         # EKS refuses a private range among the public ones.
         config = inputs(graph, "eks/cluster:Cluster", "cluster")["vpcConfig"]
         assert config["publicAccessCidrs"] == ["203.0.113.7/32"]
