@@ -39,7 +39,9 @@ class ProcessArgs:
     scrape: Mapping[str, str] | None = None
     """Labels under which Prometheus scrapes it; None: not scraped."""
     metrics_path: str = "/metrics"
-    ready_seconds: int = 60
+    ready_seconds: int = 300
+    """For a first start on a busy machine, which compiles what it imports: with 20 processes on 2 cores a
+    minute was too little. A server that ends instead of becoming ready isn't waited for."""
     stop_seconds: int = 30
 
 

@@ -98,7 +98,4 @@ class Endpoint(ModelEndpoint):
             environment={"PYTHONPATH": str(self._args.root)},
             source=self._args.root / "serving",
             scrape={"job": "models", "model": model.name, "version": str(share.version)},
-            # A first start compiles what it imports, which took more than a minute on a busy machine. One
-            # that has ended isn't waited for.
-            ready_seconds=180,
         )

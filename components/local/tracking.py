@@ -41,8 +41,8 @@ class Tracking(pulumi.ComponentResource):
             port=port,
             ready="/health",
             environment={"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
-            # A first start migrates an empty database.
-            ready_seconds=180,
+            # A first start migrates an empty database, which took 84 s with 20 processes on 2 cores.
+            ready_seconds=600,
         )
         Process(f"{name}-server", args, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"url": self.url})

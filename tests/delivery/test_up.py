@@ -13,6 +13,7 @@ import pytest
 
 from components.environment import parse
 from delivery import up
+from tests.waiting import PATIENCE
 
 
 def outputs(*releases: dict[str, Any]) -> dict[str, Any]:
@@ -122,7 +123,7 @@ def test_what_is_under_way_is_let_end_when_make_up_is_interrupted(
         os.killpg(process.pid, number)
     else:
         process.send_signal(number)
-    _, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=PATIENCE)
     assert (tmp_path / "ended").exists()
     assert process.returncode == code, error
     assert "Traceback" not in error

@@ -102,7 +102,7 @@ def test_mlflow_serves_the_registry_folder_on_loopback(home: Path) -> None:
         *("--default-artifact-root", f"file://{registry}/artifacts", "--no-serve-artifacts"),
         *("--workers", "1"),
     ]
-    assert (server["port"], server["ready"], server["readySeconds"]) == (5001, "/health", 180)
+    assert (server["port"], server["ready"], server["readySeconds"]) == (5001, "/health", 600)
     assert server["environment"] == {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
