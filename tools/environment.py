@@ -37,6 +37,9 @@ def ensure() -> Path:
             return python
         with alone(TOOLCHAIN, "environment"):
             if not _is_current(python, wanted):
+                if VENV.exists() and not python.exists():
+                    # Made by a Python that is gone. uv would keep what else is in it.
+                    shutil.rmtree(VENV)
                 _sync(uv())
                 STAMP.write_text(wanted)
     except OSError as error:

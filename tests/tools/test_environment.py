@@ -25,3 +25,25 @@ def test_a_group_is_added_to_what_everybody_has(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(progress, "run", run)
     assert environment.add(["azure"]) == tmp_path / "bin" / "python"
     assert asked == [["/bin/uv", "sync", "--locked", "--group=azure"]]
+
+
+def test_an_environment_whose_python_is_gone_is_made_anew(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    venv = tmp_path / ".venv"
+    (venv / "bin").mkdir(parents=True)
+    (venv / "bin" / "python").symlink_to(tmp_path / "gone")
+    (venv / "bin" / "left").touch()
+
+    def run(command: Sequence[str], **_: Any) -> tuple[int, str]:
+        assert "--python" in command and not venv.exists()
+        venv.mkdir()
+        return 0, ""
+
+    monkeypatch.setattr(environment, "TOOLCHAIN", tmp_path / "toolchain")
+    monkeypatch.setattr(environment, "VENV", venv)
+    monkeypatch.setattr(environment, "STAMP", venv / "stamp")
+    monkeypatch.setattr(environment, "uv", lambda: Path("/bin/uv"))
+    monkeypatch.setattr(progress, "run", run)
+    assert environment.ensure() == venv / "bin" / "python"
+    assert [path.name for path in venv.iterdir()] == ["stamp"]
