@@ -91,6 +91,21 @@ def test_what_a_file_does_not_say_is_absent() -> None:
     }
 
 
+def test_what_a_file_says_is_there() -> None:
+    block = {**CHURN, "riskClass": "high", "autoscaling": {"min": 2}}
+    (model,) = parse({"kind": "local"}, {"churn": block}).models
+    assert inputs(model, {"percent": 10}) == {
+        "model": "churn",
+        "runtime": "local",
+        "owner": "risk-team",
+        "riskClass": "high",
+        "minReplicas": 2,
+        "requestLog": {"percent": 10},
+        "stable": {"version": 3},
+        "canary": {"version": 4, "weight": 10, "shadow": False},
+    }
+
+
 def test_an_endpoint_is_exported_as_ever(home: Path) -> None:  # noqa: F811
     environment = parse({"kind": "local"}, {"churn": CHURN})
     found: list[Any] = []

@@ -34,6 +34,7 @@ def test_a_shadow_takes_nothing_from_stable() -> None:
         (4, {"weight": 50}, 2, 2),
         (4, {"weight": 26}, 3, 2),  # 2.96 and 1.04: rounded up
         (200, {"weight": 50}, 100, 100),
+        (200, {"weight": 100}, 1, 200),
         (4, {"weight": 0}, 4, 1),  # declared, and so there
         (4, {"weight": 100}, 1, 4),
         (1, {"weight": 1}, 1, 1),
