@@ -108,6 +108,23 @@ def test_a_percentage_is_no_fraction(path: str) -> None:
     assert "It is a percentage, not a fraction." in told
 
 
+@pytest.mark.parametrize(
+    ("kind", "runtime", "least", "most"),
+    [
+        ("local", "local", 1, 1),
+        ("kubernetes", "kubernetes", 1, 1),
+        ("aws", "sagemaker", 1, 1),
+        ("aws", "lambda", 0, 1000),
+        ("gcp", "cloud-run", 0, 100),
+    ],
+)
+def test_servers_have_defaults(kind: str, runtime: str, least: int, most: int) -> None:
+    blocks: dict[str, Any] = {"plain": {}, "empty": {"autoscaling": {}}}
+    models = {name: {"runtime": runtime, "stable": {"version": 3}, **block} for name, block in blocks.items()}
+    for model in parse(PLATFORMS[kind], models).models:
+        assert (model.autoscaling.min, model.autoscaling.max) == (least, most)
+
+
 def test_pools_of_nodes_have_defaults() -> None:
     eks = {"cpu": {"instanceTypes": ["m7i.large"]}, "gpu": {"l4": {"instanceTypes": ["g6.xlarge"]}}}
     found = parse({**aws.DEV, "nodes": eks}, {}).platform
