@@ -22,6 +22,11 @@ def test_deletions_and_replacements_are_counted_and_named() -> None:
     assert destructive(reviewed(Preview()), None) == []
 
 
+def test_what_outlives_its_deletion_is_told() -> None:
+    preview = Preview().step("delete", "a:b:C", "kept", {}, None, retainOnDelete=True)
+    assert "(what it stands for stays (retain on delete))" in "\n".join(destructive(reviewed(preview), None))
+
+
 def test_of_many_deletions_the_rest_is_counted() -> None:
     preview = Preview()
     for number in range(5):
