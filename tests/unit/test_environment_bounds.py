@@ -173,3 +173,9 @@ def test_what_is_no_map_is_told_by_an_example_that_has_the_keys(kind: str, path:
     shown = yaml.safe_load(example.replace(", …}", "}"))
     assert isinstance(shown, dict) and shown
     assert [text for text in problems(kind, path, shown, around) if "unknown key" in text] == []
+
+
+def test_labels_of_an_image_that_are_no_map_are_told_by_an_example() -> None:
+    build = {"base": KUBERNETES["image"], "repository": "registry.example.com/serving", "labels": 3}
+    with pytest.raises(ConfigError, match=r"image\.build\.labels is 3: must be a map such as \{team: ml\}\."):
+        parse({**KUBERNETES, "image": {"build": build}}, {})
