@@ -56,6 +56,7 @@ def test_it_is_pushed_into_the_platforms_registry_by_a_login_of_the_run() -> Non
     types = {r.urn: r.type for r in graph.resources}
     needed = {types[urn] for urn in graph.one("delivery:image:ServingImage", "serving").needs}
     assert "aws:ecr/repositoryPolicy:RepositoryPolicy" in needed
+    assert graph.one("delivery:image:ServingImage", "serving").parent, "it is the platform's"
     assert set(outputs) >= {"image", "imageRepository"}
 
 
