@@ -41,3 +41,10 @@ def test_nothing_changes_unseen() -> None:
     if os.environ.get("GOLDEN") == "write":
         GOLDEN.write_text(found, encoding="utf-8")
     assert found.splitlines() == GOLDEN.read_text(encoding="utf-8").splitlines()
+
+
+def test_everything_has_its_place_in_the_tree() -> None:
+    """Who reads a preview finds a resource below what it is for; only the places stand at the top."""
+    graph, _, _ = google(MODELS, PROD)
+    top = {f"{r.type}::{r.name}" for r in graph.resources if ":gcp" in r.type and not r.parent}
+    assert top == {"delivery:gcp:Platform::gcp", "pulumi:providers:gcp::gcp"}
