@@ -199,7 +199,7 @@ def table(**changes: Any) -> dict[str, Any]:
 def test_a_table_of_ones_own_is_read_whole() -> None:
     own = table(
         date="2026-11-01",
-        region="eu-central-1",
+        regions={"aws": "eu-central-1"},
         currency="EUR",
         hoursPerMonth=700,
         hourly={"a:b/c:D": 0.5},
@@ -211,7 +211,8 @@ def test_a_table_of_ones_own_is_read_whole() -> None:
         sources=["our contract"],
     )
     read = parse(own, "prices")
-    assert (read.date, read.region, read.currency, read.hours) == ("2026-11-01", "eu-central-1", "EUR", 700)
+    assert (read.date, read.currency, read.hours) == ("2026-11-01", "EUR", 700)
+    assert read.regions == {"aws": "eu-central-1"}
     assert (read.instances, read.storage, read.sources) == ({"big": 2}, {"gp3": 1}, ("our contract",))
     types = ("a:b/c:D", "a:b/e:F", "a:b/g:H", "a:b/i:J", "a:b/i:Jx", "k:l/m:N")
     estimate = monthly([Item(type=type_, name="x", inputs={}) for type_ in types], read)
