@@ -55,7 +55,7 @@ plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINC
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
 	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
-test: setup ## run every test
+test: setup ## run every test but those of test-cluster
 	@$(PYTHON) -m pytest $(TESTS)
 
 test-fast: env ## run the tests that start nothing: under two minutes
@@ -63,7 +63,7 @@ test-fast: env ## run the tests that start nothing: under two minutes
 
 test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 10 more to build it once
 	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes
-	@$(PYTHON) -m pytest -m cluster tests/cluster
+	@$(PYTHON) -m pytest -m cluster tests/cluster $(TESTS)
 
 check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .

@@ -65,7 +65,8 @@ def in_use(port: int, name: str) -> str:
     pid = holder(port)
     command = (read_file(Path(f"/proc/{pid}/comm")) or "").strip() if pid else ""
     who = f"{command}, process {pid}" if command else "another program"
-    return f"port {port} on 127.0.0.1 is in use by {who}; stop it, or choose another port for {name}"
+    advice = f"stop it, or choose another port for {name} (platform.ports)"
+    return f"port {port} on 127.0.0.1 is in use by {who}; {advice}"
 
 
 class Claims:

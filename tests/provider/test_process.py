@@ -199,7 +199,8 @@ def test_a_port_in_use_says_by_whom(told: Told, tmp_path: Path) -> None:
         port = other.getsockname()[1]
         _, (reason,) = check(told, tmp_path, port=port)
         assert reason.startswith(f"port {port} on 127.0.0.1 is in use by ")
-        assert "process" in reason and reason.endswith("or choose another port for gateway-envoy")
+        assert "process" in reason
+        assert reason.endswith("or choose another port for gateway-envoy (platform.ports)")
     assert check(told, tmp_path, port=port)[1] == []
 
 
