@@ -91,7 +91,13 @@ def test_nothing_secret_is_kept_and_nothing_of_a_stranger_is_run(name: str) -> N
         if step.get("uses", "").startswith("actions/checkout@"):
             assert step["with"]["persist-credentials"] is False
         if step.get("uses", "").startswith("aws-actions/"):
-            assert set(step["with"]) == {"role-to-assume", "aws-region"}
+            assert set(step["with"]) - {"role-duration-seconds"} == {"role-to-assume", "aws-region"}
+
+
+def test_an_update_may_take_longer_than_a_session_of_an_hour() -> None:
+    """A session that ends in an update leaves half of it."""
+    [role] = [step for step in steps("up") if step.get("uses", "").startswith("aws-actions/")]
+    assert role["with"]["role-duration-seconds"] == "${{ vars.AWS_ROLE_SECONDS || '3600' }}"
 
 
 def test_a_fork_gets_no_preview() -> None:
