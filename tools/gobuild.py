@@ -39,7 +39,7 @@ def build(
     command += ["-ldflags", linker, "-o", f"{into}{os.sep}", *packages]
     code, tail = progress.run(
         command,
-        what=f"Building {', '.join(package.rsplit('/', 1)[-1] for package in packages)} from Go source",
+        what=f"Building {', '.join(map(_name, packages))} from Go source",
         usual=usual,
         cwd=module,
         env={**os.environ, "CGO_ENABLED": "0"},
@@ -47,6 +47,11 @@ def build(
     )
     if code != 0:
         raise ToolError(_failure(module, tail))
+
+
+def _name(package: str) -> str:
+    """What Go calls the program: the last folder that isn't a major version."""
+    return re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]
 
 
 def _failure(module: Path, tail: str) -> str:

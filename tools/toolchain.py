@@ -147,7 +147,7 @@ def kubernetes() -> Tool:
             usual="10 minutes on 2 cores",
             stamp=f"k8s.io/component-base/version.gitVersion=v{versions.show(version)}",
         )
-        # Go names a program after the last folder of its package.
+        # Go names a program after its package's folder.
         if (folder / "server").exists():
             (folder / "server").rename(folder / "etcd")
 

@@ -8,6 +8,10 @@ from typing import Any
 import joblib
 import numpy as np
 import pytest
+
+# Here, as it looks through every module that is there: once the clouds' SDKs are, whose modules load when
+# they are looked at, that takes half a minute.
+import skops.io
 import yaml
 
 from serving import model
@@ -51,7 +55,6 @@ def test_every_form_of_scikit_learn_model(tmp_path: Path, classifier: Any) -> No
     import pickle
 
     import cloudpickle
-    import skops.io
 
     rows = np.random.default_rng(5).normal(size=(20, 3))
     writers: dict[str, Callable[[Any, Path], object]] = {
@@ -70,8 +73,6 @@ def test_every_form_of_scikit_learn_model(tmp_path: Path, classifier: Any) -> No
 
 
 def test_skops_types_that_are_not_trusted_are_refused(tmp_path: Path) -> None:
-    import skops.io
-
     options = {"pickled_model": "model.skops", "serialization_format": "skops"}
     folder = folders.mlmodel(tmp_path / "m", {"sklearn": options}, folders.TENSOR)
     skops.io.dump(folders.Sum(), folder / "model.skops")
