@@ -7,14 +7,23 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from delivery.past import ROLLOUT, Past
+from delivery.past import Past
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
 from policy.exemptions import ended, let_through
 from policy.rule import Case, Resource, judge, text
-from policy.rules import IDS
-from policy.rules.steps import RULES
+from policy.rules import IDS, candidates, high_risk, releases, steps
+from policy.rules.releases import RELEASE, ROLLOUT
 from policy.steps import Step
+
+# What a rollout and its releases answer by themselves. Other rules ask for more of the stack than a step can
+# change.
+_RULES = (
+    *steps.RULES,
+    *candidates.RULES,
+    *releases.RULES,
+    *(rule for rule in high_risk.RULES if rule.types <= {RELEASE}),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,15 +42,18 @@ def held_to(stack: str) -> Enforcement:
 
 
 def objections(stack: str, model: str, before: Past, after: Step, now: datetime) -> list[Objection]:
-    """What a preview of this step would be told by the rules on steps. Raises ConfigError for mistakes in the
-    policy's files."""
+    """What a preview of this step would be told by the rules on steps, and by those on the releases that the
+    stack has pinned. Raises ConfigError for mistakes in the policy's files."""
     holds, exempt = held_to(stack), exemptions.read(IDS, now)
-    resource = Resource(type=ROLLOUT, name=model, properties=_rollout(model, before, after, now))
+    rollout = Resource(type=ROLLOUT, name=model, properties=_rollout(model, before, after, now))
+    pinned = [release for release in before.releases if release.value("version") in after.declared]
+    every = (rollout, *pinned)
     found: list[Objection] = []
-    for rule in RULES:
+    for rule, resource in ((rule, each) for rule in _RULES for each in every if each.type in rule.types):
         exemption = exempt.of(stack, rule.id, resource.id)
         note = ended(exemption) if exemption else ""
-        for finding in judge(rule, Case(resource=resource, settings=holds.settings, now=now)).findings:
+        case = Case(resource=resource, settings=holds.settings, now=now, stack=every)
+        for finding in judge(rule, case).findings:
             if exemption and exemption.holds(now):
                 found.append(Objection(stops=False, text=let_through(rule, finding, exemption)))
                 continue
@@ -50,9 +62,20 @@ def objections(stack: str, model: str, before: Past, after: Step, now: datetime)
     return found
 
 
+def unjudged(before: Past, after: Step) -> list[int]:
+    """The versions of a step that the stack hasn't pinned: what the registry says of them isn't known yet."""
+    return sorted(after.declared - {release.value("version") for release in before.releases})
+
+
 def _rollout(model: str, before: Past, after: Step, now: datetime) -> Mapping[str, Any]:
     """The properties that the rollout of this step would have in a preview, as far as rules on steps look."""
-    properties = {"model": model, **_step(after), "since": now.isoformat(), "served": list(before.served)}
+    properties = {
+        **before.owned,
+        "model": model,
+        **_step(after),
+        "since": now.isoformat(),
+        "served": list(before.served),
+    }
     if before.step is not None and before.step != after:
         properties["was"] = _step(before.step)
         if before.since:

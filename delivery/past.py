@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -14,11 +14,13 @@ import yaml
 
 from components.environment import PROJECT
 from delivery.stack_file import ROOT
+from policy.rule import Resource
+from policy.rules.releases import RELEASE, ROLLOUT
 from policy.steps import Step, step
 
-ROLLOUT = "delivery:registry:Rollout"
 _SECONDS = 120
 _COMMITS = 200
+_OWNED = ("runtime", "owner", "riskClass")
 
 
 class NoStateError(Exception):
@@ -40,10 +42,19 @@ class Past:
     previous_source: str = ""
     served: tuple[int, ...] = ()
     """Versions that answered requests before that step, the latest last."""
+    owned: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What its rollout says besides steps: whose model it is, and of which risk class."""
+    releases: tuple[Resource, ...] = ()
+    """Its versions that the stack has pinned, with what the registry said of them."""
 
 
 def rollouts(stack: str) -> dict[str, Mapping[str, Any]]:
     """Every model's rollout as the stack has it, by name. Raises NoStateError."""
+    return found_in(exported(stack))
+
+
+def exported(stack: str) -> Mapping[str, Any]:
+    """The state of a stack as Pulumi exports it. Raises NoStateError."""
     command = [str(ROOT / "pulumiw"), "stack", "export", "--stack", stack, "--non-interactive"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
@@ -53,16 +64,38 @@ def rollouts(stack: str) -> dict[str, Mapping[str, Any]]:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise NoStateError(lines[-1].removeprefix("error: ") if lines else "pulumi failed without a word")
     try:
-        return found_in(json.loads(done.stdout))
-    except (ValueError, KeyError, TypeError) as error:
-        raise NoStateError(f"its export can't be read ({type(error).__name__})") from None
+        return cast("Mapping[str, Any]", json.loads(done.stdout))
+    except ValueError as error:
+        raise _unreadable(error) from None
 
 
 def found_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """The rollouts in an exported state, by model."""
+    """The rollouts in an exported state, by model. Raises NoStateError."""
+    try:
+        return {str(found["outputs"]["model"]): found["outputs"] for found in _of_type(export, ROLLOUT)}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(error) from None
+
+
+def releases_in(export: Mapping[str, Any], model: str) -> tuple[Resource, ...]:
+    """The releases of a model in an exported state, as policies see them. Raises NoStateError."""
+    try:
+        return tuple(
+            Resource(type=RELEASE, name=str(found["urn"]).rpartition("::")[2], properties=found["outputs"])
+            for found in _of_type(export, RELEASE)
+            if found["outputs"].get("model") == model
+        )
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(error) from None
+
+
+def _of_type(export: Mapping[str, Any], kind: str) -> list[Mapping[str, Any]]:
     resources = cast("Sequence[Mapping[str, Any]]", (export.get("deployment") or {}).get("resources") or ())
-    found = [r for r in resources if r.get("type") == ROLLOUT and not r.get("delete")]
-    return {str(r["outputs"]["model"]): r["outputs"] for r in found}
+    return [found for found in resources if found.get("type") == kind and not found.get("delete")]
+
+
+def _unreadable(error: Exception) -> NoStateError:
+    return NoStateError(f"its export can't be read ({type(error).__name__})")
 
 
 def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Past:
@@ -79,6 +112,7 @@ def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Pas
         previous=next((version for version in before if version < declared), None),
         previous_source=source,
         served=tuple(int(version) for version in rollout.get("served", ())),
+        owned={key: rollout[key] for key in _OWNED if key in rollout},
     )
 
 
@@ -116,7 +150,9 @@ def past(
     reason = "not asked for its state"
     if ask:
         try:
-            return applied(rollouts(stack).get(model), stack, declared)
+            export = exported(stack)
+            found = applied(found_in(export).get(model), stack, declared)
+            return replace(found, releases=releases_in(export, model))
         except NoStateError as error:
             reason = f"no state of {stack}: {error}"
     found = committed(path, model, declared)

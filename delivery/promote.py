@@ -13,7 +13,7 @@ from pathlib import Path
 
 from components.environment import ConfigError
 from delivery.errors import DeliveryError
-from delivery.judging import held_to, objections
+from delivery.judging import held_to, objections, unjudged
 from delivery.moves import promoted
 from delivery.past import Past, past
 from delivery.stack_file import StackFile, load, step_of
@@ -87,7 +87,9 @@ def write(file: StackFile, stack: str, name: str, step: Step, known: Past) -> in
     found = objections(stack, name, known, step, datetime.now(UTC))
     for objection in found:
         print(f"{'refused' if objection.stops else 'warning'}: {objection.text}\n", file=sys.stderr)
-    print(f"judged by {known.source}", file=sys.stderr)
+    new = ", ".join(f"v{version}" for version in unjudged(known, step))
+    rest = f"; the preview judges what the registry says of {new}" if new else ""
+    print(f"judged by {known.source}{rest}", file=sys.stderr)
     if any(objection.stops for objection in found):
         print(f"{file.path.name} was not changed", file=sys.stderr)
         return 3

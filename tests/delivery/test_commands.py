@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import stat
 import subprocess
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from delivery import past, status
+from delivery import past
 from delivery.__main__ import main
 from delivery.errors import DeliveryError
 from delivery.past import NoStateError, found_in
@@ -19,6 +20,7 @@ from delivery.stack_file import load
 from policy import exemptions
 from policy.rules.steps import RULES
 from policy.steps import Step
+from tests.policy.declared import FACTS
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = """\
@@ -68,6 +70,15 @@ def git(folder: Path, *words: str) -> None:
     subprocess.run(["git", "-C", folder, *identity, *words], check=True, capture_output=True)
 
 
+def export(*rollouts: dict[str, Any], releases: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """A state as Pulumi exports it."""
+    resources = [{"type": "delivery:registry:Rollout", "outputs": found} for found in rollouts]
+    for found in releases:
+        urn = f"urn:pulumi:s::p::delivery:registry:Release::{found['model']}-v{found['version']}"
+        resources.append({"type": "delivery:registry:Release", "urn": urn, "outputs": found})
+    return {"version": 3, "deployment": {"resources": resources}}
+
+
 class Workplace:
     """A folder with a stack's file, and a stack that has applied what one says."""
 
@@ -76,14 +87,14 @@ class Workplace:
         self.file.write_text(FILE)
         self.state: dict[str, Any] | str = {"tumour": APPLIED}
         self.asked: list[str] = []
-        monkeypatch.setattr(past, "rollouts", self._rollouts)
-        monkeypatch.setattr(status, "rollouts", self._rollouts)
+        self.releases: list[dict[str, Any]] = []
+        monkeypatch.setattr(past, "exported", self._exported)
 
-    def _rollouts(self, stack: str) -> dict[str, Any]:
+    def _exported(self, stack: str) -> dict[str, Any]:
         self.asked.append(stack)
         if isinstance(self.state, str):
             raise NoStateError(self.state)
-        return self.state
+        return export(*self.state.values(), releases=self.releases)
 
     def run(self, *words: str, stack: str = "local") -> int:
         return main([*words, "--stack", stack, "--config-file", str(self.file)])
@@ -117,9 +128,23 @@ class TestPromote:
         assert place.says(("weight: 10", "weight: 50"))
         told = capsys.readouterr()
         assert "tumour v3 90 %, v4 10 % → v3 50 %, v4 50 %" in told.out
-        assert "judged by the state of local" in told.err and "make review ENV=local" in told.out
+        assert "judged by the state of local; the preview judges what the registry says of v3, v4" in told.err
+        assert "make review ENV=local" in told.out
         assert stat.S_IMODE(place.file.stat().st_mode) == stat.S_IMODE(mode)
         assert list(place.file.parent.iterdir()) == [place.file], "nothing is left beside it"
+
+    def test_a_version_that_no_preview_would_take_gets_no_more(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.releases = [{**FACTS, "model": "tumour", "version": version} for version in (3, 4)]
+        place.releases[1]["metrics"] = {"accuracy": 0.5, "log_loss": 0.3}
+        assert place.run("promote", "tumour", "4", "--weight", "50", stack="prod") == 3
+        told = capsys.readouterr().err
+        assert "refused: tumour v4 is worse than tumour v3: accuracy 0.9 → 0.5" in told
+        assert "Rule: candidate-metrics" in told and "judged by the state of prod\n" in told
+        assert place.says()
+        # To take it back needs no proof.
+        assert place.run("rollback", "tumour", "--remove", stack="prod") == 0
 
     def test_without_a_weight_it_is_as_much_as_a_step_may_add(self, place: Workplace) -> None:
         assert place.run("promote", "tumour", "4") == 0
@@ -292,9 +317,9 @@ class TestPromote:
 
         def asked(stack: str) -> dict[str, Any]:
             place.file.write_text(theirs)
-            return {"tumour": APPLIED}
+            return export(APPLIED)
 
-        monkeypatch.setattr(past, "rollouts", asked)
+        monkeypatch.setattr(past, "exported", asked)
         assert place.run("promote", "tumour", "4", "--weight", "50") == 2
         assert "was changed by somebody else meanwhile" in capsys.readouterr().err
         assert place.file.read_text() == theirs and list(place.file.parent.iterdir()) == [place.file]
