@@ -77,8 +77,10 @@ class LocalStack:
     def environment(self) -> dict[str, str]:
         """The variables with which Pulumi works on this stack, whoever is logged in where."""
         return {
-            # Go reads the path back from the URL: a space or a percent sign must be written as one.
-            "PULUMI_BACKEND_URL": f"file://{quote(str(self.state))}",
+            # Go reads the path back from the URL: a space or a percent sign must be written as one. Without
+            # `skip` each file gets a second one, which a killed Pulumi may leave empty: then no command can
+            # read the state any more ("failed to load checkpoint: EOF").
+            "PULUMI_BACKEND_URL": f"file://{quote(str(self.state))}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.passphrase),
             "PULUMI_STACK": STACK,
             # The salt is in the state: it needn't be in the configuration.

@@ -51,7 +51,21 @@ def remove_stale(state: Path) -> list[Lock]:
         lock.file.unlink(missing_ok=True)
         # What the backend notes about the file itself.
         lock.file.with_name(f"{lock.file.name}.attrs").unlink(missing_ok=True)
+    if stale:
+        _remove_torn_notes(state)
     return stale
+
+
+def _remove_torn_notes(state: Path) -> None:
+    """Removes what a backend that notes something about each file was killed at: it could read none of them.
+
+    A file without its note is as good.
+    """
+    for note in (state / ".pulumi").rglob("*.attrs"):
+        try:
+            json.loads(note.read_text())
+        except ValueError:
+            note.unlink(missing_ok=True)
 
 
 def await_others(state: Path, note: Callable[[str], None]) -> None:

@@ -54,7 +54,7 @@ class Stack:
         tools = toolchain.prometheus().folder
         self.env = {
             **child_environment(tool, {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}),
-            "PULUMI_BACKEND_URL": f"file://{state}",
+            "PULUMI_BACKEND_URL": f"file://{state}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "for tests",
             "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
             "PULUMI_HOME": str(folder / "pulumi-home"),

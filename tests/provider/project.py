@@ -45,7 +45,7 @@ class Project:
         self.pulumi = str(tool.executable)
         self.env = {
             **child_environment(tool, dict(os.environ)),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE": "for tests",
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_STACK": "test",

@@ -38,6 +38,8 @@ def test_a_program_is_planned_and_applied_from_anywhere_and_the_configuration_st
 
     assert (made.root / "Pulumi.local.yaml").read_text() == config
     assert made.checkpoint.exists()
+    # Nothing beside the state's files that a killed Pulumi could leave half-written.
+    assert {file.suffix for file in made.checkpoint.parent.iterdir()} <= {".json", ".bak"}
     assert stat.S_IMODE((made.root / ".delivery" / "passphrase").stat().st_mode) == 0o600
     # The user's own login and selection of a stack were not touched.
     assert not (made.home / "credentials.json").exists()

@@ -57,6 +57,20 @@ def test_the_lock_of_a_process_that_has_ended_is_removed_with_its_attributes(tmp
     assert not attributes.exists()
 
 
+def test_what_a_killed_pulumi_left_half_written_beside_the_state_is_removed(tmp_path: Path) -> None:
+    """With an empty note, Pulumi could not read the file itself: "failed to load checkpoint: EOF"."""
+    stack = tmp_path / ".pulumi" / "stacks" / "tiny"
+    stack.mkdir(parents=True)
+    whole, torn = stack / "local.json.bak.attrs", stack / "local.json.attrs"
+    whole.write_text('{"md5": "x"}')
+    torn.touch()
+    locks.remove_stale(tmp_path)
+    assert torn.exists(), "a Pulumi may be writing it at this moment"
+    _lock(tmp_path, _ended())
+    locks.remove_stale(tmp_path)
+    assert (whole.exists(), torn.exists()) == (True, False)
+
+
 def test_the_lock_of_a_running_pulumi_is_kept(tmp_path: Path, pulumi: int) -> None:
     file = _lock(tmp_path, pulumi)
     assert locks.remove_stale(tmp_path) == []

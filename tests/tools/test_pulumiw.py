@@ -184,7 +184,7 @@ def test_a_state_folder_that_cannot_be_written_is_one_message(tmp_path: Path) ->
 
 def test_a_folder_with_a_space_is_a_valid_address(tmp_path: Path) -> None:
     url = LocalStack(tmp_path / "a b%20").environment()["PULUMI_BACKEND_URL"]
-    assert url.endswith("/a%20b%2520/.delivery/state")
+    assert url.partition("?")[0].endswith("/a%20b%2520/.delivery/state")
 
 
 @pytest.mark.parametrize(
