@@ -10,8 +10,8 @@ from typing import Any
 from delivery.past import Past
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
-from policy.exemptions import ended, let_through
-from policy.rule import Case, Resource, judge, text
+from policy.exemptions import told
+from policy.rule import Case, Resource, judge
 from policy.rules import IDS, candidates, high_risk, releases, steps
 from policy.rules.releases import RELEASE, ROLLOUT
 from policy.steps import Step
@@ -51,14 +51,11 @@ def objections(stack: str, model: str, before: Past, after: Step, now: datetime)
     found: list[Objection] = []
     for rule, resource in ((rule, each) for rule in _RULES for each in every if each.type in rule.types):
         exemption = exempt.of(stack, rule.id, resource.id)
-        note = ended(exemption) if exemption else ""
         case = Case(resource=resource, settings=holds.settings, now=now, stack=every)
         for finding in judge(rule, case).findings:
-            if exemption and exemption.holds(now):
-                found.append(Objection(stops=False, text=let_through(rule, finding, exemption)))
-                continue
-            stops = holds.of(rule.id) == "mandatory"
-            found.append(Objection(stops=stops, text=text(rule, finding, note)))
+            message, exempted = told(rule, finding, exemption, now)
+            stops = not exempted and holds.of(rule.id) == "mandatory"
+            found.append(Objection(stops=stops, text=message))
     return found
 
 
@@ -68,14 +65,10 @@ def unjudged(before: Past, after: Step) -> list[int]:
 
 
 def _rollout(model: str, before: Past, after: Step, now: datetime) -> Mapping[str, Any]:
-    """The properties that the rollout of this step would have in a preview, as far as rules on steps look."""
-    properties = {
-        **before.owned,
-        "model": model,
-        **_step(after),
-        "since": now.isoformat(),
-        "served": list(before.served),
-    }
+    """The properties that the rollout of this step would have in a preview, as far as the rules here look."""
+    properties = {"model": model, **_step(after), "since": now.isoformat(), "served": list(before.served)}
+    if before.risk_class:
+        properties["riskClass"] = before.risk_class
     if before.step is not None and before.step != after:
         properties["was"] = _step(before.step)
         if before.since:

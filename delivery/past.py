@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +20,6 @@ from policy.steps import Step, step
 
 _SECONDS = 120
 _COMMITS = 200
-_OWNED = ("runtime", "owner", "riskClass")
 
 
 class NoStateError(Exception):
@@ -42,8 +41,7 @@ class Past:
     previous_source: str = ""
     served: tuple[int, ...] = ()
     """Versions that answered requests before that step, the latest last."""
-    owned: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """What its rollout says besides steps: whose model it is, and of which risk class."""
+    risk_class: str = ""
     releases: tuple[Resource, ...] = ()
     """Its versions that the stack has pinned, with what the registry said of them."""
 
@@ -112,7 +110,7 @@ def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Pas
         previous=next((version for version in before if version < declared), None),
         previous_source=source,
         served=tuple(int(version) for version in rollout.get("served", ())),
-        owned={key: rollout[key] for key in _OWNED if key in rollout},
+        risk_class=str(rollout.get("riskClass") or ""),
     )
 
 

@@ -13,7 +13,7 @@ from components.environment import ConfigError, Problem
 from components.environment.section import Section, open_section
 from components.environment.stack_file import document
 from policy.enforcement import line_of
-from policy.rule import Finding, Rule
+from policy.rule import Finding, Rule, text
 
 FILE: Final = Path(__file__).with_name("exemptions.yaml")
 _KEYS: Final = ("rule", "resource", "environment", "reason", "owner", "until")
@@ -130,8 +130,17 @@ def _day(part: Section, now: datetime) -> date | None:
     return day
 
 
-def let_through(rule: Rule, finding: Finding, exemption: Exemption) -> str:
-    """What a reader is told of a finding that an exemption lets through."""
+def told(rule: Rule, finding: Finding, exemption: Exemption | None, now: datetime) -> tuple[str, bool]:
+    """What a reader is told of a finding, by the exemption of its rule and resource if there is one; and
+    whether that lets it through."""
+    if exemption is None:
+        return text(rule, finding), False
+    if exemption.holds(now):
+        return _let_through(rule, finding, exemption), True
+    return text(rule, finding, ended(exemption)), False
+
+
+def _let_through(rule: Rule, finding: Finding, exemption: Exemption) -> str:
     return "\n".join(
         (
             " ".join(finding.message.split()),

@@ -13,8 +13,8 @@ from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
 from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
-from policy.exemptions import Exemptions, let_through
-from policy.rule import Case, Resource, Rule, Unknown, judge, text
+from policy.exemptions import Exemptions, told
+from policy.rule import Case, Resource, Rule, Unknown, judge
 from policy.rules import IDS, RULES
 
 NAME = "model-delivery"
@@ -43,27 +43,22 @@ class Pack:
         # The last of all: it tells what the others have let through.
         return [*policies, self._let_through(seen)] if self.exemptions.in_stack(self.stack) else policies
 
-    def report(self, rule: Rule, case: Case, report: Report, seen: _Seen | None = None) -> None:
-        """Ask a rule about a resource and report what it finds, unless that is exempted.
+    def report(self, rule: Rule, case: Case, report: Report, seen: _Seen) -> None:
+        """Ask a rule about a resource and report what it finds, unless that is exempted, which `seen` notes.
 
         A rule that can't decide in a preview says so by the SDK's own exception, which the engine shows as a
         warning whatever the rule's level: it is asked again in the update.
         """
         verdict = judge(rule, case)
+        exemption = self.exemptions.of(self.stack, rule.id, case.resource.id)
         for finding in verdict.findings:
-            if (note := self._note(rule, case.resource)) is not None:
-                report(text(rule, finding, note), case.resource.urn or None)
-            elif seen and (exemption := self.exemptions.of(self.stack, rule.id, case.resource.id)):
-                seen.exempted.append((let_through(rule, finding, exemption), case.resource.urn))
-        if verdict.undecided and self._note(rule, case.resource) is not None:
+            message, exempted = told(rule, finding, exemption, case.now)
+            if exempted:
+                seen.exempted.append((message, case.resource.urn))
+            else:
+                report(message, case.resource.urn or None)
+        if verdict.undecided and not (exemption and exemption.holds(case.now)):
             raise undecided(case.resource, verdict.undecided)
-
-    def _note(self, rule: Rule, resource: Resource) -> str | None:
-        """None: the resource is exempted. Else what is to be said of an exemption that has ended."""
-        exemption = self.exemptions.of(self.stack, rule.id, resource.id)
-        if exemption is None:
-            return ""
-        return None if exemption.holds(self.now()) else exemptions.ended(exemption)
 
     def _policy(self, rule: Rule, seen: _Seen, notes: bool) -> sdk.Policy:
         named: dict[str, Any] = {

@@ -26,11 +26,10 @@ def _private(case: Case) -> Iterator[Finding]:
     if not is_on(cluster.value("privateClusterConfig.enablePrivateNodes")):
         yield Finding(message=f"{cluster.id}: privateClusterConfig.enablePrivateNodes isn't true")
     private = is_on(cluster.value("privateClusterConfig.enablePrivateEndpoint"))
-    if not private and not cluster.items("masterAuthorizedNetworksConfig.cidrBlocks"):
+    networks = cluster.items("masterAuthorizedNetworksConfig.cidrBlocks")
+    if not private and not networks:
         yield Finding(message=f"{cluster.id}: everybody reaches the cluster's API")
-    for block in cast(
-        "Sequence[Mapping[str, Any]]", cluster.items("masterAuthorizedNetworksConfig.cidrBlocks")
-    ):
+    for block in cast("Sequence[Mapping[str, Any]]", networks):
         if is_world(block.get("cidrBlock")):
             yield Finding(
                 message=f"{cluster.id}: masterAuthorizedNetworksConfig lets {block.get('cidrBlock')} in"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,15 +21,7 @@ AFTER = Step(stable=3, canary=Canary(version=4, weight=50))
 def past(**facts: Any) -> Past:
     """A stack that serves versions 3 and 4 of a model; ``facts`` are what the registry says of 4."""
     releases = (release("fraud", 3), release("fraud", 4, **facts))
-    known = applied(BEFORE, "prod", declared=3)
-    return Past(
-        source=known.source,
-        step=known.step,
-        since=known.since,
-        served=known.served,
-        owned=known.owned,
-        releases=releases,
-    )
+    return replace(applied(BEFORE, "prod", declared=3), releases=releases)
 
 
 def rules(stack: str, before: Past, after: Step = AFTER) -> dict[str, bool]:
