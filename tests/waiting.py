@@ -14,10 +14,10 @@ _POLL_SECONDS = 0.02
 
 
 def eventually(what: str, probe: Callable[[], T], seconds: float = PATIENCE) -> T:
-    """The first true value of a probe. Fails when there is none within ``seconds``."""
+    """The first true value of a probe. Fails with the last one when there is none within ``seconds``."""
     deadline = time.monotonic() + seconds
     while not (value := probe()):
-        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
+        assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}: it is {value!r}"
         time.sleep(_POLL_SECONDS)
     return value
 

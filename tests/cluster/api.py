@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import ssl
 import threading
-import time
 from collections.abc import Generator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -198,16 +197,6 @@ def _message(answer: httpx.Response) -> str:
         return str(answer.json()["message"])
     except (ValueError, KeyError, TypeError):
         return answer.text[:2000]
-
-
-def until(what: str, ask: Any, seconds: float = 120, every: float = 0.1) -> Any:
-    """Ask until the answer is true; returns it. Fails with the last answer when the time is over."""
-    end = time.monotonic() + seconds
-    while True:
-        if found := ask():
-            return found
-        assert time.monotonic() < end, f"{what}: not after {seconds:g} s, is {found!r}"
-        time.sleep(every)
 
 
 def condition(found: Object, name: str) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from tests.cluster.api import DEPLOYMENT, ROUTE, SERVICE, SLICE, Api, Event, Kind, until
+from tests.cluster.api import DEPLOYMENT, ROUTE, SERVICE, SLICE, Api, Event, Kind
+from tests.waiting import eventually
 
 KINDS = (ROUTE, DEPLOYMENT, SERVICE, SLICE)
 BEFORE = "BEFORE"
@@ -60,7 +61,7 @@ class History:
             return seen if reached and missing <= ended else []
 
         # An object that was there may have been changed last after one that it belongs to.
-        seen = until("the watches have seen it all", whole)
+        seen = eventually("the watches to have seen it all", whole)
         return sorted(seen, key=lambda event: (event.type != BEFORE, event.revision))
 
     def _follow(self, kind: Kind, since: str) -> None:

@@ -38,6 +38,7 @@ from tests.cluster.definitions import definitions, named
 from tests.plan import outputs
 from tests.plan.plugin import RefusedError, StandIn
 from tests.plan.schema import Kind, Package
+from tests.waiting import eventually
 
 CLUSTER_FILE = "MODEL_DELIVERY_TEST_CLUSTER"
 """The environment variable that has the file of the cluster's Access."""
@@ -132,12 +133,13 @@ def install(api: Api, chart: str) -> None:
     """Give a cluster the definitions that a chart brings, and wait until it serves them."""
     source = named(chart)
     found = [api.apply(definition) for definition in definitions(source)] if source else []
-    end = time.monotonic() + SECONDS
     for definition in found:
         name = definition["metadata"]["name"]
-        while condition(api.get(DEFINITION, None, name), "Established") != "True":
-            assert time.monotonic() < end, f"{name} is not established after {SECONDS} s"
-            time.sleep(_EVERY_SECONDS)
+        eventually(
+            f"{name} to be established",
+            lambda name=name: condition(api.get(DEFINITION, None, name), "Established") == "True",
+            SECONDS,
+        )
 
 
 def ready(api: Api, applied: Object) -> str:

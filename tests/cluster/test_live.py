@@ -20,9 +20,9 @@ from tests.cluster.api import (
     Kind,
     Object,
     condition,
-    until,
 )
 from tests.cluster.stack import SPACE, ClusterStack
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -58,7 +58,7 @@ def test_what_belongs_to_a_release_finds_its_pods_and_no_others(api: Api, canary
         assert chosen(service["spec"]["selector"], pods) == mine
         policy = api.get(NETWORK_POLICY, SPACE, name)
         assert chosen(policy["spec"]["podSelector"]["matchLabels"], pods) == mine
-        budget = until(f"the budget of {name}", lambda name=name: counted(api, name))
+        budget = eventually(f"the budget of {name}", lambda name=name: counted(api, name))
         assert budget["expectedPods"] == budget["currentHealthy"] == len(mine)
         assert budget["disruptionsAllowed"] >= 1
 
@@ -74,7 +74,7 @@ def test_services_lead_to_the_servers_port_of_ready_pods(api: Api, canary: Clust
     for name in {*RELEASES, "tracking"}:
         (port,) = api.get(SERVICE, SPACE, name)["spec"]["ports"]
         mine = owned(name, pods)
-        slices = until(f"the endpoints of {name}", lambda name=name, mine=mine: leading(api, name, mine))
+        slices = eventually(f"the endpoints of {name}", lambda name=name, mine=mine: leading(api, name, mine))
         assert {p["port"] for s in slices for p in s["ports"]} == {port["port"]}
 
 
@@ -90,7 +90,7 @@ def leading(api: Api, service: str, pods: set[str]) -> list[Object]:
 
 def test_the_autoscaler_has_its_deployment_and_its_floor(api: Api, canary: ClusterStack) -> None:
     for name in RELEASES:
-        scaler = until(
+        scaler = eventually(
             f"the autoscaler of {name}", lambda name=name: scaling(api.get(AUTOSCALER, SPACE, name))
         )
         replicas = api.get(DEPLOYMENT, SPACE, name)["spec"]["replicas"]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cluster.api import DEPLOYMENT, POD, Api, until
+from tests.cluster.api import DEPLOYMENT, POD, Api
 from tests.cluster.history import history, outages, weights
 from tests.cluster.stack import SERVED, SPACE, VISION, ClusterStack, fraud, written
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -29,7 +30,7 @@ def test_nobody_is_sent_where_no_server_is_while_releases_come_and_go(api: Api, 
     assert {d["metadata"]["name"] for d in api.list(DEPLOYMENT, SPACE)} == {
         *("fraud-v4", "vision-v7", "vision-v8", "tracking"),
     }
-    until("the old release's pods are gone", lambda: not pods_of(api, "3"))
+    eventually("the old release's pods to be gone", lambda: not pods_of(api, "3"))
     assert len(pods_of(api, "4")) == SERVED
 
 

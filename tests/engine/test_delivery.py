@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.engine.stack import Stack
+from tests.processes import family
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
@@ -197,20 +198,6 @@ def served_by(stack: Stack, version: str) -> int:
             if line.startswith("model_requests_total") and 'code="200"' in line:
                 total += int(float(line.rsplit(" ", 1)[1]))
     return total
-
-
-def family(pids: set[int]) -> set[int]:
-    """Processes with all their descendants."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = set(pids)
-    while more := {p for p, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
 
 
 def listeners(pid: int) -> list[str]:

@@ -7,13 +7,13 @@ import json
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.engine.stack import ROOT, Stack
-from tests.engine.test_delivery import churn, constant_load, family
+from tests.engine.test_delivery import churn, constant_load
+from tests.processes import alive, family
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -23,14 +23,6 @@ def kill(stack: Stack, program: str) -> int:
     pid = stack.pids()[program]
     os.kill(pid, signal.SIGKILL)
     return pid
-
-
-def runs(pid: int) -> bool:
-    """Whether a process is there, and not only waited for by its parent."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 def answers(stack: Stack) -> bool:
@@ -69,7 +61,7 @@ def test_the_next_up_starts_what_supervisord_left(stack: Stack) -> None:
     assert stack.split(20) == {"1": 20}
     assert set(stack.pids()) == set(servers)
     # The old servers held the ports; none of them may be left.
-    until(lambda: not any(runs(pid) for pid in servers.values()))
+    until(lambda: not alive(servers.values()))
 
 
 def test_refresh_notices_a_stopped_process_and_up_starts_it(stack: Stack) -> None:
@@ -112,7 +104,7 @@ def test_an_up_killed_in_the_middle_is_finished_by_the_next(stack: Stack, moment
         process.stdout.close()
         # Its provider ends by itself; until then it may put things back in order beside the next one.
         servers = family(set(stack.pids().values()))
-        until(lambda: not any(runs(pid) for pid in started - servers))
+        until(lambda: not alive(started - servers))
         # What pulumiw does for a lock whose owner is dead.
         stack.command("cancel", "--yes", "--stack", "local")
         stack.up()

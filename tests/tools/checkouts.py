@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -90,30 +89,6 @@ def make(folder: Path, program: str, config: str = "config: {}\n", project: str 
     checkout.write("Pulumi.local.yaml", config)
     checkout.write("__main__.py", program)
     return checkout
-
-
-def descendants(pid: int) -> set[int]:
-    """The processes below a process."""
-    table = subprocess.run(
-        ["ps", "-A", "-o", "pid=", "-o", "ppid="], capture_output=True, text=True, check=True
-    ).stdout
-    parents = {int(child): int(parent) for child, parent in (line.split() for line in table.splitlines())}
-    found: set[int] = set()
-    while more := {child for child, parent in parents.items() if parent in {pid, *found}} - found:
-        found |= more
-    return found
-
-
-def alive(pids: Sequence[int] | set[int]) -> set[int]:
-    """Those of these processes that still run."""
-    return {pid for pid in pids if _runs(pid)}
-
-
-def _runs(pid: int) -> bool:
-    answer = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return bool(answer.stdout.strip()) and not answer.stdout.strip().startswith("Z")
 
 
 def _clean_environment() -> dict[str, str]:

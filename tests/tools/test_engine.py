@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import alive, family
 from tests.tools import programs
-from tests.tools.checkouts import PROJECT, Checkout, alive, descendants
+from tests.tools.checkouts import PROJECT, Checkout
 from tests.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.real
@@ -98,7 +99,7 @@ def _creating(made: Checkout, gate: Path) -> tuple[subprocess.Popen[str], set[in
     except AssertionError:
         process.kill()
         raise
-    return process, descendants(process.pid)
+    return process, family({process.pid}) - {process.pid}
 
 
 def _interrupted(process: subprocess.Popen[str], gate: Path) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import alive
 from tests.waiting import eventually
 from tools.language_host import install, packages
 from tools.language_host.children import LIFELINE, Children
@@ -140,10 +141,4 @@ def test_a_child_sees_the_death_of_its_host_alone() -> None:
     process.wait()
     process.stdout.close()
 
-    def gone() -> bool:
-        answer = subprocess.run(
-            ["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True, check=False
-        )
-        return not answer.stdout.strip() or answer.stdout.strip().startswith("Z")
-
-    eventually("the child to end", gone)
+    eventually("the child to end", lambda: not alive({child}))

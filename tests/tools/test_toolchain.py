@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tools.checkouts import alive
+from tests.processes import alive
 from tests.waiting import PATIENCE, eventually
 from tools import download, errors, gobuild, toolchain
 from tools.alone import alone
