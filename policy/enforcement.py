@@ -46,8 +46,12 @@ class Environments:
         return self.named.get(stack.rpartition("/")[2], self.default)
 
 
-def read(rules: Collection[str], path: Path = FILE) -> Environments:
-    """Read the file; ``rules`` are the ids there are. Raises ConfigError with every mistake and its line."""
+def read(rules: Collection[str], path: Path | None = None) -> Environments:
+    """Read the file, ``FILE`` by default; ``rules`` are the ids there are.
+
+    Raises ConfigError with every mistake and its line.
+    """
+    path = path or FILE
     found = document(path)
     problems: list[Problem] = []
     top = open_section(

@@ -63,8 +63,12 @@ class Exemptions:
         return tuple(e for e in self.every if e.environment == stack.rpartition("/")[2])
 
 
-def read(rules: Collection[str], now: datetime, path: Path = FILE) -> Exemptions:
-    """Read the file; ``rules`` are the ids there are. Raises ConfigError with every mistake and its line."""
+def read(rules: Collection[str], now: datetime, path: Path | None = None) -> Exemptions:
+    """Read the file, ``FILE`` by default; ``rules`` are the ids there are.
+
+    Raises ConfigError with every mistake and its line.
+    """
+    path = path or FILE
     found = document(path)
     problems: list[Problem] = []
     exemptions: list[Exemption] = []

@@ -20,7 +20,6 @@ from policy.rules import IDS, RULES
 NAME = "model-delivery"
 EXEMPTIONS = "exemptions"
 """The policy that is no rule."""
-FOLDER = Path(__file__).resolve().parent
 Report = Callable[[str, str | None], None]
 
 
@@ -144,12 +143,17 @@ class _Seen:
     """What exemptions have let through: message and URN."""
 
 
-def load(stack: str, folder: Path = FOLDER, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Pack:
-    """The pack as the files in ``folder`` say it for a stack. Raises ConfigError for mistakes in them."""
+def load(
+    stack: str, folder: Path | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> Pack:
+    """The pack as the files in ``folder`` (by default, those in ``policy/``) say it for a stack.
+
+    Raises ConfigError for mistakes in them.
+    """
     return Pack(
         stack=stack,
-        enforcement=enforcement.read(IDS, folder / enforcement.FILE.name).of(stack),
-        exemptions=exemptions.read(IDS, now(), folder / exemptions.FILE.name),
+        enforcement=enforcement.read(IDS, folder and folder / enforcement.FILE.name).of(stack),
+        exemptions=exemptions.read(IDS, now(), folder and folder / exemptions.FILE.name),
         now=now,
     )
 

@@ -1,9 +1,15 @@
 """What holds for every test."""
 
 import os
+import re
 import signal
+import sys
+from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
+
+from policy import enforcement, exemptions
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and what they start would too: tests
 # that interrupt a program would wait for ever. A handler, unlike being ignored, is not inherited.
@@ -26,3 +32,28 @@ settings.register_profile(
 )
 settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile("fixed")
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+_OF_USERS = re.compile(r"Pulumi\.[^/]+\.yaml|policy/(?:enforcement|exemptions)\.yaml")
+
+
+def _refuse_files_of_users(event: str, arguments: tuple[object, ...]) -> None:
+    """Fail whatever opens a file that belongs to the people who use a checkout: what they write in it must
+    not decide whether the product is right. Fixtures are in ``tests/environments``.
+    """
+    if event != "open" or not isinstance(arguments[0], str | os.PathLike):
+        return
+    path = os.path.abspath(arguments[0])  # noqa: PTH100 - pathlib would open the file's folders
+    if path.endswith(".yaml") and path.startswith(f"{_CHECKOUT}/"):
+        relative = path.removeprefix(f"{_CHECKOUT}/")
+        assert not _OF_USERS.fullmatch(relative), f"a test reads {relative}, which users edit"
+
+
+sys.addaudithook(_refuse_files_of_users)
+
+
+@pytest.fixture(autouse=True)
+def settings_of_the_policy_pack(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have the pack's own settings read from fixtures: as this project ships them."""
+    for module in (enforcement, exemptions):
+        monkeypatch.setattr(module, "FILE", _CHECKOUT / "tests" / "policy" / "settings" / module.FILE.name)

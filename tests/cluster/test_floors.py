@@ -14,8 +14,8 @@ from tests.cluster.comparing import drift, title
 from tests.cluster.definitions import SOURCES
 from tests.cluster.plugin import install
 from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
+from tests.environments import environment_file
 from tests.plan.stack import PlannedStack
-from tests.plan.stand_ins import ROOT
 
 pytestmark = pytest.mark.cluster
 
@@ -87,6 +87,6 @@ def test_with_keda(defined: Api, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["prod", "gcp"])
 def test_the_cluster_of_a_cloud(defined: Api, tmp_path: Path, name: str) -> None:
-    content = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+    content = yaml.safe_load(environment_file(name).read_text())
     content["config"]["model-delivery:platform"]["namespace"] = f"of-{name}"
     assert tried(defined, applied(tmp_path / "stack", name, content)) == {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from hypothesis import strategies as st
 
 from delivery.stack_text import NotEditableError, with_step
 from policy.steps import Canary, Step, step
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.environments import environment_file
 
 
 def written(text: str, model: str, to: Step) -> str:
@@ -40,8 +38,8 @@ def common(one: str, other: str) -> int:
     )
 
 
-LOCAL = (ROOT / "Pulumi.local.yaml").read_text()
-PROD = (ROOT / "Pulumi.prod.yaml").read_text()
+LOCAL = environment_file("local").read_text()
+PROD = environment_file("prod").read_text()
 
 
 @pytest.mark.parametrize(

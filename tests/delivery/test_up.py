@@ -13,6 +13,7 @@ import pytest
 
 from components.environment import parse
 from delivery import up
+from tests.environments import FOLDER, environment_file
 from tests.waiting import PATIENCE
 
 
@@ -60,6 +61,7 @@ def test_the_registry_is_told_who_answers_for_the_example(monkeypatch: pytest.Mo
         return 7
 
     monkeypatch.setattr(up, "_run", run)
+    monkeypatch.setattr(up, "ROOT", FOLDER)
     assert up.main() == 7
     (train,) = ran
     assert train[1:] == ["-m", "pipeline", "train", "--owner", "oncology", "--risk-class", "high"]
@@ -77,7 +79,7 @@ def test_a_weight_is_suggested_only_where_there_is_one(canary: dict[str, Any] | 
 
 
 def test_the_suggested_path_exists_in_the_file_that_is_shipped() -> None:
-    environment = up.read(up.ROOT / "Pulumi.local.yaml")
+    environment = up.read(environment_file("local"))
     (model,) = environment.models
     assert model.name == "tumour" and model.canary is not None and not model.canary.shadow
     assert (up.ROOT / "examples" / "tumour.json").exists()

@@ -12,6 +12,7 @@ import yaml
 
 from components.environment import AwsPlatform, GcpPlatform, ImageBuild, read
 from components.image import content_tag
+from tests.environments import environment_file
 from tests.plan.rendering import changes, graph
 from tests.plan.stack import PlannedStack, Step
 from tests.plan.stand_ins import ROOT
@@ -24,9 +25,9 @@ class Planned:
     """An environment that has been applied as its file stands."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        self._file = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())
+        self._file = yaml.safe_load(environment_file(name).read_text())
         self._hide = {str(folder): "<folder>", str(ROOT): "<checkout>"}
-        platform = read(ROOT / f"Pulumi.{name}.yaml").platform
+        platform = read(environment_file(name)).platform
         assert isinstance(platform, AwsPlatform | GcpPlatform)
         image = platform.cluster.image
         if isinstance(image, ImageBuild):

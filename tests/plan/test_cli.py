@@ -6,10 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
+from tests.environments import FOLDER
+from tests.plan import __main__ as command
+from tests.plan import review
 from tests.plan.__main__ import policies
 from tests.plan.stack import _without_secrets, readable, versions
 from tests.plan.stand_ins import ROOT, install
@@ -27,11 +31,14 @@ def test_an_environment_without_a_file_is_told() -> None:
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("module", ["tests.plan", "tests.plan.review"])
-def test_a_commit_that_does_not_exist_is_told(module: str) -> None:
-    ran = plan("dev", "--since", "no-such-commit", module=module)
-    assert ran.returncode == 2 and "Pulumi.dev.yaml as of no-such-commit can't be read" in ran.stderr
-    assert "Traceback" not in ran.stderr
+@pytest.mark.parametrize("module", [command, review])
+def test_a_commit_that_does_not_exist_is_told(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "ROOT", FOLDER)
+    monkeypatch.setattr(sys, "argv", ["plan", "dev", "--since", "no-such-commit"])
+    assert module.main() == 2
+    assert "Pulumi.dev.yaml as of no-such-commit can't be read" in capsys.readouterr().err
 
 
 def test_stand_ins_are_only_where_they_are_put(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cache
-from pathlib import Path
 from typing import Any, cast
 
 from components.environment import Environment, LocalPlatform, read
@@ -11,10 +10,10 @@ from components.platform import declare as declare_platform
 from components.platform import deliver
 from policy.rule import Resource
 from policy.testkit import wire
+from tests.environments import environment_file
 from tests.unit import aws, kubernetes
 from tests.unit.graph import Declared, Graph, declare
 
-ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "delivery:registry:Release"
 ROLLOUT = "delivery:registry:Rollout"
 STACK = Resource(type="pulumi:pulumi:Stack", name="model-delivery-prod", properties={}, urn="urn:stack")
@@ -66,8 +65,8 @@ def resources(graph: Graph) -> list[Resource]:
 
 @cache
 def shipped(name: str) -> tuple[Resource, ...]:
-    """What ``Pulumi.NAME.yaml`` declares."""
-    environment = read(ROOT / f"Pulumi.{name}.yaml")
+    """What the fixture ``Pulumi.NAME.yaml`` declares."""
+    environment = read(environment_file(name))
     return tuple(resources(graph_of(environment)))
 
 

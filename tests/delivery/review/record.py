@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from delivery.review import preview
+from tests.environments import environment_file
 from tests.plan.stack import PlannedStack
 from tests.plan.stand_ins import ROOT
 
@@ -65,7 +66,7 @@ _WITHOUT_POLICY = ("first-deploy", "promotion")
 
 
 def main() -> None:
-    content = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())
+    content = yaml.safe_load(environment_file("prod").read_text())
     LOGS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="record-") as folder:
         stack = PlannedStack(Path(folder) / "stack", "prod")
