@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import Any
 
 from delivery.past import Past
-from policy import enforcement, exemptions
+from policy import enforcement, exemptions, rules
 from policy.enforcement import Enforcement
 from policy.exemptions import told
 from policy.rule import Case, Resource, judge
-from policy.rules import IDS, candidates, high_risk, releases, steps
+from policy.rules import candidates, high_risk, releases, steps
 from policy.rules.releases import RELEASE, ROLLOUT
 from policy.steps import Step
 
@@ -38,13 +38,13 @@ class Objection:
 
 def held_to(stack: str) -> Enforcement:
     """What holds in a stack. Raises ConfigError for mistakes in policy/enforcement.yaml."""
-    return enforcement.read(IDS).of(stack)
+    return enforcement.read(rules.every()).of(stack)
 
 
 def objections(stack: str, model: str, before: Past, after: Step, now: datetime) -> list[Objection]:
     """What a preview of this step would be told by the rules on steps, and by those on the releases that the
     stack has pinned. Raises ConfigError for mistakes in the policy's files."""
-    holds, exempt = held_to(stack), exemptions.read(IDS, now)
+    holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
     rollout = Resource(type=ROLLOUT, name=model, properties=_rollout(model, before, after, now))
     pinned = [release for release in before.releases if release.value("version") in after.declared]
     every = (rollout, *pinned)

@@ -1,14 +1,23 @@
-"""docs/compliance.md, made from the rules: `python -m policy.compliance > docs/compliance.md`."""
+"""docs/compliance.md, made from the shipped rules: `python -m policy.compliance > docs/compliance.md`.
+
+    python -m policy.compliance --yours
+
+prints the page of this checkout, for an auditor: with the rules in ``policy/own``, and with the level that
+``policy/enforcement.yaml`` gives each rule in each environment.
+"""
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from components.environment import ConfigError
 from policy import enforcement
+from policy.enforcement import Environments
 from policy.references import EDITIONS
 from policy.rule import Rule
-from policy.rules import GROUPS, IDS, RULES
+from policy.rules import GROUPS, RULES, every
 
 _INTRODUCTION = """\
 # Compliance
@@ -24,10 +33,24 @@ a system compliant: most of each framework is about what people do.
 
 
 def page() -> str:
-    """The whole page."""
-    return (
-        "\n".join([_INTRODUCTION.format(count=len(RULES)), *_editions(), *_by_framework(), *_groups()]) + "\n"
-    )
+    """Return the page of the shipped rules."""
+    return _page(GROUPS, None)
+
+
+def yours() -> str:
+    """Return the page of this checkout: own rules too, each with its level in each environment.
+
+    Raises ConfigError for mistakes in ``policy/own`` or ``policy/enforcement.yaml``.
+    """
+    own = tuple(rule for rule in every().values() if rule.id not in RULES)
+    groups = {**GROUPS, "Your own rules": own} if own else GROUPS
+    return _page(groups, enforcement.read(every()))
+
+
+def _page(groups: Mapping[str, tuple[Rule, ...]], environments: Environments | None) -> str:
+    rules = [rule for group in groups.values() for rule in group]
+    parts = [*_editions(), *_by_framework(rules), *_groups(groups, environments)]
+    return "\n".join([_INTRODUCTION.format(count=len(rules)), *parts]) + "\n"
 
 
 def _editions() -> Iterator[str]:
@@ -37,22 +60,22 @@ def _editions() -> Iterator[str]:
     yield ""
 
 
-def _groups() -> Iterator[str]:
-    environments = enforcement.read(IDS)
-    for group, rules in GROUPS.items():
+def _groups(groups: Mapping[str, tuple[Rule, ...]], environments: Environments | None) -> Iterator[str]:
+    for group, rules in groups.items():
         yield f"## {group}\n"
         for rule in rules:
-            levels = ", ".join(
-                f"{name} {environments.of(name).of(rule.id)}" for name in sorted(environments.named)
-            )
-            yield from _rule(rule, levels)
+            yield from _rule(rule, _levels(rule, environments) if environments else "")
+
+
+def _levels(rule: Rule, environments: Environments) -> str:
+    return ", ".join(f"{name} {environments.of(name).of(rule.id)}" for name in sorted(environments.named))
 
 
 def _rule(rule: Rule, levels: str) -> Iterator[str]:
     yield f"### {rule.id}\n"
     yield f"{rule.title}. {rule.why}\n"
     yield f"- Fix: {rule.fix}."
-    yield f"- Severity: {rule.severity}. Enforced: {levels}."
+    yield f"- Severity: {rule.severity}.{f' Enforced: {levels}.' if levels else ''}"
     if rule.references:
         yield f"- Helps with: {'; '.join(map(str, rule.references))}."
     judged = ", ".join(f"`{kind}`" for kind in sorted(rule.types))
@@ -62,18 +85,18 @@ def _rule(rule: Rule, levels: str) -> Iterator[str]:
     yield ""
 
 
-def _by_framework() -> Iterator[str]:
+def _by_framework(rules: list[Rule]) -> Iterator[str]:
     yield "## By framework\n"
     for framework in EDITIONS:
         yield f"**{framework}**\n"
         clauses: dict[str, list[str]] = {}
-        for rule in RULES.values():
+        for rule in rules:
             for reference in rule.references:
                 if reference.framework == framework:
                     clauses.setdefault(reference.clause, []).append(rule.id)
         for clause in sorted(clauses, key=_numbers):
-            rules = ", ".join(f"[{rule}](#{rule})" for rule in clauses[clause])
-            yield f"- {clause}: {rules}"
+            links = ", ".join(f"[{rule}](#{rule})" for rule in clauses[clause])
+            yield f"- {clause}: {links}"
         yield ""
 
 
@@ -83,5 +106,17 @@ def _numbers(clause: str) -> list[tuple[int, str]]:
     return [(int(word), "") if word.isdigit() else (0, word) for word in words]
 
 
+def main() -> int:
+    """Print a page; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m policy.compliance", description="Print the rules.")
+    parser.add_argument("--yours", action="store_true", help="with own rules and the levels in force here")
+    try:
+        sys.stdout.write(yours() if parser.parse_args().yours else page())
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    sys.exit(main())

@@ -15,7 +15,7 @@ from policy import enforcement, exemptions
 from policy.enforcement import Enforcement
 from policy.exemptions import Exemptions, told
 from policy.rule import Case, Resource, Rule, Unknown, judge
-from policy.rules import IDS, RULES
+from policy.rules import every
 
 NAME = "model-delivery"
 EXEMPTIONS = "exemptions"
@@ -32,10 +32,10 @@ class Pack:
     exemptions: Exemptions
     now: Callable[[], datetime]
 
-    def policies(self, rules: Iterable[Rule] = tuple(RULES.values())) -> list[sdk.Policy]:
-        """One policy for each rule, at the level that it has in this stack."""
+    def policies(self, rules: Iterable[Rule] | None = None) -> list[sdk.Policy]:
+        """Return one policy for each rule (by default, of all) at the level that it has in this stack."""
         seen = _Seen()
-        chosen = tuple(rules)
+        chosen = tuple(every().values() if rules is None else rules)
         # The SDK asks policies in their order, so the first of each kind notes what the others look at.
         first = {kind: next((r.id for r in chosen if r.whole_stack is kind), "") for kind in (False, True)}
         policies = [self._policy(rule, seen, notes=first[rule.whole_stack] == rule.id) for rule in chosen]
@@ -152,8 +152,8 @@ def load(
     """
     return Pack(
         stack=stack,
-        enforcement=enforcement.read(IDS, folder and folder / enforcement.FILE.name).of(stack),
-        exemptions=exemptions.read(IDS, now(), folder and folder / exemptions.FILE.name),
+        enforcement=enforcement.read(every(), folder and folder / enforcement.FILE.name).of(stack),
+        exemptions=exemptions.read(every(), now(), folder and folder / exemptions.FILE.name),
         now=now,
     )
 

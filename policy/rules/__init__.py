@@ -1,10 +1,12 @@
-"""All rules of the pack, by the group they belong to."""
+"""All rules that this project ships, by the group they belong to; ``every`` adds those in ``policy/own``."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Final
 
+from policy import own
 from policy.rule import Rule
 from policy.rules import (
     aws_access,
@@ -37,6 +39,10 @@ GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
 """The rules by group, in the order in which documents have them."""
 
 RULES: Final[Mapping[str, Rule]] = {rule.id: rule for rules in GROUPS.values() for rule in rules}
-"""Every rule by its id."""
+"""Every rule that is shipped, by its id."""
 
-IDS: Final = frozenset(RULES)
+
+@cache
+def every() -> Mapping[str, Rule]:
+    """Return the shipped rules and those in ``policy/own``, by id. Raises ConfigError for mistakes there."""
+    return {**RULES, **own.load(RULES)}

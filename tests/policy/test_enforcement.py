@@ -12,7 +12,7 @@ import pytest
 from components.environment import ConfigError
 from policy import enforcement, exemptions
 from policy.enforcement import Environments
-from policy.rules import IDS
+from policy.rules import RULES as SHIPPED
 
 RULES = frozenset({"canary-step", "stable-without-canary"})
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -39,10 +39,10 @@ def refused(file: Path, text: str, read: str = "enforcement") -> str:
 
 
 def test_the_files_that_are_shipped_can_be_used() -> None:
-    shipped = enforcement.read(IDS)
+    shipped = enforcement.read(SHIPPED)
     assert shipped.of("prod").level == "mandatory" and shipped.of("dev").level == "advisory"
     assert shipped.of("local").of("canary-step") == "mandatory"
-    exemptions.read(IDS, datetime.now(UTC))
+    exemptions.read(SHIPPED, datetime.now(UTC))
 
 
 def test_an_environment_starts_from_the_defaults(file: Path) -> None:

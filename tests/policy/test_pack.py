@@ -24,7 +24,7 @@ from policy import enforcement, exemptions, pack
 from policy.exemptions import Exemptions
 from policy.pack import Pack
 from policy.rule import Case, Finding, Rule, Severity, Unknown
-from policy.rules import IDS, RULES
+from policy.rules import RULES
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KIND = "gcp:storage/bucket:Bucket"
@@ -35,7 +35,7 @@ RULE = RULES["gcs-not-public"]
 def packed(stack: str = "prod", exempted: Exemptions | None = None) -> Pack:
     return Pack(
         stack=stack,
-        enforcement=enforcement.read(IDS).of(stack),
+        enforcement=enforcement.read(RULES).of(stack),
         exemptions=exempted or Exemptions(),
         now=lambda: NOW,
     )
@@ -119,7 +119,7 @@ def exempted(tmp_path: Path, until: str, **changed: str) -> Exemptions:
     }
     file = tmp_path / "exemptions.yaml"
     file.write_text("exemptions:\n  one:\n" + "".join(f"    {k}: '{v}'\n" for k, v in fields.items()))
-    return exemptions.read(IDS, NOW, file)
+    return exemptions.read(RULES, NOW, file)
 
 
 def test_an_exemption_lets_its_resource_through_up_to_its_day(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from policy import enforcement
-from policy.rules import IDS, RULES
+from policy.rules import RULES
 from policy.testkit import evaluate, undecided
 from tests.policy.declared import resources, shipped
 from tests.unit.gcp import PROD, google
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 24, tzinfo=UTC)
 
 def violations(name: str, level: str) -> set[tuple[str, str]]:
     """Rule and resource of every violation at a level."""
-    holds = enforcement.read(IDS).of(name)
+    holds = enforcement.read(RULES).of(name)
     found = evaluate(RULES.values(), shipped(name), settings=holds.settings, now=NOW)
     return {(v.rule, v.resource) for v in found if holds.of(v.rule) == level}
 
@@ -54,7 +54,7 @@ def test_every_rule_can_decide_on_them(name: str) -> None:
 def test_nothing_that_the_floor_on_google_cloud_declares_is_refused() -> None:
     labels = {"environment": "prod", "cost-centre": "ml"}
     declared = resources(google(MODELS, PROD, labels=labels)[0])
-    settings = enforcement.read(IDS).of("gcp").settings
+    settings = enforcement.read(RULES).of("gcp").settings
     assert set(settings.required_tags) == set(labels)
     assert evaluate(RULES.values(), declared, settings=settings, now=NOW) == []
     assert undecided(RULES.values(), declared, settings=settings, now=NOW) == []
