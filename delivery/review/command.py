@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--stack", default="local", help="the stack to preview (default: local)")
     add("--config-file", type=Path, help="another file than Pulumi.<stack>.yaml")
-    add("--policy-pack", type=Path, default=_PACK, help="the pack that judges it (default: policy)")
+    add("--policy-pack", type=Path, default=_PACK, help="a pack that judges it beside policy/")
     add("--no-policy", action="store_true", help="preview without a policy pack")
     add("--events", type=Path, help="review this event log instead of running a preview")
     add("--format", choices=("terminal", "markdown", "json"), default="terminal")

@@ -29,6 +29,7 @@ class Request:
     config_file: Path | None = None
     """Another file than Pulumi.<stack>.yaml."""
     policy_pack: Path | None = None
+    """A pack that judges it, beside the project's own; None: none does, the project's own included."""
     command: Sequence[str] = (str(ROOT / "pulumiw"),)
     environment: Mapping[str, str] | None = None
     """None: this process' own."""
@@ -43,8 +44,7 @@ def run(request: Request) -> str:
         words += ["--non-interactive", "--color", "never", "--suppress-outputs"]
         if request.config_file is not None:
             words += ["--config-file", str(request.config_file)]
-        if request.policy_pack is not None:
-            words += ["--policy-pack", str(request.policy_pack)]
+        words += ["--policy-pack", str(request.policy_pack)] if request.policy_pack else ["--no-policy-pack"]
         environment = dict(os.environ if request.environment is None else request.environment)
         # The flag is one of those that only this shows.
         environment["PULUMI_DEBUG_COMMANDS"] = "true"
