@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import yaml
 
-from components.environment import PROJECT
+from components.environment.stack_file import own_key, project_of
 from delivery.stack_file import ROOT
 from policy.rule import Resource
 from policy.rules.releases import RELEASE, ROLLOUT
@@ -120,7 +120,7 @@ def committed(path: Path, model: str, declared: int) -> Past | None:
     steps: list[tuple[Step, datetime, str]] = []
     for line in (commits or "").splitlines():
         commit, time, subject = line.split("\t", 2)
-        found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model)
+        found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model, project_of(path))
         if found is not None:
             steps.append((found, datetime.fromisoformat(time), f"git ({commit[:8]}, {subject[:60]})"))
     if not steps:
@@ -177,11 +177,11 @@ def _git(path: Path, *words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _step_in(text: str, model: str) -> Step | None:
+def _step_in(text: str, model: str, project: str) -> Step | None:
     """A model's step in an older text of the file; None where it isn't there, or isn't understood today."""
     try:
         config = yaml.safe_load(text)["config"]
-        models = config.get(f"{PROJECT}:models") or config["models"]
+        models = next(value for key, value in config.items() if own_key(key, project) == "models")
         return step(models[model])
-    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError):
+    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
         return None
