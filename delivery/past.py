@@ -13,6 +13,7 @@ from typing import Any, cast
 import yaml
 
 from components.environment.stack_file import own_key, project_of
+from delivery import login
 from delivery.stack_file import ROOT
 from policy.rule import Resource
 from policy.rules.releases import RELEASE, ROLLOUT
@@ -59,6 +60,8 @@ def exported(stack: str) -> Mapping[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoStateError(f"pulumi can't be asked: {error}") from None
     if done.returncode:
+        if how := login.advice(done.stderr, stack):
+            raise NoStateError(how)
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise NoStateError(lines[-1].removeprefix("error: ") if lines else "pulumi failed without a word")
     try:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from delivery import login
 from delivery.review.errors import ReviewError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -89,13 +90,15 @@ def _ended(words: Sequence[str], environment: Mapping[str, str], seconds: float)
 
 
 def _why(request: Request, said: str, code: int) -> str:
-    """Why the engine didn't even begin, in its own words."""
+    """Return why the engine didn't even begin: what to do where that is known, else its own words."""
+    without_account = f"Without an account: `make review ENV={request.stack} SINCE=main`."
     if _NO_STACK.search(said):
         return (
             f"There is no stack {request.stack} in this state. `./pulumiw stack ls` names those that there "
-            f"are; a new one is made by `./pulumiw stack init {request.stack}`. Without an account: "
-            f"`make review ENV={request.stack} SINCE=main`."
+            f"are; a new one is made by `./pulumiw stack init {request.stack}`. {without_account}"
         )
+    if how := login.advice(said, request.stack):
+        return f"{how}. {without_account}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()] or lines[-5:]
     words = "\n".join(errors[-5:])[:2000]
