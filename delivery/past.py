@@ -12,10 +12,11 @@ from typing import Any, cast
 
 import yaml
 
-from components.environment import PROJECT
+from components.environment.stack_file import own_key, project_of
+from delivery import login
 from delivery.stack_file import ROOT
 from policy.rule import Resource
-from policy.rules.releases import RELEASE, ROLLOUT
+from policy.rules.releases import RELEASE, ROLLOUT, STEP
 from policy.steps import Step, step
 
 _SECONDS = 120
@@ -39,6 +40,9 @@ class Past:
     previous: int | None = None
     """The older version that was stable before the one that the file names, None where nobody knows."""
     previous_source: str = ""
+    unfinished: Step | None = None
+    """A step that was begun after that one and never recorded: its update failed or was killed, and traffic
+    may go by either. None: there is none, or the source doesn't know."""
     served: tuple[int, ...] = ()
     """Versions that answered requests before that step, the latest last."""
     risk_class: str = ""
@@ -59,6 +63,8 @@ def exported(stack: str) -> Mapping[str, Any]:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoStateError(f"pulumi can't be asked: {error}") from None
     if done.returncode:
+        if how := login.advice(done.stderr, stack):
+            raise NoStateError(how)
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         raise NoStateError(lines[-1].removeprefix("error: ") if lines else "pulumi failed without a word")
     try:
@@ -71,6 +77,20 @@ def found_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The rollouts in an exported state, by model. Raises NoStateError."""
     try:
         return {str(found["outputs"]["model"]): found["outputs"] for found in _of_type(export, ROLLOUT)}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(error) from None
+
+
+def unfinished_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The steps in an exported state that were begun and are in no rollout, by model. Raises NoStateError."""
+    done = found_in(export)
+    try:
+        begun = {str(found["outputs"]["model"]): found["outputs"] for found in _of_type(export, STEP)}
+        return {
+            model: found
+            for model, found in begun.items()
+            if model not in done or step(found) != step(done[model])
+        }
     except (LookupError, TypeError, AttributeError) as error:
         raise _unreadable(error) from None
 
@@ -120,7 +140,7 @@ def committed(path: Path, model: str, declared: int) -> Past | None:
     steps: list[tuple[Step, datetime, str]] = []
     for line in (commits or "").splitlines():
         commit, time, subject = line.split("\t", 2)
-        found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model)
+        found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model, project_of(path))
         if found is not None:
             steps.append((found, datetime.fromisoformat(time), f"git ({commit[:8]}, {subject[:60]})"))
     if not steps:
@@ -150,7 +170,10 @@ def past(
         try:
             export = exported(stack)
             found = applied(found_in(export).get(model), stack, declared)
-            return replace(found, releases=releases_in(export, model))
+            begun = unfinished_in(export).get(model)
+            return replace(
+                found, unfinished=step(begun) if begun else None, releases=releases_in(export, model)
+            )
         except NoStateError as error:
             reason = f"no state of {stack}: {error}"
     found = committed(path, model, declared)
@@ -177,11 +200,11 @@ def _git(path: Path, *words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _step_in(text: str, model: str) -> Step | None:
+def _step_in(text: str, model: str, project: str) -> Step | None:
     """A model's step in an older text of the file; None where it isn't there, or isn't understood today."""
     try:
         config = yaml.safe_load(text)["config"]
-        models = config.get(f"{PROJECT}:models") or config["models"]
+        models = next(value for key, value in config.items() if own_key(key, project) == "models")
         return step(models[model])
-    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError):
+    except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
         return None

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from components.environment import PROJECT, ConfigError, Environment, Model, read
 from components.environment import Canary as Declared
+from components.environment import ConfigError, Environment, Model, read
 from components.environment.problems import nearest
-from components.environment.stack_file import document
+from components.environment.stack_file import document, own_key, project_of
 from delivery.errors import DeliveryError
 from delivery.stack_text import NotEditableError, with_step
 from policy.steps import Canary, Step
@@ -29,6 +29,10 @@ class StackFile:
     environment: Environment
     text: str
     """What it is made of, character by character."""
+
+    @property
+    def _project(self) -> str:
+        return project_of(self.path)
 
     def model(self, name: str) -> Model:
         """A model by its name. Raises DeliveryError with what there is."""
@@ -48,7 +52,7 @@ class StackFile:
         """
         file = self.path.resolve()
         try:
-            after = with_step(self.text, name, step, PROJECT)
+            after = with_step(self.text, name, step, self._project)
         except NotEditableError as error:
             raise DeliveryError(self._by_hand(name, step, str(error))) from None
         temporary = None
@@ -87,10 +91,12 @@ class StackFile:
             ),
         )
         try:
-            same = read(written) == wanted
+            same = read(written, self._project) == wanted
         except ConfigError as error:
             return f"it would have a mistake then ({error.problems[0]})"
-        same = same and _without_step(written, name) == _without_step(self.path, name)
+        same = same and _without_step(written, name, self._project) == _without_step(
+            self.path, name, self._project
+        )
         return "" if same else "it is written with anchors or merged maps"
 
     def _by_hand(self, name: str, step: Step, reason: str) -> str:
@@ -137,13 +143,12 @@ def _at(model: Model, step: Step) -> Model:
     return replace(model, stable=replace(model.stable, version=step.stable), canary=canary)
 
 
-def _without_step(path: Path, name: str) -> object:
+def _without_step(path: Path, name: str, project: str) -> object:
     """The whole file as values, the model's step left out."""
     whole = cast("dict[str, Any]", document(path).value)
     config = {**whole["config"]}
-    for key in (f"{PROJECT}:models", "models"):
-        models = config.get(key)
-        if isinstance(models, Mapping):
+    for key, models in list(config.items()):
+        if own_key(key, project) == "models" and isinstance(models, Mapping):
             entries = cast("Mapping[str, Mapping[str, Any]]", models)
             kept = {k: v for k, v in entries[name].items() if k not in ("stable", "canary")}
             rest = {k: v for k, v in entries[name].get("stable", {}).items() if k != "version"}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import yaml
 
+from components.environment.stack_file import own_key
 from policy.steps import Canary, Step
 
 
@@ -86,6 +87,10 @@ class _Map:
     def flow(self) -> bool:
         """Whether it stands between braces."""
         return bool(self._node.flow_style)
+
+    @property
+    def keys(self) -> Sequence[str]:
+        return [name.value for name, _ in self._pairs]
 
     def get(self, key: str) -> yaml.Node | None:
         return next((value for name, value in self._pairs if name.value == key), None)
@@ -171,5 +176,5 @@ def _end(node: yaml.Node) -> int:
 def _models(text: str, project: str) -> _Map:
     root = cast("yaml.Node | None", yaml.compose(text, Loader=yaml.SafeLoader))  # pyright: ignore[reportUnknownMemberType]
     config = _Map.of(_Map.of(root, "the file").get("config"), "config")
-    found: Mapping[str, yaml.Node | None] = {key: config.get(key) for key in (f"{project}:models", "models")}
-    return _Map.of(next((node for node in found.values() if node), None), "models")
+    found = (config.get(key) for key in config.keys if own_key(key, project) == "models")
+    return _Map.of(next(found, None), "models")

@@ -174,6 +174,9 @@ def main() -> int:
             # The file is under git, and the next `up` starts from it.
             extra = ["--preserve-config"]
     extra += pack_arguments(call, arguments, env)
+    if call.command in ("up", "update") and not _skips_preview(arguments, env):
+        # Its preview gives the pack's advice; policy/pack.py leaves it out of the update that follows.
+        env["MODEL_DELIVERY_ADVICE"] = "preview"
     if NO_PACK in _before_dashes(arguments):
         arguments = [word for word in arguments if word != NO_PACK]
         if call.command in JUDGED:
@@ -194,6 +197,12 @@ def _with(arguments: Sequence[str], extra: Sequence[str]) -> list[str]:
     """The arguments with further flags, before a `--` if there is one."""
     at = len(_before_dashes(arguments))
     return [*arguments[:at], *extra, *arguments[at:]]
+
+
+def _skips_preview(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
+    words = _before_dashes(arguments)
+    short = any(word.startswith("-") and not word.startswith("--") and "f" in word for word in words)
+    return short or "--skip-preview" in words or "PULUMI_OPTION_SKIP_PREVIEW" in env
 
 
 def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:

@@ -16,7 +16,7 @@ from components.environment.local import LocalPlatform, Ports
 from components.environment.parsing import parse
 from components.environment.platforms import Environment, Platform
 from components.environment.problems import MISSING, ConfigError, Problem
-from components.environment.reading import PROJECT, parse_json, read
+from components.environment.reading import parse_json, read
 from components.environment.tracking import Access, Tracking
 from components.environment.values import (
     Autoscaling,
@@ -31,7 +31,6 @@ from components.environment.values import (
 __all__ = [
     "CAPABILITIES",
     "MISSING",
-    "PROJECT",
     "Access",
     "Architecture",
     "Autoscaling",

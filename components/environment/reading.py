@@ -1,44 +1,62 @@
 """A configuration as it is found: a Pulumi.<stack>.yaml on disk, or the texts that Pulumi hands over."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 from components.environment import stack_file
 from components.environment.parsing import TOP_KEYS, parse
 from components.environment.platforms import Environment
 from components.environment.problems import ConfigError, Problem
 
-PROJECT: Final = "model-delivery"
 
+def parse_json(config: Mapping[str, str | None], project: str) -> Environment:
+    """Understand a configuration as Pulumi hands it to a program of ``project``: JSON texts by full keys.
 
-def parse_json(
-    platform: str | None, models: str | None, others: Mapping[str, str | None] | None = None
-) -> Environment:
-    """Understand the two values as Pulumi hands them to a program: JSON texts, None if absent.
-
-    `others` are the further keys of the project's namespace, each of which is a mistake. Raises ConfigError
-    with every mistake.
+    Keys of other namespaces are not ours. Raises ConfigError with every mistake.
     """
-    further = {key: _from_text(value) for key, value in (others or {}).items()}
-    return parse(_from_text(platform), _from_text(models), further)
+    own = stack_file.own_values(config, project)
+    values = {key: _from_text(value) for key, value in own.items()}
+    foreign = [key for key in config if stack_file.own_key(key, project) is None]
+    return _parsed(values, foreign, project)
 
 
-def read(path: Path, project: str = PROJECT) -> Environment:
-    """Read the file of a stack.
+def read(path: Path, project: str | None = None) -> Environment:
+    """Read the file of a stack of ``project``, by default the one of the Pulumi.yaml beside it.
 
     Raises ConfigError with every mistake and its line; if the file isn't YAML, with the line where that ends.
     """
+    project = project or stack_file.project_of(path)
     file = stack_file.load(path, project)
     values = {key: _from_text(value) for key, value in file.config.items()}
+    try:
+        return _parsed(values, file.foreign, project)
+    except ConfigError as error:
+        located = [replace(problem, line=_line(problem, file.lines)) for problem in error.problems]
+        raise ConfigError(located, source=path.name) from None
+
+
+def _parsed(values: Mapping[str, object], foreign: Sequence[str], project: str) -> Environment:
     others = {key: value for key, value in values.items() if key not in TOP_KEYS}
     try:
         return parse(values.get("platform"), values.get("models"), others)
     except ConfigError as error:
-        located = [replace(problem, line=_line(problem, file.lines)) for problem in error.problems]
-        raise ConfigError(located, source=path.name) from None
+        missing = [key for key in TOP_KEYS if key not in values]
+        raise ConfigError(
+            _hinted(p, foreign, project) if p.path in missing else p for p in error.problems
+        ) from None
+
+
+def _hinted(problem: Problem, foreign: Sequence[str], project: str) -> Problem:
+    """Name the key of another project that a missing key stands under, as after a change of the name."""
+    for key in foreign:
+        namespace, _, name = key.rpartition(":")
+        if name == problem.path:
+            text = f"{key} is a key of the project {namespace}, and this one is {project}"
+            return replace(problem, suggestion=f"{text}: write {stack_file.NAMESPACE}:{name}.")
+    return problem
 
 
 def _from_text(value: object) -> object:

@@ -10,7 +10,12 @@ import yaml
 
 from components.environment.problems import ConfigError, Problem, dotted
 
+NAMESPACE: Final = "model-delivery"
+"""Keys are written with it (``model-delivery:models``), or with the project's own name, whatever that is, or
+without either, which Pulumi takes for the project's name.
+"""
 _DEEPEST = 5  # models.churn.canary.weight, below `config`
+_TWICE: Final = f"stands twice: with and without {NAMESPACE}:, or with {{project}}:; keep one"
 _PREFIX: Final = "tag:yaml.org,2002:"
 
 
@@ -19,6 +24,8 @@ class StackFile:
     """What a file has under `config`, for one project: keys without the project's namespace."""
 
     config: Mapping[str, object]
+    foreign: tuple[str, ...] = ()
+    """Keys of other namespaces, as they are written."""
     lines: Mapping[str, int]
     """The line of each value by its dotted path; through `<<`, the line where it is written."""
 
@@ -61,7 +68,7 @@ def _loaded(path: Path) -> tuple[yaml.Node | None, object]:
 
 
 def load(path: Path, project: str) -> StackFile:
-    """Load a file. Raises ConfigError if it can't be read, or isn't YAML that Pulumi takes."""
+    """Load a file of a project. Raises ConfigError if it can't be read, or isn't YAML that Pulumi takes."""
     node, whole = _loaded(path)
     if not isinstance(node, yaml.MappingNode):
         if node is None:
@@ -75,25 +82,57 @@ def load(path: Path, project: str) -> StackFile:
         raise _failed(path, "config must be a map", found.start_mark.line + 1)
     values: dict[str, object] = {}
     for key, value in cast(dict[str, object], config).items():
-        own = _own(key, project)
+        own = own_key(key, project)
         if own in values:
             # Pulumi takes either of the two, not always the same.
             line = next(line for keys, line in _lines(found) if keys == (key,))
-            raise _failed(path, f"the key {own} stands twice, with and without {project}:", line)
+            raise _failed(path, f"the key {own} {_TWICE.format(project=project)}", line)
         if own:
             values[own] = value
     lines = {dotted(_own_path(keys, project)): line for keys, line in _lines(found)}
-    return StackFile(config=values, lines=lines)
+    foreign = tuple(key for key in cast(dict[str, object], config) if own_key(key, project) is None)
+    return StackFile(config=values, foreign=foreign, lines=lines)
 
 
-def _own(key: str, project: str) -> str | None:
-    """Take the project's namespace off a key, which Pulumi lets one leave out; None for another namespace."""
+def own_key(key: str, project: str = NAMESPACE) -> str | None:
+    """Take the namespace off a key of ours (see ``NAMESPACE``); None for a key of another namespace."""
     namespace, colon, name = key.rpartition(":")
-    return name if namespace == project or not colon else None
+    return name if not colon or namespace in (NAMESPACE, project) else None
+
+
+def own_values(config: Mapping[str, str | None], project: str) -> dict[str, str | None]:
+    """Return what Pulumi hands over to a program of ``project`` under our keys, without their namespaces.
+
+    Raises ConfigError for a key that stands there under both namespaces.
+    """
+    values: dict[str, str | None] = {}
+    problems: list[Problem] = []
+    for key, value in config.items():
+        own = own_key(key, project)
+        if own in values:
+            problems.append(Problem(path=own, message=_TWICE.format(project=project)))
+        elif own is not None:
+            values[own] = value
+    if problems:
+        raise ConfigError(problems)
+    return values
+
+
+def project_of(path: Path) -> str:
+    """Return the name of the project that a stack's file belongs to: the Pulumi.yaml beside it says so.
+
+    Where there is none, or none that can be read, it is ``NAMESPACE``.
+    """
+    try:
+        node, value = _loaded(path.with_name("Pulumi.yaml"))
+    except ConfigError:
+        return NAMESPACE
+    name = cast(dict[str, object], value).get("name") if isinstance(node, yaml.MappingNode) else None
+    return name if isinstance(name, str) and name else NAMESPACE
 
 
 def _own_path(keys: tuple[str, ...], project: str) -> tuple[str, ...]:
-    return (_own(keys[0], project) or keys[0], *keys[1:])
+    return (own_key(keys[0], project) or keys[0], *keys[1:])
 
 
 def _child(node: yaml.MappingNode, name: str) -> yaml.Node:

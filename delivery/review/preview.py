@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from delivery import login
 from delivery.review.errors import ReviewError
+from policy.base import VARIABLE as BASE
 
 ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 20
@@ -31,6 +33,8 @@ class Request:
     policy_pack: Path | None = None
     """A pack that judges it, beside the project's own; None: none does, the project's own included."""
     command: Sequence[str] = (str(ROOT / "pulumiw"),)
+    base: str = ""
+    """The git commit that the change is to be merged into, see policy/base.py; empty: judged as it is."""
     environment: Mapping[str, str] | None = None
     """None: this process' own."""
     seconds: float = 3600
@@ -46,6 +50,8 @@ def run(request: Request) -> str:
             words += ["--config-file", str(request.config_file)]
         words += ["--policy-pack", str(request.policy_pack)] if request.policy_pack else ["--no-policy-pack"]
         environment = dict(os.environ if request.environment is None else request.environment)
+        if request.base:
+            environment[BASE] = request.base
         # The flag is one of those that only this shows.
         environment["PULUMI_DEBUG_COMMANDS"] = "true"
         try:
@@ -89,13 +95,15 @@ def _ended(words: Sequence[str], environment: Mapping[str, str], seconds: float)
 
 
 def _why(request: Request, said: str, code: int) -> str:
-    """Why the engine didn't even begin, in its own words."""
+    """Return why the engine didn't even begin: what to do where that is known, else its own words."""
+    without_account = f"Without an account: `make review ENV={request.stack} SINCE=main`."
     if _NO_STACK.search(said):
         return (
             f"There is no stack {request.stack} in this state. `./pulumiw stack ls` names those that there "
-            f"are; a new one is made by `./pulumiw stack init {request.stack}`. Without an account: "
-            f"`make review ENV={request.stack} SINCE=main`."
+            f"are; a new one is made by `./pulumiw stack init {request.stack}`. {without_account}"
         )
+    if how := login.advice(said, request.stack):
+        return f"{how}. {without_account}"
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     errors = [line for line in lines if "error" in line.lower()] or lines[-5:]
     words = "\n".join(errors[-5:])[:2000]

@@ -72,6 +72,8 @@ class Traffic:
     after: Split | None
     served: tuple[int, ...] = ()
     """Versions that had traffic in an earlier step."""
+    judge: str | None = None
+    """The policy pack that judged the step that is in force; empty: none did; None: that isn't recorded."""
     since: str = ""
     """When the step that is replaced was applied."""
 
@@ -157,10 +159,16 @@ def traffic(steps: Iterable[Step]) -> tuple[Traffic, ...]:
                 before=_split(old),
                 after=_split(new),
                 served=tuple(int(v) for v in listed(said.get("served")) if isinstance(v, int | float)),
+                judge=_judge(step),
                 since=str(old.get("since", "")),
             )
         )
     return tuple(sorted(found, key=lambda t: (t.kind is Kind.NONE, t.model)))
+
+
+def _judge(step: Step) -> str | None:
+    found = step.old.inputs.get("judge") if step.old else None
+    return found if isinstance(found, str) else None
 
 
 def _split(inputs: Mapping[str, Any]) -> Split | None:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.releases import RELEASE, ROLLOUT, called
+from policy.rules.releases import RELEASE, STEP, called
 
 Direction = Literal["higher", "lower"]
 DIRECTIONS: Final[Mapping[str, Direction]] = {
@@ -141,9 +141,9 @@ RULES: Final = (
         references=(eu("Art. 15(1)"), nist("MEASURE 2.3"), nist("MANAGE 1.1")),
         why="A version that was worse in its evaluation is not likely to be better in production.",
         fix="train a better candidate; or, where another figure is what counts, exempt it with that reason",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_metrics,
-        whole_stack=True,
+        beside=frozenset({RELEASE}),
         strict=True,
     ),
     Rule(
@@ -153,9 +153,9 @@ RULES: Final = (
         references=(soc2("CC8.1"), nist("MEASURE 2.5")),
         why="The same caller is answered by either of them: what one takes, the other must take.",
         fix="serve the changed signature under a new model name, or make new inputs optional",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_signature,
-        whole_stack=True,
+        beside=frozenset({RELEASE}),
         strict=True,
     ),
 )

@@ -47,11 +47,18 @@ def test_a_stack_is_asked_for_its_rollouts(tmp_path: Path, monkeypatch: pytest.M
     ]
 
 
+NO_LOGIN = "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions"
+
+
 @pytest.mark.parametrize(
     ("script", "says"),
     [
         ("echo \"error: no stack named 'prod' found\" >&2; exit 255", "no stack named 'prod' found"),
         ("exit 7", "pulumi failed without a word"),
+        (
+            f"echo '{NO_LOGIN}' >&2; exit 255",
+            "the state of prod is: `./pulumiw login` logs in",
+        ),
         ("echo '{'", "its export can't be read"),
         ('echo \'{"deployment": {"resources": [{"type": "delivery:registry:Rollout"}]}}\'', "can't be read"),
     ],

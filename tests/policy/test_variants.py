@@ -92,8 +92,8 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("Release::fraud-v4", "approvedAt", "2026-11-19T10:00:00+00:00"),
     # The file may call a model more risky than its registry does.
     ("Release::score-v3", "riskClass", "minimal"),
-    ("Rollout::fraud", "requestLog.retentionDays", 180),
-    ("Rollout::score", "minReplicas", 0),
+    ("Step::fraud", "requestLog.retentionDays", 180),
+    ("Step::score", "minReplicas", 0),
 ]
 
 
@@ -349,13 +349,27 @@ def test_what_a_high_risk_model_needs_others_do_not() -> None:
     assert any("churn is high-risk and its requests are not logged" in line for line in words)
 
 
-def test_a_step_that_was_taken_long_ago_is_history() -> None:
+def test_a_step_is_judged_by_what_is_in_force_and_by_what_was_begun() -> None:
     rule = [RULES["canary-step"]]
     jump = rollout("fraud", "local", canary={"version": 4, "weight": 90})
     assert len(evaluate(rule, [jump], now=NOW)) == 1
-    assert evaluate(rule, [changed(jump, "since", "2026-11-24T10:30:00Z")], now=NOW) == []
-    assert len(evaluate(rule, [changed(jump, "since", "2026-11-24T11:30:00Z")], now=NOW)) == 1
-    assert evaluate(rule, [changed(jump, "was", MISSING)], now=NOW) == []
+    assert evaluate(rule, [changed(jump, "was", MISSING)], now=NOW) == [], "it is in force, or the first"
+    # 10 % are recorded, and an update to 60 % ended half-way: neither the one nor the other may be forgotten.
+    step = {"stable": {"version": 3}, "canary": {"version": 4, "weight": 10, "shadow": False}, "since": ""}
+    grown = changed(changed(jump, "was", step), "canary.weight", 60)
+    assert evaluate(rule, [grown], now=NOW) == []
+    begun = changed(changed(jump, "was", step), "unfinished", changed_weight(step, 60))
+    (told,) = evaluate(rule, [begun], now=NOW)
+    assert "v4 goes from 10 % to 90 %" in told.message
+    lost = changed(
+        changed(changed(jump, "was", changed_weight(step, 60)), "unfinished", step), "canary.weight", 70
+    )
+    (told,) = evaluate(rule, [lost], now=NOW)
+    assert "v4 goes from 10 % to 70 %" in told.message and "was begun and not finished" in told.message
+
+
+def changed_weight(step: dict[str, Any], weight: int) -> dict[str, Any]:
+    return {**step, "canary": {**step["canary"], "weight": weight}}
 
 
 def test_images_count_wherever_they_are_named() -> None:

@@ -324,7 +324,7 @@ class TestRollback:
         with pytest.raises(pulumi.RunError, match=told):
             environment = parse(DEV, {"churn": CHURN})
             declare(
-                lambda: deliver(declare_platform(environment.platform), environment.models[0]),
+                lambda: deliver(declare_platform(environment.platform), environment.models),
                 back,
                 into=graphs,
             )

@@ -59,12 +59,8 @@ def outcome(action: Callable[[], Environment]) -> object:
 def by_the_program(pulumi: Pulumi) -> object:
     """Understand what a program would be handed."""
     config = json.loads(pulumi("config", "--json", "--stack", "local"))
-    texts = {
-        key.removeprefix("model-delivery:"): entry.get("value")
-        for key, entry in config.items()
-        if key.startswith("model-delivery:")
-    }
-    return outcome(lambda: parse_json(texts.pop("platform", None), texts.pop("models", None), texts))
+    texts = {key: entry.get("value") for key, entry in config.items()}
+    return outcome(lambda: parse_json(texts, "model-delivery"))
 
 
 FILES = {

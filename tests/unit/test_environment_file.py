@@ -51,13 +51,44 @@ def test_a_key_with_and_without_its_namespace(file: Path):
     """Pulumi takes one of the two at random."""
     text = f"config:\n{PLATFORM}  model-delivery:models: {{}}\n  platform: {{kind: aws}}\n"
     assert mistakes(file, text) == [
-        "Pulumi.local.yaml:4: the key platform stands twice, with and without model-delivery:."
+        "Pulumi.local.yaml:4: the key platform stands twice: with and without model-delivery:,"
+        " or with model-delivery:; keep one."
     ]
 
 
-def test_another_project(file: Path):
-    file.write_text("config:\n  mine:platform: {kind: local}\n  mine:models: {}\n")
-    assert read(file, project="mine").models == ()
+def test_a_project_of_another_name(file: Path):
+    """`pulumi new` asks for a name, and leaves the keys of the shipped files as they are."""
+    file.with_name("Pulumi.yaml").write_text("name: mine\nruntime: python\n")
+    for namespace in ("", "mine:", "model-delivery:"):
+        file.write_text(f"config:\n  {namespace}platform: {{kind: local}}\n  model-delivery:models: {{}}\n")
+        assert read(file).models == ()
+    file.write_text("config:\n  mine:platform: {kind: local}\n  model-delivery:platform: {}\n")
+    with pytest.raises(ConfigError, match=r"the key platform stands twice: .*model-delivery:, or with mine:"):
+        read(file)
+
+
+def test_keys_of_a_former_name_of_the_project_are_told(file: Path):
+    file.with_name("Pulumi.yaml").write_text("name: mine\nruntime: python\n")
+    said = [
+        "platform: required, a map such as {kind: local}. former:platform is a key of the project former, and"
+        " this one is mine: write model-delivery:platform."
+    ]
+    file.write_text("config:\n  former:platform: {kind: local}\n  models: {}\n")
+    with pytest.raises(ConfigError) as caught:
+        read(file)
+    assert [str(problem) for problem in caught.value.problems] == said
+    with pytest.raises(ConfigError) as caught:
+        parse_json({"former:platform": '{"kind": "local"}', "mine:models": "{}"}, "mine")
+    assert [str(problem) for problem in caught.value.problems] == said
+
+
+def test_a_program_of_another_project_takes_the_same_keys():
+    local = '{"kind": "local"}'
+    for namespace in ("mine:", "model-delivery:"):
+        config = {f"{namespace}platform": local, f"{namespace}models": "{}", "aws:region": "eu-central-1"}
+        assert parse_json(config, "mine").models == ()
+    with pytest.raises(ConfigError, match=r"platform: stands twice: .*model-delivery:, or with mine:"):
+        parse_json({"mine:platform": local, "model-delivery:platform": local}, "mine")
 
 
 def test_json_texts_as_config_set_stores_them_without_path(file: Path):
@@ -244,7 +275,7 @@ def test_a_folder(tmp_path: Path):
 class TestTextsFromPulumi:
     def test_absent_or_empty(self):
         with pytest.raises(ConfigError) as caught:
-            parse_json(None, "")
+            parse_json({"mine:models": ""}, "mine")
         assert [problem.message for problem in caught.value.problems] == [
             "required, a map of models by name, {} for none",
             "required, a map such as {kind: local}",
@@ -253,14 +284,16 @@ class TestTextsFromPulumi:
     @pytest.mark.parametrize("text", ["local", "{", "[" * 100_000])
     def test_no_json(self, text: str):
         with pytest.raises(ConfigError) as caught:
-            parse_json(text, "{}")
+            parse_json({"mine:platform": text, "mine:models": "{}"}, "mine")
         (problem,) = caught.value.problems
         assert (problem.path, problem.message) == ("platform", "must be a map such as {kind: local}")
         assert problem.value == text
 
     def test_further_keys(self):
         with pytest.raises(ConfigError) as caught:
-            parse_json('{"kind": "local"}', "{}", {"sizes": "[1]"})
+            parse_json(
+                {"mine:platform": '{"kind": "local"}', "mine:models": "{}", "mine:sizes": "[1]"}, "mine"
+            )
         assert [str(problem) for problem in caught.value.problems] == [
             "sizes is a list of 1 item: unknown key; accepted: platform, models."
         ]

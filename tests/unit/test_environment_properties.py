@@ -94,7 +94,8 @@ def test_what_is_written_is_what_is_read(environment: Environment):
 @settings(deadline=None)
 def test_json_from_pulumi_says_the_same(environment: Environment):
     written = configuration(environment)
-    assert parse_json(json.dumps(written["platform"]), json.dumps(written["models"])) == environment
+    texts = {f"model-delivery:{key}": json.dumps(value) for key, value in written.items()}
+    assert parse_json(texts, "any-project") == environment
 
 
 @given(environments())
@@ -113,8 +114,8 @@ def test_junk_is_the_same_mistake_in_a_file_and_in_json(tmp_path: Path, platform
     written = {"model-delivery:platform": platform, "model-delivery:models": models}
     # Escaped: U+0085 is a line break to this writer, and none of its own making.
     file.write_text(yaml.safe_dump({"config": written}), encoding="utf-8")
-    texts = [value if isinstance(value, str) else json.dumps(value) for value in (platform, models)]
-    texts = [None if text == "null" else text for text in texts]
+    texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in written.items()}
+    texts = {key: None if text == "null" else text for key, text in texts.items()}
 
     def outcome(action: Any) -> object:
         try:
@@ -122,7 +123,7 @@ def test_junk_is_the_same_mistake_in_a_file_and_in_json(tmp_path: Path, platform
         except ConfigError as error:
             return [(problem.path, problem.message, problem.suggestion) for problem in error.problems]
 
-    assert outcome(lambda: read(file)) == outcome(lambda: parse_json(*texts))
+    assert outcome(lambda: read(file)) == outcome(lambda: parse_json(texts, "model-delivery"))
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")))

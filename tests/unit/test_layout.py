@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "components.traffic": {"components.environment"},
     "components.release": set[str](),
     "components.endpoint": set[str](),
-    "components.rollout": {"components.environment"},
+    "components.step": {"components.environment"},
+    "components.rollout": {"components.environment", "components.step"},
     "components.platform": {
         "components.endpoint",
         "components.environment",
@@ -25,6 +26,7 @@ MAY_IMPORT = {
         "components.azure",
         "components.image",
         "components.rollout",
+        "components.step",
     },
     "components.local": {
         "components.endpoint",
@@ -67,7 +69,7 @@ MAY_IMPORT = {
     "provider": {"serving.artifact", "tools.paths"},
     "pipeline": {"serving.artifact", "tools.paths"},
     "serving": set[str](),
-    "delivery": {"components.environment", "policy"},
+    "delivery": {"components.environment", "policy", "provider.gateway"},
     # Everything that it judges reaches it as the engine's properties.
     "policy": {"components.environment"},
     "tools": set[str](),

@@ -128,7 +128,9 @@ def test_never_two_updates_of_one_stack() -> None:
 
 
 def test_what_each_does_in_the_end() -> None:
-    assert command("preview", "preview") == '.venv/bin/python -m delivery review --stack "$STACK" --post'
+    assert command("preview", "preview") == (
+        '.venv/bin/python -m delivery review --stack "$STACK" --base "$BASE" --post'
+    )
     up = command("up", "up")
     # The wrapper gives both the policy pack: see tests/tools/test_pulumiw.py.
     assert up.startswith('./pulumiw up --stack "$STACK" --yes')

@@ -121,6 +121,10 @@ def pulumi(tmp_path: Path, script: str) -> tuple[str, ...]:
     ("script", "says"),
     [
         ("echo \"error: no stack named 'prod' found\"; exit 255", "There is no stack prod"),
+        (
+            "echo 'error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI'; exit 1",
+            r"not logged in.*`\./pulumiw login`.*`make review ENV=prod SINCE=main`",
+        ),
         ("echo 'error: could not load the policy pack'; exit 1", "could not load the policy pack"),
         ("exit 137", "exit code 137"),
     ],
