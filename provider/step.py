@@ -52,9 +52,9 @@ class Step:
         return Checked({**given, **added})
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        keys = [*GIVEN, *([] if new["settled"] else ["judge"])]
+        keys = [*GIVEN, *([] if new.get("settled") else ["judge"])]
         paths = [path for key in keys for path in changed_paths(state.get(key), new.get(key), key)]
-        replaced = bool(state["model"] != new["model"])
+        replaced = bool(state.get("model") != new.get("model"))
         return Diff(dict.fromkeys(paths, replaced), replaced)
 
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
