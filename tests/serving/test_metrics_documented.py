@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.serving.rendered import IDENTITY, Found, rendered, series, unknown_labels
+from tests.unit import promtool
 
 PAGE = Path(__file__).parents[2] / "docs" / "serving.md"
 
@@ -44,3 +45,19 @@ def test_whatever_the_page_speaks_of_exists(metrics: Found) -> None:
 def test_the_pages_query_reads_labels_that_its_metrics_have(metrics: Found) -> None:
     (query,) = re.findall(r"```promql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert unknown_labels(query, metrics) == []
+
+
+def test_the_pages_query_gives_the_share_up_to_each_quantile(tmp_path: Path) -> None:
+    (query,) = re.findall(r"```promql\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    buckets = {"25.0": "0+1x90", "+Inf": "0+4x90"}
+    given = [
+        promtool.series("model_feature_distribution_bucket", values, feature="age", le=le)
+        for le, values in buckets.items()
+    ]
+    given.append(promtool.series("model_feature_values_total", "0+4x90", feature="age"))
+    wanted = [
+        {"labels": f'{{feature="age", le="{le}"}}', "value": value}
+        for le, value in (("25.0", 0.25), ("+Inf", 1))
+    ]
+    asked = [{"expr": query, "eval_time": "80m", "exp_samples": wanted}]
+    promtool.check(tmp_path, {"input_series": given, "promql_expr_test": asked})
