@@ -1,4 +1,6 @@
-"""`python -m pipeline`: `train` trains and registers the example model, `approve` records a decision."""
+"""`python -m pipeline`: `train` trains and registers the example model, `approve` records a decision on a
+version, `reference` gives any registered model a drift reference.
+"""
 
 import argparse
 import sys
@@ -10,13 +12,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from pipeline import approving, training
+from pipeline import approving, referencing, training
 from pipeline import data as datasets
 from pipeline import quiet as quiet
 from pipeline.access import RegistryError, default_tracking_uri
 from pipeline.card import card
 from pipeline.provenance import commit, source, training_digest
 from pipeline.registering import Facts, Registered, Registry
+from pipeline.table import DataError
 from serving.artifact import ArtifactError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,7 +48,26 @@ def main(words: list[str] | None = None) -> int:
         help="what its evaluation came to, if it is new; `rejected` takes an approval back",
     )
     decide.add_argument("--note", default="", help="why, with --evaluation")
-    for command in (train, decide):
+    refer = commands.add_parser(
+        "reference", help="register a new version of any model: the same with a drift reference"
+    )
+    refer.add_argument("model")
+    refer.add_argument("version", type=int)
+    refer.add_argument(
+        "--data",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="the training data, .csv or .parquet: the columns that the model takes, a row each",
+    )
+    refer.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="COLUMN",
+        help="a column of the file that the model doesn't take, such as the label; may be repeated",
+    )
+    for command in (train, decide, refer):
         command.add_argument(
             "--tracking-uri",
             default=default_tracking_uri(),
@@ -55,9 +77,11 @@ def main(words: list[str] | None = None) -> int:
     try:
         if arguments.command == "approve":
             _approve(arguments)
+        elif arguments.command == "reference":
+            _refer(arguments)
         else:
             train_all(arguments.tracking_uri, arguments.artifacts, arguments.owner, arguments.risk_class)
-    except (RegistryError, ArtifactError, training.TrainingError) as error:
+    except (RegistryError, ArtifactError, DataError, training.TrainingError) as error:
         return _failed(str(error))
     except KeyboardInterrupt:
         return _failed("interrupted; the next run continues")
@@ -82,6 +106,19 @@ def _approve(arguments: argparse.Namespace) -> None:
     print(f"{arguments.model} version {arguments.version}, as the registry has it now:")
     for key, value in sorted(decided.items()):
         print(f"  {key:<16} {value}")
+
+
+def _refer(arguments: argparse.Namespace) -> None:
+    model, version = arguments.model, arguments.version
+    with Registry.open(arguments.tracking_uri) as registry:
+        made = referencing.refer(registry, model, version, arguments.data, arguments.without)
+    if made.state == "found":
+        print(f"{model} version {made.version} has this drift reference already; nothing was registered")
+        return
+    print(f"{model} version {made.version}: registered, {made.digest[:19]}")
+    print(f"  It is version {version} with a drift reference; version {version} stays as it is.")
+    print(f"  To serve it, name version {made.version} in the environment's file.")
+    print("  An approval is of one artifact, so it needs its own: python -m pipeline approve.")
 
 
 def train_all(
@@ -129,7 +166,9 @@ def _train_one(
     with tempfile.TemporaryDirectory(prefix="train-") as temporary:
         folder = Path(temporary) / "model"
         with step("writing the model folder"):
-            from pipeline import model_folder
+            import pandas
+
+            from pipeline import model_folder, reference
 
             model_folder.save(
                 trained.model,
@@ -137,8 +176,8 @@ def _train_one(
                 folder,
                 features=data.features,
                 example=data.test_x[:2],
-                reference=trained.reference,
             )
+            reference.write(folder, pandas.DataFrame(data.train_x, columns=list(data.features)))
         measured = replace(
             facts,
             parameters={"recipe": recipe.name, **recipe.parameters},

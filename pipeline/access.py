@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Generator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -87,3 +88,18 @@ def chosen(tracking_uri: str) -> Generator[None]:
 def default_tracking_uri() -> str:
     """Return MLFLOW_TRACKING_URI, or the local stack's registry."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home()}/registry/mlflow.db"
+
+
+def registered_version(client: Any, model: str, version: int) -> Any:
+    """Return a version by an MLflow client. Raises RegistryError, which says what is registered."""
+    versions = {int(found.version): found for found in client.search_model_versions(f"name='{model}'")}
+    if version in versions:
+        return versions[version]
+    if versions:
+        known = ", ".join(map(str, sorted(versions)))
+        raise RegistryError(f"{model} has no version {version}; registered are {known}")
+    models = sorted(found.name for found in client.search_registered_models())
+    near = get_close_matches(model, models, n=1)
+    known = f"registered are {', '.join(models)}" if models else "nothing is registered there yet"
+    meant = f" Did you mean {near[0]}?" if near else ""
+    raise RegistryError(f"the registry has no model {model!r}; {known}.{meant}")

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from typing import Any, Literal
 
-from pipeline.access import RegistryError
+from pipeline.access import RegistryError, registered_version
 
 Verdict = Literal["approved", "rejected"]
 APPROVAL: tuple[str, ...] = ("approved.by", "approved.at", "approved.digest")
@@ -49,7 +48,7 @@ def approve(
     note = _line(note, "--note", "one line that says why") if note else ""
     if note and evaluation is None:
         raise RegistryError("--note says what an evaluation came to: add --evaluation approved or rejected")
-    found = _version(client, model, version)
+    found = registered_version(client, model, version)
     tags: Mapping[str, str] = found.tags
     digest = tags.get("artifact.digest", "")
     if not digest:
@@ -78,17 +77,3 @@ def _line(text: str, option: str, what: str) -> str:
     if not text or not text.isprintable() or len(text) > _LONGEST:
         raise RegistryError(f"{option} must be {what}: one line of text, 1 to {_LONGEST} characters")
     return text
-
-
-def _version(client: Any, model: str, version: int) -> Any:
-    versions = {int(found.version): found for found in client.search_model_versions(f"name='{model}'")}
-    if version in versions:
-        return versions[version]
-    if versions:
-        known = ", ".join(map(str, sorted(versions)))
-        raise RegistryError(f"{model} has no version {version}; registered are {known}")
-    models = sorted(found.name for found in client.search_registered_models())
-    near = get_close_matches(model, models, n=1)
-    known = f"registered are {', '.join(models)}" if models else "nothing is registered there yet"
-    meant = f" Did you mean {near[0]}?" if near else ""
-    raise RegistryError(f"the registry has no model {model!r}; {known}.{meant}")

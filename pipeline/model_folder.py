@@ -1,6 +1,5 @@
-"""The folder of a model as MLflow keeps it: the model, its signature, an example, the reference."""
+"""The folder of a model as MLflow keeps it: the model, its signature, an example."""
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +10,6 @@ from numpy.typing import NDArray
 
 from pipeline import quiet as quiet
 from pipeline.training import Flavour
-
-REFERENCE = "reference.json"
 
 _REQUIREMENTS: Mapping[Flavour, Sequence[str]] = {
     "sklearn": ("scikit-learn", "numpy", "pandas", "skops"),
@@ -27,7 +24,6 @@ def save(
     *,
     features: Sequence[str],
     example: NDArray[np.float64],
-    reference: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a model into a folder that doesn't exist yet.
 
@@ -66,6 +62,3 @@ def save(
             pip_requirements=requirements,
             onnx_execution_providers=["CPUExecutionProvider"],
         )
-    if reference is not None:
-        text = json.dumps(reference, indent=1, sort_keys=True, allow_nan=False)
-        (folder / REFERENCE).write_text(text + "\n", encoding="utf-8")

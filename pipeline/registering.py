@@ -145,7 +145,7 @@ class Registry:
         from mlflow.entities import LoggedModelOutput
 
         tags = facts.tags() | {ARTIFACT_DIGEST: digest(folder)}
-        experiment = self._experiment(name)
+        experiment = self.experiment(name)
         run_tags = tags | {"mlflow.note.content": facts.card} if facts.card else tags
         run_id = self._client.create_run(experiment, tags=run_tags, run_name=name).info.run_id
         try:
@@ -161,12 +161,15 @@ class Registry:
             with contextlib.suppress(Exception):  # the first error is the one to tell
                 self._client.set_terminated(run_id, "FAILED")
             raise
-        return self._version(name, model_id, run_id, tags, facts.card, "new")
+        return self.add_version(name, model_id, run_id, tags, facts.card, "new")
 
-    def _version(
-        self, name: str, model_id: str, run_id: str, tags: Mapping[str, str], card: str, state: str
+    def add_version(
+        self, name: str, model_id: str, run_id: str | None, tags: Mapping[str, str], card: str, state: str
     ) -> Registered:
-        with self._downloaded(self._client.get_logged_model(model_id).artifact_location) as stored:
+        """Make a logged model the next version of a model. Raises RegistryError if its artifact isn't the one
+        of the tag ``artifact.digest``.
+        """
+        with self.downloaded(self._client.get_logged_model(model_id).artifact_location) as stored:
             if digest(stored) != tags[ARTIFACT_DIGEST]:
                 raise RegistryError(
                     f"the artifact that the registry stored for {name} isn't the one that was handed to it;"
@@ -182,14 +185,18 @@ class Registry:
             model_id=model_id,
         )
         return Registered(
-            name=name, version=int(created.version), digest=tags[ARTIFACT_DIGEST], run_id=run_id, state=state
+            name=name,
+            version=int(created.version),
+            digest=tags[ARTIFACT_DIGEST],
+            run_id=run_id or "",
+            state=state,
         )
 
     def _whole(self, version: Any, tags: Mapping[str, str]) -> Registered | None:
         """Check a version's artifact against its tags, and write the tags it lacks."""
         try:
             location = self._client.get_model_version_download_uri(version.name, version.version)
-            with self._downloaded(location) as stored:
+            with self.downloaded(location) as stored:
                 actual = digest(stored)
         except ArtifactError:
             return None
@@ -221,11 +228,11 @@ class Registry:
         for model in models:
             with (
                 contextlib.suppress(ArtifactError),
-                self._downloaded(model.artifact_location) as stored,
+                self.downloaded(model.artifact_location) as stored,
             ):
                 if model.status == "READY" and digest(stored) == tags.get(ARTIFACT_DIGEST):
                     card = run_tags.get("mlflow.note.content", "")
-                    return self._version(name, model.model_id, run.info.run_id, tags, card, "completed")
+                    return self.add_version(name, model.model_id, run.info.run_id, tags, card, "completed")
             self._client.delete_logged_model(model.model_id)
         return None
 
@@ -254,7 +261,8 @@ class Registry:
                 model_id, {key: str(value) for key, value in facts.parameters.items()}
             )
 
-    def _experiment(self, name: str) -> str:
+    def experiment(self, name: str) -> str:
+        """Return the id of the experiment of a model, which is made if there is none."""
         found = self._client.get_experiment_by_name(name)
         if found:
             if found.lifecycle_stage != "active":
@@ -292,7 +300,7 @@ class Registry:
                 raise
 
     @contextlib.contextmanager
-    def _downloaded(self, location: str) -> Generator[Path]:
+    def downloaded(self, location: str) -> Generator[Path]:
         """Give the folder of a stored artifact: the stored one itself where it is local, else a copy of it.
 
         Raises ArtifactError if it can't be had.

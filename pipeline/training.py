@@ -44,8 +44,6 @@ class Trained:
     """A scikit-learn classifier, or an ONNX ModelProto whose only output is `predictions`."""
     metrics: Mapping[str, float]
     """By the rows that were held out."""
-    reference: Mapping[str, Any]
-    """What the training data and the predictions on it looked like: see `reference`."""
 
 
 def logistic_regression(parameters: Parameters) -> Any:
@@ -96,10 +94,9 @@ def train(recipe: Recipe, data: Dataset) -> Trained:
     """
     classifier = recipe.build(recipe.parameters).fit(data.train_x, data.train_y)
     model: Any = classifier
-    labels, probabilities = classifier.predict(data.train_x), classifier.predict_proba(data.test_x)
+    probabilities = classifier.predict_proba(data.test_x)
     if recipe.flavour == "onnx":
         converted = to_onnx(classifier, len(data.features))
-        labels, _ = run_onnx(converted, data.train_x)
         _, probabilities = run_onnx(converted, data.test_x)
         check_agreement(classifier, converted, np.concatenate([data.train_x, data.test_x]))
         model = only_predictions(converted)
@@ -107,7 +104,6 @@ def train(recipe: Recipe, data: Dataset) -> Trained:
         recipe=recipe,
         model=model,
         metrics=evaluate(data.test_y, probabilities),
-        reference=reference(data, labels),
     )
 
 
@@ -123,25 +119,6 @@ def evaluate(truth: NDArray[np.int64], probabilities: NDArray[Any]) -> dict[str,
         "log_loss": float(log_loss(truth, positive)),
         "f1": float(f1_score(truth, labels)),
     }
-
-
-def reference(data: Dataset, labels: NDArray[Any]) -> dict[str, Any]:
-    """Describe the training data and the labels predicted on it, for those who watch for drift.
-
-    For each feature its mean, standard deviation and nine deciles; for the predictions each label's share.
-    """
-    features: dict[str, Any] = {}
-    for index, name in enumerate(data.features):
-        column = data.train_x[:, index]
-        deciles = np.quantile(column, np.arange(1, 10) / 10)
-        features[name] = {
-            "mean": float(column.mean()),
-            "std": float(column.std()),
-            "quantiles": [float(decile) for decile in deciles],
-        }
-    values, counts = np.unique(np.asarray(labels), return_counts=True)
-    shares = {str(value): int(count) / len(labels) for value, count in zip(values, counts, strict=True)}
-    return {"features": features, "predictions": {"classes": shares}}
 
 
 def to_onnx(classifier: Any, width: int) -> Any:

@@ -1,11 +1,14 @@
 """The ASGI application: inference as a plain callable, everything else on FastAPI behind it."""
 
+import asyncio
 import re
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 from serving import api
+from serving.body import Head, refusal, unpacked
 from serving.service import RefusedError, Route, Service, State
 
 Scope = MutableMapping[str, Any]
@@ -14,6 +17,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 _JSON = (b"content-type", b"application/json")
+_OCTETS = (b"content-type", b"application/octet-stream")
+_JSON_LENGTH = b"inference-header-content-length"
+_ABOUT_BODY = frozenset({b"content-type", b"content-encoding", _JSON_LENGTH})
+_PLAIN = Head()
 _CLOSE = (b"connection", b"close")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 # How much of a refused body is read and thrown away: closing at once would cut off the answer on its way.
@@ -42,6 +49,8 @@ class App:
             "/invocations": Route.PLAIN,
             f"{base}/infer": Route.V2,
             f"{base}/versions/{settings.version}/infer": Route.V2,
+            # KServe's first protocol, whose one form, instances, is one of MLflow's.
+            f"/v1/models/{settings.model}:predict": Route.PLAIN,
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,23 +75,31 @@ class App:
         start = time.perf_counter()
         length = 0
         identifier = b""
+        head = _PLAIN
         for name, value in scope["headers"]:
             if name == b"content-length":
                 length = int(value) if value.isdigit() else 0
             elif name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
                 identifier = value
+            elif name in _ABOUT_BODY and value != b"application/json":
+                head = _described(head, name, value)
         request_id = identifier.decode("ascii") if identifier else self.service.new_id()
         body, unread = await self._body(length, parts, receive)
         if body is None:
             return
-        answer = await self.service.infer(route, body, request_id, start)
+        query = scope.get("query_string", b"")
+        if isinstance(body, bytes) and (query or head is not _PLAIN):
+            body = await self._understood(body, head, route, query)
+        answer = await self.service.infer(route, body, request_id, start, head.json)
         content = answer.body
         headers = [
-            _JSON,
+            _JSON if answer.json is None else _OCTETS,
             (b"content-length", b"%d" % len(content)),
             self._version,
             (b"x-request-id", identifier or request_id.encode("ascii")),
         ]
+        if answer.json is not None:
+            headers.append((_JSON_LENGTH, b"%d" % answer.json))
         if unread or self.service.state is State.DRAINING:
             headers.append(_CLOSE)
         if answer.status == 503:
@@ -93,6 +110,21 @@ class App:
             await _discard(receive)
             content = b""
         await send({"type": "http.response.body", "body": content})
+
+    async def _understood(self, body: bytes, head: Head, route: Route, query: bytes) -> bytes | RefusedError:
+        """Return the body as the service reads it, or why it isn't taken."""
+        if query:
+            name = query.split(b"&")[0].split(b"=")[0].decode("ascii", "replace")[:60]
+            message = f"the query parameter {name!r} is not known; this server takes none"
+            return RefusedError(400, "invalid_input", message)
+        if refused := refusal(head, tensors=route is Route.V2):
+            return refused
+        if head.encoding not in ("gzip", "deflate"):
+            return body
+        try:
+            return await asyncio.to_thread(unpacked, body, head.encoding, self._limit)
+        except RefusedError as error:
+            return error
 
     async def _body(
         self, length: int, parts: list[bytes], receive: Receive
@@ -140,6 +172,15 @@ class App:
             await send(message)
 
         return stamped
+
+
+def _described(head: Head, name: bytes, value: bytes) -> Head:
+    text = value.decode("latin-1").strip().lower()
+    if name == b"content-type":
+        return replace(head, type=text.partition(";")[0].strip())
+    if name == b"content-encoding":
+        return replace(head, encoding=text)
+    return replace(head, json=int(text) if text.isdecimal() else -1)
 
 
 async def _discard(receive: Receive) -> None:

@@ -1,10 +1,10 @@
 """What the MLmodel file of an artifact says: how to load the model and what it takes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import yaml
@@ -12,8 +12,13 @@ import yaml
 from serving.artifact import ArtifactError
 from serving.signature import Column, Signature
 
+T = TypeVar("T")
+
 FLAVOURS = ("onnx", "sklearn")
+SERIALIZATIONS = ("skops", "joblib", "pickle", "cloudpickle")
 REFERENCE = "reference.json"
+PREDICT_FUNCTIONS = ("predict", "predict_proba", "predict_log_proba", "predict_joint_log_proba")
+"""What a scikit-learn model may be asked, as in mlflow.sklearn: ``pyfunc_predict_fn`` when it was logged."""
 
 _TYPES = {
     "boolean": np.dtype(np.bool_),
@@ -29,18 +34,21 @@ _TYPES = {
 class Package:
     """An artifact as its MLmodel describes it.
 
-    ``signature`` is None when the model was logged without one, ``example`` when it has no input example.
-    ``quantiles`` has, per feature, the edges of the training data's histogram: from reference.json, which our
-    pipeline puts beside MLmodel.
+    ``signature`` is None when the model was logged without one. ``examples`` are bodies of requests (see
+    ``serving.forms``) with the input example that was logged, the most faithful first; none without one.
+    ``quantiles`` has, per feature, the edges of the training data's histogram, from reference.json.
+    ``code`` is the folder of the modules that were logged with ``code_paths``.
     """
 
     folder: Path
     flavour: str
     options: Mapping[str, Any]
     signature: Signature | None
-    example: list[Any] | None
+    examples: Sequence[Mapping[str, Any]]
     quantiles: Mapping[str, tuple[float, ...]]
     prediction_quantiles: tuple[float, ...]
+    predict_function: str = "predict"
+    code: Path | None = None
 
     def file(self, option: str, default: str) -> Path:
         """Return the path of the file that a flavour's option names; it lies inside the artifact."""
@@ -58,40 +66,129 @@ class Package:
 
 
 def read(folder: Path) -> Package:
-    """Read MLmodel in ``folder``. Raises ``ArtifactError`` when it is missing, broken or of no flavour served
-    here.
+    """Read MLmodel in ``folder``. Raises ``ArtifactError`` with every reason why it can't be served here."""
+    package, problems = _examined(folder)
+    if package is None or problems:
+        raise ArtifactError("; ".join(problems))
+    return package
+
+
+def refusals(folder: Path) -> tuple[str, ...]:
+    """Return every reason why this server can't serve the model in ``folder``, each with what to do about it.
+
+    Nothing is loaded: MLmodel and the names of files say it. Empty where nothing speaks against it.
     """
+    return _examined(folder)[1]
+
+
+def _examined(folder: Path) -> tuple[Package | None, tuple[str, ...]]:
+    problems: list[str] = []
+
+    def of(step: Callable[[], T], otherwise: T) -> T:
+        try:
+            return step()
+        except ArtifactError as error:
+            problems.append(str(error))
+            return otherwise
+
+    try:
+        document = _document(folder)
+        flavours = _mapping(document.get("flavors"), "MLmodel: flavors")
+        flavour = _flavour(folder, flavours)
+        options = _mapping(flavours[flavour], f"MLmodel: flavors.{flavour}")
+        general = _mapping(flavours.get("python_function") or {}, "MLmodel: flavors.python_function")
+    except ArtifactError as error:
+        return None, (str(error),)
+    signature = document.get("signature")
+    reference = of(lambda: _reference(folder), {})
+    package = Package(
+        folder=folder,
+        flavour=flavour,
+        options=options,
+        signature=of(lambda: _signature(_mapping(signature, "MLmodel: signature")), None)
+        if signature
+        else None,
+        examples=_examples(folder, document.get("saved_input_example_info")),
+        quantiles=of(lambda: _quantiles(reference), {}),
+        prediction_quantiles=of(
+            lambda: _edges(reference.get("predictions") or {}, f"{REFERENCE}: predictions"), ()
+        ),
+        predict_function=of(lambda: _predict_function(flavour, general), "predict"),
+        code=of(lambda: _code(folder, general), None),
+    )
+    of(lambda: _loadable(package), None)
+    return package, tuple(problems)
+
+
+def _document(folder: Path) -> Mapping[str, Any]:
     path = folder / "MLmodel"
     try:
-        content: object = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return _mapping(yaml.safe_load(path.read_text(encoding="utf-8")), "MLmodel")
     except FileNotFoundError:
         raise ArtifactError(
             f"{folder} has no MLmodel file; expected the folder of a model saved by MLflow"
         ) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ArtifactError(f"cannot read {path}: {' '.join(str(error).split())}") from None
-    document = _mapping(content, "MLmodel")
-    flavours = _mapping(document.get("flavors"), "MLmodel: flavors")
+
+
+def _flavour(folder: Path, flavours: Mapping[str, Any]) -> str:
     flavour = next((name for name in FLAVOURS if name in flavours), None)
     if flavour is None:
         raise ArtifactError(
             f"the model in {folder} has the flavours {', '.join(sorted(flavours)) or 'none'}; "
             f"this server loads {' and '.join(FLAVOURS)}: log the model with mlflow.onnx or mlflow.sklearn"
         )
-    signature = document.get("signature")
-    reference = _reference(folder)
-    return Package(
-        folder=folder,
-        flavour=flavour,
-        options=_mapping(flavours[flavour], f"MLmodel: flavors.{flavour}"),
-        signature=_signature(_mapping(signature, "MLmodel: signature")) if signature else None,
-        example=_example(folder, document.get("saved_input_example_info")),
-        quantiles={
-            name: _edges(feature, f"{REFERENCE}: features.{name}")
-            for name, feature in _mapping(reference.get("features") or {}, f"{REFERENCE}: features").items()
-        },
-        prediction_quantiles=_edges(reference.get("predictions") or {}, f"{REFERENCE}: predictions"),
-    )
+    return flavour
+
+
+def _predict_function(flavour: str, general: Mapping[str, Any]) -> str:
+    """Return the function that mlflow.pyfunc would call; what it would do otherwise than here is refused."""
+    loader = str(general.get("loader_module") or f"mlflow.{flavour}")
+    if loader != f"mlflow.{flavour}":
+        raise ArtifactError(
+            f"MLmodel: mlflow.pyfunc would load the model by {loader}, and not as {flavour}; "
+            f"log it with mlflow.{flavour} alone"
+        )
+    name = str(general.get("predict_fn") or "predict")
+    accepted = PREDICT_FUNCTIONS if flavour == "sklearn" else PREDICT_FUNCTIONS[:1]
+    if name not in accepted:
+        raise ArtifactError(
+            f"MLmodel: predict_fn is {name}, which can't be served; log the model with pyfunc_predict_fn "
+            f"{', '.join(accepted)}"
+        )
+    return name
+
+
+def _code(folder: Path, general: Mapping[str, Any]) -> Path | None:
+    if not (name := general.get("code")):
+        return None
+    path = (folder / str(name)).resolve()
+    if not path.is_relative_to(folder.resolve()) or not path.is_dir():
+        raise ArtifactError(f"MLmodel: code is {name!r}, which is no folder in the artifact {folder}")
+    return path
+
+
+def _loadable(package: Package) -> None:
+    """Raise ``ArtifactError`` where the model's file is missing or of a form that is not loaded here."""
+    if package.flavour == "onnx":
+        package.file("data", "model.onnx")
+        return
+    package.file("pickled_model", "model.pkl")
+    if (form := serialization(package)) not in SERIALIZATIONS:
+        raise ArtifactError(
+            f"MLmodel: serialization_format is {form!r}; accepted: {', '.join(SERIALIZATIONS)}"
+        )
+
+
+def serialization(package: Package) -> str:
+    """Return how a scikit-learn model was written."""
+    return str(package.options.get("serialization_format") or "cloudpickle")
+
+
+def _quantiles(reference: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+    features = _mapping(reference.get("features") or {}, f"{REFERENCE}: features")
+    return {name: _edges(feature, f"{REFERENCE}: features.{name}") for name, feature in features.items()}
 
 
 def _mapping(value: object, where: str) -> Mapping[str, Any]:
@@ -131,7 +228,14 @@ def _signature(signature: Mapping[str, Any]) -> Signature:
     specs = [_mapping(spec, "MLmodel: signature.inputs") for spec in cast(list[object], inputs)]
     if any(spec.get("type") == "tensor" for spec in specs):
         return _tensor(specs)
-    return columns([_column(spec, index) for index, spec in enumerate(specs)])
+    named = [(str(spec.get("name") or index), spec) for index, spec in enumerate(specs)]
+    if wrong := [f"{name} ({spec.get('type')})" for name, spec in named if spec.get("type") not in _TYPES]:
+        raise ArtifactError(
+            f"MLmodel: signature.inputs has columns of types that are not served: {', '.join(wrong[:10])}"
+            f"{', …' if len(wrong) > 10 else ''}; this server takes {', '.join(_TYPES)}: "
+            "turn them into those before the model"
+        )
+    return columns([_column(name, spec) for name, spec in named])
 
 
 def columns(named: list[Column]) -> Signature:
@@ -144,7 +248,8 @@ def columns(named: list[Column]) -> Signature:
     else:
         dtype = np.result_type(*kinds)
     names = tuple(column.name for column in named)
-    return Signature(input="input", dtype=dtype, shape=(-1, len(named)), columns=tuple(named), names=names)
+    shape = (-1, len(named))
+    return Signature(input="input", dtype=dtype, shape=shape, columns=tuple(named), names=names, exact=True)
 
 
 def _tensor(specs: list[Mapping[str, Any]]) -> Signature:
@@ -166,34 +271,38 @@ def _tensor(specs: list[Mapping[str, Any]]) -> Signature:
     return Signature(input=str(specs[0].get("name") or "input"), dtype=dtype, shape=shape)
 
 
-def _column(spec: Mapping[str, Any], index: int) -> Column:
-    kind = str(spec.get("type"))
-    if kind not in _TYPES:
-        raise ArtifactError(
-            f"MLmodel: signature.inputs[{index}] ({spec.get('name')}) has the type {kind}; "
-            f"this server takes {', '.join(_TYPES)}"
-        )
-    return Column(
-        name=str(spec.get("name") or index),
-        dtype=_TYPES[kind],
-        type=kind,
-        optional=not spec.get("required", True),
-    )
+def _column(name: str, spec: Mapping[str, Any]) -> Column:
+    kind = str(spec["type"])
+    return Column(name=name, dtype=_TYPES[kind], type=kind, optional=not spec.get("required", True))
 
 
-def _example(folder: Path, info: object) -> list[Any] | None:
-    """Return the rows of the input example that was logged with the model, for its warm-up."""
+def _examples(folder: Path, info: object) -> list[Mapping[str, Any]]:
+    """Return the input example that was logged, in each form in which MLflow has kept it."""
     if not isinstance(info, dict):
+        return []
+    said = cast(dict[str, object], info)
+    found: list[Mapping[str, Any]] = []
+    # As a request to MLflow's own server would have it, with the input's parameters beside it.
+    served = _json(folder, said.get("serving_input_path"))
+    if isinstance(served, dict):
+        found.append({key: value for key, value in cast(dict[str, Any], served).items() if key != "params"})
+    raw = _json(folder, said.get("artifact_path") or "input_example.json")
+    if isinstance(raw, list):
+        found.append({"instances": raw})
+    elif isinstance(raw, dict):
+        example = cast(dict[str, Any], raw)
+        if "data" in example and set(example) <= {"columns", "data", "index"}:
+            found.append({"dataframe_split": example})
+        else:
+            found.append(example if set(example) == {"inputs"} else {"inputs": example})
+    return found
+
+
+def _json(folder: Path, name: object) -> object:
+    path = (folder / str(name)).resolve()
+    if name is None or not path.is_relative_to(folder.resolve()):
         return None
-    name = str(cast(dict[str, object], info).get("artifact_path") or "input_example.json")
-    path = (folder / name).resolve()
     try:
-        if path.is_relative_to(folder.resolve()):
-            content: object = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(content, dict):
-                example = cast(dict[str, object], content)
-                rows = example.get("data") or example.get("inputs") or example.get("dataframe_split")
-                return cast(list[Any], rows) if isinstance(rows, list) else None
+        return cast(object, json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        pass
-    return None
+        return None

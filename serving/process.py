@@ -149,7 +149,7 @@ class _Server(uvicorn.Server):
         gc.collect()
         gc.freeze()
         self._service.install(loaded)
-        for note in loaded.runtime.notes:
+        for note in loaded.notes:
             logger.warning("%s", note)
         address = self.servers[0].sockets[0].getsockname()
         logger.info(

@@ -2,6 +2,7 @@
 JSON.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 import orjson
 
+from serving import binary, forms
 from serving.batching import Job, Outputs
 from serving.model import Model
 from serving.signature import Array, InputError, Rows, Signature
@@ -38,12 +40,26 @@ def datatype(dtype: np.dtype[Any]) -> str:
 
 
 def parse(body: bytes) -> object:
-    """Return the JSON value of a body, or raise ``InputError``."""
+    """Return the JSON value of a body, or raise ``InputError``.
+
+    NaN is read too, which is no JSON but what Python and pandas write for a missing value.
+    """
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        # NaN and Infinity are no JSON either; the message has the place.
-        raise InputError(f"the body is not valid JSON: {error}") from None
+        if b"NaN" in body:
+            try:
+                return cast(object, json.loads(body, parse_constant=_constant))
+            except ValueError:
+                pass
+        start = "" if body.strip() else ", it is empty"
+        raise InputError(f"the body is not valid JSON{start}: {error}") from None
+
+
+def _constant(name: str) -> float:
+    if name != "NaN":
+        raise ValueError(name)
+    return float("nan")
 
 
 def literals(body: bytes) -> bool:
@@ -52,20 +68,9 @@ def literals(body: bytes) -> bool:
 
 
 def plain_job(content: object, signature: Signature, has_literals: bool) -> Job:
-    """Return the job of a ``{"features": [[…]]}`` request."""
-    if isinstance(content, dict):
-        rows = cast(dict[str, Any], content).get("features")
-        if isinstance(rows, list) and rows:
-            return Job(cast(Rows, rows), "features", has_literals)
-        problem = (
-            "is missing"
-            if rows is None
-            else "is no list of rows"
-            if not isinstance(rows, list)
-            else "is empty"
-        )
-        raise InputError(f"features: {problem}; expected {signature.expected()}")
-    raise InputError(f'the body is no object; expected {{"features": [[…]]}} with {signature.expected()}')
+    """Return the job of a request in one of the forms of ``serving.forms``."""
+    rows, where = forms.rows(content, signature)
+    return Job(rows, where, has_literals)
 
 
 def plain_answer(outputs: Outputs, model: Model) -> dict[str, Any]:
@@ -87,12 +92,19 @@ def v2_job(content: object, signature: Signature, has_literals: bool) -> Job:
         raise InputError(
             'the body is no object; expected {"inputs": [{"name", "shape", "datatype", "data"}]}'
         )
+    _only(cast(dict[str, Any], content), ("id", "inputs", "outputs", "parameters"), "")
+    _no_parameters(cast(dict[str, Any], content), "", ("binary_data_output",))
     inputs: object = cast(dict[str, Any], content).get("inputs")
     if not isinstance(inputs, list) or not inputs:
         raise InputError(
             f"inputs: expected a list with the tensor {signature.input!r}: {signature.expected()}"
         )
     tensors = cast(list[object], inputs)
+    for index, item in enumerate(tensors):
+        if isinstance(item, dict):
+            given = cast(dict[str, Any], item)
+            _only(given, ("name", "shape", "datatype", "data", "parameters"), f"inputs[{index}].")
+            _no_parameters(given, f"inputs[{index}].", ())
     first = tensors[0]
     if len(tensors) == 1 and isinstance(first, dict):
         tensor = cast(dict[str, Any], first)
@@ -101,20 +113,35 @@ def v2_job(content: object, signature: Signature, has_literals: bool) -> Job:
     return Job(_from_columns(tensors, signature), "inputs", has_literals)
 
 
-def v2_answer(outputs: Outputs, model: Model, content: Mapping[str, Any], request_id: str) -> dict[str, Any]:
-    """Return the v2 answer with all outputs, or those that the request asks for."""
+def v2_answer(
+    outputs: Outputs, model: Model, content: Mapping[str, Any], request_id: str
+) -> tuple[dict[str, Any], bytes]:
+    """Return the v2 answer with all outputs, or those that the request asks for.
+
+    And the bytes of the outputs that it wants as bytes.
+    """
     names: Sequence[str] = model.runtime.outputs
     chosen = names
     if (asked := content.get("outputs")) is not None:
         chosen = _asked(asked, names)
     by_name = dict(zip(names, outputs, strict=True))
     identifier = content.get("id")
-    return {
+    tensors: list[dict[str, Any]] = []
+    parts: list[bytes] = []
+    for name in chosen:
+        if binary.asked(content, name):
+            parts.append(binary.written(by_name[name]))
+            size = {"binary_data_size": len(parts[-1])}
+            tensors.append({**_described(name, by_name[name]), "parameters": size})
+        else:
+            tensors.append(_tensor(name, by_name[name]))
+    answer = {
         "model_name": model.name,
         "model_version": model.version,
         "id": identifier if isinstance(identifier, str) and identifier else request_id,
-        "outputs": [_tensor(name, by_name[name]) for name in chosen],
+        "outputs": tensors,
     }
+    return answer, b"".join(parts)
 
 
 def check_outputs(content: object, model: Model) -> None:
@@ -147,7 +174,7 @@ def metadata(model: Model) -> dict[str, Any]:
         "inputs": inputs,
         "outputs": [
             {"name": name, "datatype": datatype(sample.dtype), "shape": [-1, *sample.shape[1:]]}
-            for name, sample in zip(model.runtime.outputs, model.sample, strict=True)
+            for name, sample in zip(model.runtime.outputs, model.sample, strict=bool(model.sample))
         ],
         "parameters": {"digest": model.digest, "features": list(signature.names)},
     }
@@ -157,21 +184,44 @@ def _asked(asked: object, names: Sequence[str]) -> Sequence[str]:
     chosen: list[str] = []
     for index, item in enumerate(cast(list[object], asked) if isinstance(asked, list) else [asked]):
         name: object = cast(dict[str, Any], item).get("name") if isinstance(item, dict) else None
+        if isinstance(item, dict):
+            _only(cast(dict[str, Any], item), ("name", "parameters"), f"outputs[{index}].")
+            _no_parameters(cast(dict[str, Any], item), f"outputs[{index}].", ("binary_data",))
         if not isinstance(name, str) or name not in names:
             raise InputError(f"outputs[{index}].name: expected one of {', '.join(names)}, got {name!r:.60}")
         chosen.append(name)
     return chosen or names
 
 
+def _described(name: str, output: Array) -> dict[str, Any]:
+    return {"name": name, "shape": list(output.shape), "datatype": datatype(output.dtype)}
+
+
 def _tensor(name: str, output: Array) -> dict[str, Any]:
     values = output.ravel().tolist()
-    kind = datatype(output.dtype)
-    return {
-        "name": name,
-        "shape": list(output.shape),
-        "datatype": kind,
-        "data": [str(value) for value in values] if kind == "BYTES" else values,
-    }
+    described = _described(name, output)
+    if described["datatype"] == "BYTES":
+        values = [str(value) for value in values]
+    return {**described, "data": values}
+
+
+def _only(given: Mapping[str, Any], accepted: Sequence[str], where: str) -> None:
+    """Raise ``InputError`` for a key that would be read by nothing."""
+    for key in given:
+        if key not in accepted:
+            raise InputError(f"{where}{key[:60]}: no such key; accepted: {', '.join(accepted)}")
+
+
+def _no_parameters(given: Mapping[str, Any], where: str, accepted: Sequence[str]) -> None:
+    parameters: object = given.get("parameters")
+    if parameters is None:
+        return
+    if not isinstance(parameters, dict):
+        raise InputError(f"{where}parameters: expected an object")
+    for key in cast(dict[str, Any], parameters):
+        if key not in accepted:
+            also = f"; accepted: {', '.join(accepted)}" if accepted else ""
+            raise InputError(f"{where}parameters.{key[:60]}: this model takes no such parameter{also}")
 
 
 def _rows(tensor: Mapping[str, Any], signature: Signature) -> Rows:
@@ -227,7 +277,7 @@ def _from_columns(tensors: Sequence[object], signature: Signature) -> Rows:
             raise InputError(
                 f"{where}.shape: expected [{len(data)}] or [{len(data)}, 1] for its data, got {shape}"
             )
-        found[name] = [_only(value) for value in data]
+        found[name] = [_single(value) for value in data]
     lengths = {len(values) for values in found.values()}
     if len(lengths) > 1:
         raise InputError(f"inputs: all columns need the same number of rows, got {sorted(lengths)}")
@@ -241,7 +291,7 @@ def _from_columns(tensors: Sequence[object], signature: Signature) -> Rows:
     return [list(row) for row in zip(*ordered, strict=True)]
 
 
-def _only(value: object) -> object:
+def _single(value: object) -> object:
     """Return the value of a list of one, as in a column of shape [n, 1] with nested data."""
     if isinstance(value, list):
         values = cast(list[object], value)

@@ -33,6 +33,11 @@ class Settings:
     max_body_bytes: int = 4 * 1024 * 1024
     max_batch: int = 64
     """Rows of different requests that may share one call of the model; 1 turns batching off."""
+    batching: str = "auto"
+    """``auto``: requests share a call where the warm-up finds that rows don't depend on each other; ``on``,
+    ``off``: without a trial."""
+    device: str = "cpu"
+    """``cpu`` or ``gpu``: the model is ready only where it runs on this device."""
     threads: int = 1
     """Threads that onnxruntime may use for one call."""
     drain: float = 1.0
@@ -67,6 +72,8 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option("--sample", _number(float, 0, 1), "share of requests that is logged", Settings.sample)
     option("--max-body-bytes", _number(int, 1, 2**31), "larger requests get 413", Settings.max_body_bytes)
     option("--max-batch", _number(int, 1, 4096), "rows that may share one call", Settings.max_batch)
+    option("--batching", _choice("auto", "on", "off"), "whether requests may share a call", Settings.batching)
+    option("--device", _choice("cpu", "gpu"), "what the model must run on: cpu or gpu", Settings.device)
     option("--threads", _number(int, 1, 256), "threads of onnxruntime for one call", Settings.threads)
     option("--drain", _number(float, 0, 3600), "seconds to go on answering after SIGTERM", Settings.drain)
     option("--grace", _number(float, 0, 3600), "seconds after SIGTERM until the end", Settings.grace)
@@ -89,6 +96,15 @@ def _digest(text: str) -> str:
             f"{text!r} is not a digest; accepted: sha256: and 64 lower-case hex digits"
         )
     return text
+
+
+def _choice(*accepted: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in accepted:
+            raise argparse.ArgumentTypeError(f"{text!r}; accepted: {', '.join(accepted)}")
+        return text
+
+    return read
 
 
 def _number(kind: Callable[[str], T], low: float, high: float) -> Callable[[str], T]:

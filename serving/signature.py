@@ -45,7 +45,8 @@ class Signature:
     ``shape`` has -1 where any size goes; its first entry is the rows. ``dtype`` is the type of the array that
     the model gets. ``names`` label the features of a matrix (column names, or "0", "1", … for an unnamed
     tensor). ``declared`` is the type to tell callers where the model's own differs: a graph in 32 bits takes
-    doubles too.
+    doubles too. ``exact``: each column must reach the model as what it is, however large; else the type of
+    the array is the model's own, and says how exact a number is.
     """
 
     input: str
@@ -54,12 +55,15 @@ class Signature:
     columns: tuple[Column, ...] = ()
     names: tuple[str, ...] = ()
     declared: np.dtype[Any] | None = None
+    exact: bool = False
     kinds: frozenset[str] = field(init=False, repr=False, compare=False)
     """numpy's letters for the kinds of number (or text) that are taken"""
     _whole: Array | None = field(init=False, repr=False, compare=False)
     _low: Array = field(init=False, repr=False, compare=False)
     _high: Array = field(init=False, repr=False, compare=False)
     _simple: bool = field(init=False, repr=False, compare=False)
+    _wide: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """Columns of whole numbers that may be too large for the doubles they travel in"""
 
     def __post_init__(self) -> None:
         whole = [index for index, column in enumerate(self.columns) if column.dtype.kind in "iu"]
@@ -73,6 +77,8 @@ class Signature:
         object.__setattr__(
             self, "_high", np.array([min(np.iinfo(kind).max, most) for kind in kinds], np.int64)
         )
+        wide = [index for index in whole if self.columns[index].dtype.itemsize == 8]
+        object.__setattr__(self, "_wide", tuple(wide) if self.exact and self.dtype.kind == "f" else ())
         letters = frozenset(column.dtype.kind for column in self.columns) or frozenset(self.dtype.kind)
         object.__setattr__(self, "kinds", letters)
         object.__setattr__(self, "_simple", letters <= set("fiu"))
@@ -102,6 +108,8 @@ class Signature:
             return None
         if raw.dtype == self.dtype:
             return raw
+        if self._wide and raw.dtype.kind != "f" and not _small(raw[:, self._wide]):
+            return None
         with np.errstate(over="ignore"):
             array = raw.astype(self.dtype)
         if self.dtype.itemsize < 8 and self.dtype.kind == "f" and not np.isfinite(array).all():
@@ -124,7 +132,11 @@ class Signature:
         flat: list[Any] = []
         for index, row in enumerate(rows):
             self._walk(row, 1, sizes, f"{where}[{index}]", flat, index=-1)
-        return np.array(flat, dtype=self.dtype).reshape(sizes)
+        # Beside doubles a whole number stays exact only as Python's own.
+        width = len(self.columns)
+        wide = [at for at in self._wide if not self.columns[at].optional]
+        large = any(not -_EXACT < value < _EXACT for at in wide for value in flat[at::width])
+        return np.array(flat, dtype=np.object_ if large else self.dtype).reshape(sizes)
 
     def expected(self) -> str:
         """Return the accepted shape and type in words."""
@@ -134,12 +146,16 @@ class Signature:
             return f"rows of {count} columns (shape [-1, {count}], type {' or '.join(kinds)})"
         return f"shape {list(self.shape)} of type {(self.declared or self.dtype).name}"
 
+    def listed(self) -> str:
+        """Return the names of the columns in words."""
+        return f"the model's columns are {', '.join(repr(column.name) for column in self.columns)}"
+
     def _fits(self, shape: Sequence[int]) -> bool:
         return all(want in (-1, got) for want, got in zip(self.shape[1:], shape[1:], strict=True))
 
     def _are_whole(self, part: Array) -> bool:
         """Return whether the values of the whole-numbered columns are whole and in their range."""
-        if part.dtype.kind == "f" and ((part != np.trunc(part)).any() or (np.abs(part) > _EXACT).any()):
+        if part.dtype.kind == "f" and ((part != np.trunc(part)).any() or (np.abs(part) >= _EXACT).any()):
             return False
         return not (part < self._low).any() and not (part > self._high).any()
 
@@ -150,10 +166,7 @@ class Signature:
         values = cast(dict[str, Any], row)
         known = {column.name for column in self.columns}
         if unknown := sorted(values.keys() - known):
-            raise InputError(
-                f"{where}: unknown column {unknown[0]!r}; "
-                f"the model's columns are {', '.join(repr(column.name) for column in self.columns)}"
-            )
+            raise InputError(f"{where}: unknown column {unknown[0]!r}; {self.listed()}")
         for column in self.columns:
             if column.name not in values and not column.optional:
                 raise InputError(f"{where}: column {column.name!r} ({column.type}) is missing")
@@ -188,10 +201,11 @@ class Signature:
         dtype = column.dtype if column else self.dtype
         name = f"{where} ({column.name})" if column else where
         wanted = f"expected {_KINDS.get(dtype.kind, 'a value')} ({column.type if column else dtype.name})"
-        if value is None:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
             if column is not None and column.optional and self.dtype.kind in "fO":
                 return float("nan") if dtype.kind != "O" else None
-            raise InputError(f"{name}: {wanted}, got null")
+            nan = "NaN: only a column that the signature has as optional may be missing"
+            raise InputError(f"{name}: {wanted}, got {'null' if value is None else nan}")
         if dtype.kind == "b":
             if isinstance(value, bool):
                 return value
@@ -199,10 +213,11 @@ class Signature:
             if isinstance(value, str):
                 return value
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
-            return self._numeric(value, dtype, f"{name}: {wanted}")
+            optional = column is not None and column.optional
+            return self._numeric(value, dtype, f"{name}: {wanted}", optional)
         raise InputError(f"{name}: {wanted}, got {_kind(value)}")
 
-    def _numeric(self, value: float, dtype: np.dtype[Any], problem: str) -> float:
+    def _numeric(self, value: float, dtype: np.dtype[Any], problem: str, optional: bool) -> float:
         if not math.isfinite(value):
             raise InputError(f"{problem}, got {value}: only finite numbers are accepted")
         if dtype.kind == "f":
@@ -213,9 +228,16 @@ class Signature:
         if value != int(value):
             raise InputError(f"{problem}, got {value}")
         limits = np.iinfo(dtype)
-        if not limits.min <= value <= limits.max or (isinstance(value, float) and abs(value) > _EXACT):
+        if not limits.min <= value <= limits.max or (isinstance(value, float) and abs(value) >= _EXACT):
             raise InputError(f"{problem}, got {value}: out of range for {dtype.name}")
+        if optional and self.exact and not -_EXACT < value < _EXACT:
+            # With missing values beside them, pandas has whole numbers as doubles.
+            raise InputError(f"{problem}, got {value}: too large for a column that may be missing")
         return int(value)
+
+
+def _small(part: Array) -> bool:
+    return not ((part <= -_EXACT) | (part >= _EXACT)).any()
 
 
 def _kind(value: object) -> str:

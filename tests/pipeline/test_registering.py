@@ -149,7 +149,6 @@ class TestAModelFolder:
             tmp_path / "model",
             features=["age", "income", "tenure"],
             example=np.zeros((2, 3)),
-            reference={"features": {}, "predictions": {"classes": {"0": 1.0}}},
         )
         described = mlflow.models.Model.load(str(tmp_path / "model"))
         assert set(described.flavors) == {"python_function", flavour}
@@ -160,10 +159,6 @@ class TestAModelFolder:
         assert described.signature.outputs.to_dict() == [
             {"type": "long", "name": "predictions", "required": True}
         ]
-        assert json.loads((tmp_path / "model" / "reference.json").read_text()) == {
-            "features": {},
-            "predictions": {"classes": {"0": 1.0}},
-        }
         example = json.loads((tmp_path / "model" / "input_example.json").read_text())
         assert example["data"] == [[0.0] * 3] * 2
         rows = pandas.DataFrame([[9.0] * 3, [-9.0] * 3], columns=["age", "income", "tenure"])

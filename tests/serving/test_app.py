@@ -147,7 +147,13 @@ def test_text_predictions(tmp_path: Path) -> None:
 BAD_PLAIN = [
     (b"", "the body is not valid JSON"),
     (b"{", "the body is not valid JSON"),
-    (b'{"features": [[1, 2, NaN]]}', "the body is not valid JSON"),
+    (
+        b'{"features": [[1, 2, NaN]]}',
+        "features[0][2]: expected a number (float64), got NaN: only",
+    ),
+    (b'{"features": [[1, 2, Infinity]]}', "the body is not valid JSON"),
+    (b'{"features": [[1, 2, NaN], [1, 2, Infinity]]}', "the body is not valid JSON"),
+    (b"", "the body is not valid JSON, it is empty"),
     (b'{"features": [[1, 2, 1e999]]}', "the body is not valid JSON"),
     (b"[" * 5000 + b"]" * 5000, "the body is not valid JSON: depth limit exceeded"),
     (b"\xff\xfe", "the body is not valid JSON"),

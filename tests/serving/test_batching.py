@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from serving import model
+from serving import model, warmup
 from tests.serving import folders
 from tests.serving.client import Client, serve
 
@@ -173,7 +173,7 @@ def test_the_size_of_a_call_is_bounded_by_the_time_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # A clock that only the model moves: how busy the machine is doesn't count.
-    monkeypatch.setattr(model, "time", SimpleNamespace(perf_counter=lambda: Costly.clock))
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: Costly.clock))
     with serve(folders.sklearn(tmp_path / "m", Costly())) as client:
         loaded = client.service.model
         assert isinstance(loaded, model.Model)
@@ -185,7 +185,7 @@ def test_a_disturbed_call_is_not_taken_for_the_speed_of_a_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of each four calls three meet a busy machine, for longer than a measurement should take.
-    monkeypatch.setattr(model, "time", SimpleNamespace(perf_counter=lambda: Disturbed.clock))
+    monkeypatch.setattr(warmup, "time", SimpleNamespace(perf_counter=lambda: Disturbed.clock))
     with serve(folders.sklearn(tmp_path / "m", Disturbed())) as client:
         loaded = client.service.model
         assert isinstance(loaded, model.Model)

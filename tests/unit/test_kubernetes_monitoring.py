@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from components.environment import Prices
 from components.kubernetes.alerts import groups
 from components.kubernetes.dashboards import dashboards
 from components.kubernetes.panels import Panel, delivery, hardware, inputs
-from tests.serving import folders
-from tests.serving.client import serve
+from tests.serving.rendered import rendered, unknown_labels
+from tests.serving.rendered import series as series_of
 from tests.unit.kubernetes import CHART, CONFIG_MAP, MONITOR, RULES, kubernetes
 from tests.unit.promtool import check, promtool, series
 
@@ -23,13 +22,15 @@ PRICES = Prices(cpu=730 / 8, memory=730 / 64, gpu=730, currency="EUR")  # 1/8, 1
 PANELS: list[Panel] = [*delivery("models"), *inputs("models"), *hardware("models", PRICES)]
 QUERIES = [query for panel in PANELS for query in panel.queries.values()]
 ALERTS: list[dict[str, Any]] = groups("models")[0]["rules"]
+VARIABLES: list[dict[str, Any]] = [
+    variable for text in dashboards("models").values() for variable in json.loads(text)["templating"]["list"]
+]
 # Metrics that others than the model server give.
 AVAILABLE = "kube_deployment_status_replicas_available"
 WANTED = "kube_deployment_spec_replicas"
 GPU_METRICS = {f"DCGM_FI_DEV_{name}" for name in ("GPU_UTIL", "FB_USED", "POWER_USAGE")}
 PODS = {"kube_pod_container_resource_requests", "kube_pod_status_phase"}
 OTHERS = {AVAILABLE, WANTED} | GPU_METRICS | PODS
-ENDINGS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
 
 
 def metrics(query: str) -> set[str]:
@@ -37,22 +38,17 @@ def metrics(query: str) -> set[str]:
     return set(re.findall(r"\b([a-zA-Z][a-zA-Z0-9_]+)\{", query))
 
 
-def test_every_query_reads_metrics_that_a_server_gives(tmp_path: Path) -> None:
-    folder = folders.sklearn(tmp_path / "m", folders.Sum(), folders.columns("double", "double"))
-    reference = {"features": {"a": {"quantiles": [0.0, 1.0]}}, "predictions": {"classes": {"1": 1.0}}}
-    (folder / "reference.json").write_text(json.dumps(reference))
-    with serve(folder) as client:
-        client.predict([[1, 2]])
-        text = client.get("/metrics").text
-    given = {
-        f"{family.name}{ending}"
-        for family in text_string_to_metric_families(text)
-        for ending in ENDINGS.get(family.type, ("",))
-    }
-    read = {name for query in QUERIES for name in metrics(query)}
-    read |= {name for alert in ALERTS for name in metrics(alert["expr"])}
+def test_every_query_reads_metrics_and_labels_that_a_server_gives(tmp_path: Path) -> None:
+    given = rendered(tmp_path)
+    texts = [*QUERIES, *(alert["expr"] for alert in ALERTS)]
+    graph, _ = kubernetes({})
+    (adapter,) = [r.inputs for r in graph.resources if r.type == CHART and r.name == "prometheus-adapter"]
+    texts += [rule["seriesQuery"] for rule in adapter["values"]["rules"]["custom"]]
+    texts += [variable["query"] for variable in VARIABLES if "{" in variable["query"]]
+    read = {name for text in texts for name in metrics(text)}
     assert len(read) > 10
-    assert read - given == OTHERS
+    assert read - series_of(given) == OTHERS
+    assert [wrong for text in texts for wrong in unknown_labels(text, given)] == []
 
 
 def test_every_query_is_of_one_namespace_and_a_dashboards_of_one_model() -> None:

@@ -67,7 +67,15 @@ MAY_IMPORT = {
     # The digest of an artifact is one rule, the server's.
     # Where a local stack keeps its things is one reading, the tools'.
     "provider": {"serving.artifact", "tools.paths"},
-    "pipeline": {"serving.artifact", "tools.paths"},
+    # The drift reference of a model is what its server will compare with: the server's own reading of it.
+    "pipeline": {
+        "serving.artifact",
+        "serving.mlmodel",
+        "serving.runtime",
+        "serving.signature",
+        "serving.statistics",
+        "tools.paths",
+    },
     "serving": set[str](),
     "delivery": {"components.environment", "policy", "provider.gateway"},
     # Everything that it judges reaches it as the engine's properties.
