@@ -452,6 +452,19 @@ class TestRollback:
         told = capsys.readouterr().err
         assert "--remove" in told and "--to 2" in told
 
+    def test_advice_is_not_in_the_way_of_a_rollback(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 50, served=[3], riskClass="high")}
+        place.releases = [{"model": "tumour", "version": version, "riskClass": "high"} for version in (3, 4)]
+        assert place.run("promote", "tumour", "4", "--weight", "60") == 0
+        told = capsys.readouterr().err
+        assert "warning: high-risk-approval: tumour v4 is high-risk" in told
+        assert "tumour v3" not in told, "it gets no more than before"
+        assert all(line.startswith(("warning: ", "judged by")) for line in told.splitlines())
+        assert place.run("rollback", "tumour") == 0
+        assert "warning" not in capsys.readouterr().err
+
 
 class TestStatus:
     def test_the_file_alone(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:

@@ -155,3 +155,26 @@ def test_a_step_is_told_what_the_stack_has_applied(home: Path) -> None:  # noqa:
     graph = declare(program, provider, calls=calls)
     assert graph.one(STEP, "churn").inputs["applied"] == kept
     assert "applied" not in graph.one(STEP, "fraud").inputs
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "place", [pytest.param(p, marks=[needs_sdk] if p == "azure-ml" else []) for p in PLACES]
+)
+def test_a_step_that_is_not_recorded_is_not_exported(place: str) -> None:
+    """The stack keeps the outputs of the step before."""
+    platform, outputs, runtime, _ = PLACES[place]
+    environment = parse(platform, {"churn": {**CHURN, "runtime": runtime}})
+    exported: list[Any] = []
+
+    def failing(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        if type == ROLLOUT:
+            raise RuntimeError("the update stops here")
+        return outputs(type, name, inputs)
+
+    def program() -> None:
+        deliver(declare_platform(environment.platform), environment.models)["churn"].apply(exported.append)
+
+    with pytest.raises(Exception, match="the update stops here"):
+        declare(program, failing, calls=CALLS)
+    assert exported == []
