@@ -15,7 +15,7 @@ from delivery.review.masking import Masker, masked
 from delivery.review.policies import Violation, violations
 from delivery.review.releases import Comparison, comparisons
 from delivery.review.resources import Change, changes
-from delivery.review.traffic import Kind, Traffic, traffic
+from delivery.review.traffic import Kind, Split, Traffic, traffic
 from delivery.review.values import differences, shown
 from policy.prices import Prices
 
@@ -95,6 +95,11 @@ class Review:
     def unjudged(self) -> tuple[Traffic, ...]:
         """The models whose step in force was applied without a policy pack."""
         return tuple(t for t in self.traffic if t.judge == "")
+
+    @property
+    def unfinished(self) -> tuple[tuple[Traffic, Split], ...]:
+        """The models of which an update ended half-way, each with the step that it had begun."""
+        return tuple((t, t.unfinished) for t in self.traffic if t.unfinished)
 
     @property
     def stopped(self) -> tuple[Violation, ...]:

@@ -121,6 +121,11 @@ def policies(review: Review, most: int | None) -> list[str]:
         f"⚠️ {code(t.model, 80)}: the step in force ({_split(t.before)}) was judged by no policy pack."
         for t in _first(review.unjudged, most)
     ]
+    past += [
+        f"⚠️ {code(t.model, 80)}: an update to {begun.words} ended half-way; traffic may go by that, or by "
+        f"{_split(t.before)}."
+        for t, begun in _first(review.unfinished, most)
+    ]
     after = [line for text in past for line in ("", text)]
     if review.stopped:
         return [f"### Stopped by policy ({pack})", "", *_rules(review.stopped, most), *after]

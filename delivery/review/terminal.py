@@ -59,6 +59,10 @@ def render(review: Review, *, colour: bool) -> str:
         lines += [paint(f"advice: {said}", _YELLOW), *more]
     for rule, words in advice(() if review.verbose else review.advised):
         lines.append(paint(f"advice: {plain(rule)}: {plain(words, 2000)}", _YELLOW))
+    for change, begun in review.unfinished:
+        before = f" or by {change.before.words}" if change.before else ""
+        said = f"unfinished: {plain(change.model)}: an update to {begun.words} ended half-way"
+        lines.append(paint(f"{said}: traffic may go by that{before}", _YELLOW))
     for change in review.unjudged:
         since = f" since {plain(change.since)}" if change.since else ""
         before = change.before.words if change.before else "nothing"

@@ -50,6 +50,23 @@ def test_what_stops_a_change_is_told_in_full_whatever_it_touches() -> None:
     assert "why:  w" in text and "fix:  f" in text
 
 
+def test_an_update_that_ended_half_way_is_said() -> None:
+    step, recorded = {"stable": 3, "canary": 4, "weight": 60}, {"stable": 3, "canary": 4, "weight": 10}
+    wish = {
+        "model": "churn",
+        "stable": {"version": 3},
+        "canary": {"version": 4, "weight": 60, "shadow": False},
+    }
+    for old, said in ((wish, True), ({**wish, "canary": {**wish["canary"], "weight": 10}}, False)):
+        preview = Preview().rollout("churn", recorded, step)
+        preview = preview.step("update", "delivery:registry:Step", "churn", old, wish)
+        text = "\n".join(shown(preview))
+        assert ("churn: an update to v3 40 %, v4 60 % ended half-way" in text) == said
+        assert ("traffic may go by that or by v3 90 %, v4 10 %" in text) == said
+        assert ("ended half-way; traffic may go by that" in markdown.render(reviewed(preview))) == said
+        assert "registry:Step" not in text and "1 update" in text
+
+
 def test_a_step_that_no_pack_judged_is_said_in_the_next_review() -> None:
     for judge, said in (("", True), ("model-delivery 0.1.0", False), (None, False)):
         preview = Preview().rollout(
