@@ -14,6 +14,8 @@ from delivery.review.events import PolicyResult, short
 from policy.rule import signature
 from policy.rules import RULES
 
+EXEMPTIONS = "exemptions"
+"""The policy that tells what exemptions let through, and what a change under review would loosen."""
 NAME = "model-delivery"
 """The project's own pack."""
 

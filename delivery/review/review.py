@@ -12,7 +12,7 @@ from delivery.review import resources
 from delivery.review.cost import Delta, delta
 from delivery.review.events import Log, Remark, Step, short
 from delivery.review.masking import Masker, masked
-from delivery.review.policies import Violation, violations
+from delivery.review.policies import EXEMPTIONS, Violation, violations
 from delivery.review.releases import Comparison, comparisons
 from delivery.review.resources import Change, changes
 from delivery.review.traffic import Kind, Split, Traffic, traffic
@@ -181,9 +181,9 @@ def build(
 
 def _touched(violation: Violation, steps: Iterable[Step], moved: Iterable[Traffic]) -> bool:
     """Whether what a violation is about changes: the resource itself, or the traffic of its model."""
-    if not violation.resource:
-        return True
     kind, _, name = violation.resource.partition("::")
+    if kind in ("", resources.STACK) or violation.rule == EXEMPTIONS:
+        return True
     if kind in _OF_MODELS and any(
         t.kind is not Kind.NONE and re.fullmatch(rf"{re.escape(t.model)}(-v\d+)?", name) for t in moved
     ):

@@ -50,6 +50,15 @@ def test_what_stops_a_change_is_told_in_full_whatever_it_touches() -> None:
     assert "why:  w" in text and "fix:  f" in text
 
 
+def test_what_is_let_through_or_would_be_loosened_is_always_said() -> None:
+    stack, bucket = urn("pulumi:pulumi:Stack", "prod"), urn("aws:s3/bucket:Bucket", "data")
+    preview = promotion().policy("exemptions", "the exemption half is new here", "advisory", stack)
+    preview = preview.policy("exemptions", "it is let through until then", "advisory", bucket)
+    text = "\n".join(shown(preview))
+    assert "advice: exemptions: the exemption half is new here" in text
+    assert "advice: exemptions: it is let through until then" in text
+
+
 def test_an_update_that_ended_half_way_is_said() -> None:
     step, recorded = {"stable": 3, "canary": 4, "weight": 60}, {"stable": 3, "canary": 4, "weight": 10}
     wish = {
