@@ -78,6 +78,13 @@ def test_secret_values_are_not_needed() -> None:
     [
         ({"a": {"stable": {"version": 3}, "canary": {"version": 4}}}, {"a": 4}),
         ({"a": {"stable": {"version": 3}}, "b": {"stable": {"version": 1}}}, {"a": 3, "b": 1}),
+        (
+            {
+                "a": {"registeredModel": "m.a", "stable": {"version": 3}},
+                "b": {"registeredModel": "m.a", "stable": {"version": 2}},
+            },
+            {"m.a": 3},
+        ),
         ({"a": {"stable": "3"}, "b": None}, {"a": 0, "b": 0}),
         ([], {}),
     ],
