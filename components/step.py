@@ -11,7 +11,7 @@ from components.environment import Model
 
 _ROLLOUT = "delivery:registry:Rollout"
 _READ = "pulumi:pulumi:readStackResourceOutputs"
-_APPLIED = ("stable", "canary", "since", "served")
+_APPLIED = ("stable", "canary", "registeredModel", "since", "was", "served")
 
 
 class Step(pulumi.CustomResource):
@@ -42,14 +42,15 @@ class Step(pulumi.CustomResource):
 
 def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return what a step says of a model, in literals. Keys that are absent: ``canary`` if the stable version
-    has all of the traffic, ``owner`` and ``riskClass`` if the file has none, ``requestLog`` if no request is
-    kept."""
+    has all of the traffic, ``owner`` and ``riskClass`` if the file has none, ``registeredModel`` if it has
+    the model's name, ``requestLog`` if no request is kept."""
     canary = model.canary
     found = {
         "model": model.name,
         "runtime": model.runtime,
         "owner": model.owner,
         "riskClass": model.risk_class,
+        "registeredModel": model.registered_model,
         "minReplicas": model.autoscaling.min,
         "requestLog": request_log and dict(request_log),
         "stable": {"version": model.stable.version},
@@ -60,7 +61,7 @@ def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[s
 
 def recorded() -> pulumi.Output[dict[str, dict[str, Any]]]:
     """Return what this stack's state has of every model's last applied step, by model: ``stable``,
-    ``canary``, ``since``, ``served``. Empty for a stack that is new.
+    ``canary``, ``registeredModel``, ``since``, ``was``, ``served``. Empty for a stack that is new.
 
     A rollout is recorded when its endpoint is done, so a step that failed half-way is not among them. The
     state is read once, by the engine, with the backend and the secrets of this very update.

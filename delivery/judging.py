@@ -43,11 +43,21 @@ def held_to(stack: str) -> Enforcement:
     return enforcement.read(rules.every()).of(stack)
 
 
-def objections(stack: str, model: str, before: Past, after: Step, now: datetime) -> list[Objection]:
-    """What a preview of this step would be told by the rules on steps, and by those on the releases that the
-    stack has pinned. Raises ConfigError for mistakes in the policy's files."""
+def objections(
+    stack: str,
+    model: str,
+    before: Past,
+    after: Step,
+    now: datetime,
+    registered_model: str | None = None,
+) -> list[Objection]:
+    """What a preview of this step, of versions of ``registered_model`` (None: the model's own name), would be
+    told by the rules on steps, and by those on the releases that the stack has pinned. Raises ConfigError for
+    mistakes in the policy's files."""
     holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
-    planned = Resource(type=STEP, name=model, properties=_planned(model, before, after, now))
+    planned = Resource(
+        type=STEP, name=model, properties=_planned(model, before, after, now, registered_model)
+    )
     pinned = [release for release in before.releases if release.value("version") in after.declared]
     every = (planned, *pinned)
     found: list[Objection] = []
@@ -77,28 +87,35 @@ def unjudged(before: Past, after: Step) -> list[int]:
     return sorted(after.declared - {release.value("version") for release in before.releases})
 
 
-def _planned(model: str, before: Past, after: Step, now: datetime) -> Mapping[str, Any]:
+def _planned(
+    model: str, before: Past, after: Step, now: datetime, registered_model: str | None
+) -> Mapping[str, Any]:
     """The properties that this step would have in a preview, as far as the rules here look."""
+    other = before.registered_model != registered_model
+    # Versions of another registered model say nothing of this one's.
     properties: dict[str, Any] = {
         "model": model,
-        **_step(after),
+        **_step(after, registered_model),
         "since": now.isoformat(),
-        "served": list(before.served),
+        "served": [] if other else list(before.served),
     }
     if before.risk_class:
         properties["riskClass"] = before.risk_class
-    if before.step is not None and before.step != after:
-        properties["was"] = _step(before.step)
+    if before.step is not None and (other or before.step != after):
+        properties["was"] = _step(before.step, before.registered_model)
         if before.since:
             properties["was"]["since"] = before.since.isoformat()
-        properties["served"] += [v for v in before.step.declared if before.step.share(v)]
-    if before.unfinished not in (None, before.step, after) and before.step != after:
-        properties["unfinished"] = _step(before.unfinished)
+        if not other:
+            properties["served"] += [v for v in before.step.declared if before.step.share(v)]
+    if before.unfinished and before.unfinished not in (before.step, after) and before.step != after:
+        properties["unfinished"] = _step(before.unfinished, registered_model)
     return properties
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, registered_model: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {"stable": {"version": step.stable}}
+    if registered_model:
+        found["registeredModel"] = registered_model
     if step.canary:
         canary = step.canary
         found["canary"] = {"version": canary.version, "weight": canary.weight, "shadow": canary.shadow}

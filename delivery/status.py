@@ -77,14 +77,22 @@ def table(
     live: Mapping[str, Mapping[str, Any]] | None = None,
     begun: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
-    """A line for each model; with ``live``, rollouts by model, also what was applied, since when, which
-    policy pack judged it, and whether that is what the file says. ``begun``: steps that did not come to their
-    end."""
-    titles = (*_TITLES, *(("APPLIED", "SINCE", "JUDGED BY", "") if live is not None else ()))
-    rows = [titles, *(_declared(model) + _applied(model, live, begun or {}) for model in models)]
+    """A line for each model, with its registered model where one has another name; with ``live``, rollouts
+    by model, also what was applied, since when, which policy pack judged it, and whether that is what the
+    file says. ``begun``: steps that did not come to their end."""
+    renamed = any(model.registered_model for model in models)
+    titles = (
+        *_TITLES,
+        *(("REGISTERED MODEL",) * renamed),
+        *(("APPLIED", "SINCE", "JUDGED BY", "") if live is not None else ()),
+    )
+    rows: list[tuple[str, ...]] = [titles]
+    for model in models:
+        registered = (model.registered_name,) if renamed else ()
+        rows.append(_declared(model) + registered + _applied(model, live, begun or {}))
     for name in sorted((live or {}).keys() - {model.name for model in models}):
         rollout = (live or {})[name]
-        shown = (name, str(rollout.get("runtime", "")), *("–",) * 5)
+        shown = (name, str(rollout.get("runtime", "")), *("–",) * (len(_TITLES) - 2 + renamed))
         rows.append((*shown, *_record(rollout), "not in the file any more"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -114,10 +122,13 @@ def _applied(
     rollout = live.get(model.name)
     if rollout is None:
         return ("–", "–", "–", "not finished" if model.name in begun else "not applied yet")
+    of = str(rollout.get("registeredModel") or model.name)
+    words, since, judge = _record(rollout)
+    record = (f"{words} of {of}" if of != model.registered_name else words, since, judge)
     if model.name in begun:
-        return (*_record(rollout), "a later step is not finished")
-    same = step(rollout) == step_of(model)
-    return (*_record(rollout), "as in the file" if same else "differs from the file")
+        return (*record, "a later step is not finished")
+    same = step(rollout) == step_of(model) and of == model.registered_name
+    return (*record, "as in the file" if same else "differs from the file")
 
 
 def _record(rollout: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -175,8 +175,10 @@ class _Seen:
 
     def of_model(self, types: frozenset[str], other: Resource) -> list[Resource]:
         """The resources of some types, declared so far, that are of the same model as another one."""
-        model = other.properties.get("model")
-        return [one for one in self.inputs.values() if one.type in types and _same(one, model)]
+        model = _model_of(other)
+        return [
+            one for one in self.inputs.values() if one.type in types and model and _model_of(one) == model
+        ]
 
     def settled(self, resource: Resource) -> bool:
         """Whether a change leaves a step as it is, or a release where it was."""
@@ -194,15 +196,17 @@ _STEPS = frozenset({STEP})
 def _keeps(planned: Resource, release: Resource) -> bool:
     """Whether a release was declared before a planned step, and gets no larger share by it."""
     was = planned.properties.get("was")
-    if was is None:
+    if was is None or was.get("registeredModel") != planned.properties.get("registeredModel"):
         return False
     before, after, version = step(was), step(planned.properties), int(release.value("version"))
     return version in before.declared and after.share(version) <= before.share(version)
 
 
-def _same(one: Resource, model: object) -> bool:
-    mine = one.properties.get("model")
-    return isinstance(mine, str) and isinstance(model, str) and mine == model
+def _model_of(one: Resource) -> str:
+    """The model of the environment that a resource is of, empty where that isn't known."""
+    found = one.properties.get("endpoint") if one.type == RELEASE else None
+    found = found or one.properties.get("model")
+    return found if isinstance(found, str) else ""
 
 
 def _judge() -> sdk.Policy:

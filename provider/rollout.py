@@ -2,16 +2,20 @@
 
 Inputs
     model     its name, which is the rollout's id
+    registeredModel    what the registry calls the model, absent where that is its name
     runtime, owner, riskClass, minReplicas, analysis, drift, requestLog    what policies ask of a step
     stable    ``{version}``
     canary    ``{version, weight, shadow}``; absent: all of the traffic is stable's
     judge     the policy pack that judged the step, ``NAME VERSION``; empty: none did. Absent from a step that
               was applied before this was recorded
 
-The check adds, already in a preview, where the step (``stable`` and ``canary`` together) comes from:
+The check adds, already in a preview, where the step (``stable``, ``canary`` and ``registeredModel`` together)
+comes from:
     since     when it was first applied (ISO 8601, UTC); of a step that is only planned, when it was planned
-    was       the step before it, ``{stable, canary, since}``; absent in a model's first step
-    served    versions that answered requests in an earlier step, the latest last, at most 20
+    was       the step before it, ``{stable, canary, registeredModel, since}``; absent in a model's first step
+    served    versions of the registered model that answered requests in an earlier step, the latest last, at
+              most 20; after a change of the registered model those that the last step of the same one had, if
+              that was the step before the last
 
 They stay as they are for as long as the step does. All comes from the inputs of the last apply: a rollout is
 declared after its endpoint, so a step that failed isn't among them. Outputs are the inputs.
@@ -27,6 +31,7 @@ from provider.resource import Checked, Context, Diff, Properties, changed_paths
 
 GIVEN = (
     "model",
+    "registeredModel",
     "runtime",
     "owner",
     "riskClass",
@@ -38,7 +43,7 @@ GIVEN = (
     "canary",
 )
 _ADDED = ("since", "was", "served", "judge")
-_STEP = ("stable", "canary")
+_STEP = ("registeredModel", "stable", "canary")
 _REMEMBERED = 20
 
 
@@ -91,12 +96,17 @@ def _history(old: Properties | None, new: Properties, judge: str, now: Callable[
     if step_in(old) == step_in(new):
         return {key: old[key] for key in _ADDED if key in old}
     was = {**step_in(old), "since": old.get("since", "")}
-    served = served_after(old)
-    return {"since": now(), "was": was, "served": served, "judge": judge}
+    return {"since": now(), "was": was, "served": served_after(old, new), "judge": judge}
 
 
-def served_after(rollout: Properties) -> list[int]:
-    """The versions that have answered requests by the end of a rollout's step, the latest last."""
+def served_after(rollout: Properties, new: Properties) -> list[int]:
+    """The versions of the registered model of a ``new`` step that have answered requests before it, the
+    latest last; ``rollout`` is the step before."""
+    if rollout.get("registeredModel") != new.get("registeredModel"):
+        # Version 3 of one registered model says nothing of version 3 of another.
+        earlier = cast("Properties", rollout.get("was") or {})
+        same = bool(earlier) and earlier.get("registeredModel") == new.get("registeredModel")
+        return _answering(earlier) if same else []
     return _served([*rollout.get("served", []), *_answering(rollout)])
 
 
@@ -120,4 +130,7 @@ def _served(versions: list[int]) -> list[int]:
 
 def _remark(old: Properties, new: Properties) -> str:
     before, after = traffic_words(old), traffic_words(new)
+    was, now = (step.get("registeredModel", step["model"]) for step in (old, new))
+    if old["model"] == new["model"] and was != now:
+        before, after = f"{before} of {was}", f"{after} of {now}"
     return "" if before == after else f"{new['model']}: {before} → {after}"

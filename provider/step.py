@@ -2,8 +2,9 @@
 
 Inputs
     model, runtime, owner, riskClass, minReplicas, analysis, drift, requestLog, stable, canary
-                as those of a Rollout, see provider.rollout
-    applied     the model's Rollout as the stack's state has it: ``{stable, canary, since, served}``; absent
+                as those of a Rollout, with ``registeredModel``, see provider.rollout
+    applied     the model's Rollout as the stack's state has it: ``{stable, canary, registeredModel, since,
+                was, served}``; absent
                 before a model's first step is recorded
 
 The check takes ``applied`` away and adds, already in a preview, what the step is judged against:
@@ -45,7 +46,7 @@ class Step:
         if applied:
             added["served"] = applied.get("served", [])
             if wish != in_force:
-                added |= {"was": _at(applied), "served": served_after(applied)}
+                added |= {"was": _at(applied), "served": served_after(applied, given)}
         if begun and wish != in_force and step_in(begun) not in (wish, in_force):
             added["unfinished"] = _at(begun)
         added["settled"] = wish == in_force and all((old or {}).get(key) == given.get(key) for key in GIVEN)

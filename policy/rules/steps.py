@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from policy.references import nist, soc2
 from policy.rule import Case, Check, Finding, Rule, Severity
@@ -16,6 +16,7 @@ from policy.steps import (
     PREVIOUS_STABLE_KEPT,
     STABLE_WITHOUT_CANARY,
     StepProblem,
+    other_model,
     problems,
     step,
 )
@@ -32,21 +33,33 @@ def found(case: Case) -> list[StepProblem]:
     begun and not finished: traffic may go by either. The step in force itself has neither, so it may always
     be gone back to."""
     planned = case.resource
-    after = step({"stable": planned.value("stable"), "canary": planned.value("canary")})
     return [
         replace(problem, message=f"{problem.message}{note}")
         for key, note in _BEFORE.items()
         if (before := planned.value(key)) is not None
-        for problem in problems(
-            str(planned.value("model", planned.name)),
-            step(before),
-            after,
-            served=[int(version) for version in planned.items("served")],
-            since=_time(before.get("since")),
-            now=case.now,
-            limits=case.settings.limits,
-        )
+        for problem in _after(before, case)
     ]
+
+
+def _after(before: Mapping[str, Any], case: Case) -> list[StepProblem]:
+    planned = case.resource
+    after = step({"stable": planned.value("stable"), "canary": planned.value("canary")})
+    model = str(planned.value("model", planned.name))
+    served = [int(version) for version in planned.items("served")]
+    was, now = (
+        str(each or model) for each in (before.get("registeredModel"), planned.value("registeredModel"))
+    )
+    if was != now:
+        return other_model(model, was, now, step(before), after, served)
+    return problems(
+        model,
+        step(before),
+        after,
+        served=served,
+        since=_time(before.get("since")),
+        now=case.now,
+        limits=case.settings.limits,
+    )
 
 
 def _time(text: object) -> datetime | None:

@@ -15,6 +15,8 @@ from tests.unit import aws, kubernetes
 from tests.unit.graph import Declared, Graph, declare
 
 RELEASE = "delivery:registry:Release"
+STEP = "delivery:registry:Step"
+ROLLOUT = "delivery:registry:Rollout"
 STACK = Resource(type="pulumi:pulumi:Stack", name="model-delivery-prod", properties={}, urn="urn:stack")
 FACTS: dict[str, Any] = {
     "digest": f"sha256:{'a' * 64}",
