@@ -55,8 +55,8 @@ plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINC
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
 	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
-test: setup ## run every test but those of test-cluster
-	@$(PYTHON) -m pytest $(TESTS)
+test: setup ## run every test but those of test-cluster, two files at a time
+	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-fast: env ## run the tests that start nothing: under two minutes
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pulumi
 
+from components.environment import Model
+
 
 class Release(pulumi.CustomResource):
     """A model version as it was when it was first declared, resolved from the registry at plan time.
@@ -25,18 +27,26 @@ class Release(pulumi.CustomResource):
     def __init__(
         self,
         name: str,
-        model: str,
+        model: Model,
         version: int,
         registry: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
         *,
         local: bool = False,
     ) -> None:
-        """Declare version ``version`` of ``model``, looked up at the MLflow tracking URI ``registry``.
+        """Declare version ``version`` of the registered model that ``model`` serves, looked up at the MLflow
+        tracking URI ``registry``.
 
         ``local``: it is served from the planning machine's disk, so ``artifact`` is wanted. Elsewhere that
         would only make two machines that plan the same see a change.
         """
         outputs = dict.fromkeys(("digest", "artifact", "source", "run"), None)
-        inputs = {"model": model, "version": version, "registry": registry, "local": local or None}
+        inputs = {
+            "model": model.registered_name,
+            # Whose release it is, where the registered model's name doesn't say.
+            "endpoint": model.name if model.registered_model else None,
+            "version": version,
+            "registry": registry,
+            "local": local or None,
+        }
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

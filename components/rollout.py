@@ -31,13 +31,15 @@ class Rollout(pulumi.CustomResource):
 
 def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[str, Any]:
     """What a rollout says of a model. Keys that are absent: ``canary`` where all of the traffic is stable's,
-    ``owner`` and ``riskClass`` where the file has none, ``requestLog`` where no request is kept."""
+    ``owner`` and ``riskClass`` where the file has none, ``registeredModel`` where it has the model's name,
+    ``requestLog`` where no request is kept."""
     canary = model.canary
     found = {
         "model": model.name,
         "runtime": model.runtime,
         "owner": model.owner,
         "riskClass": model.risk_class,
+        "registeredModel": model.registered_model,
         "minReplicas": model.autoscaling.min,
         "requestLog": request_log and dict(request_log),
         "stable": {"version": model.stable.version},

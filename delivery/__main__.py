@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
-from delivery import output, promote, rollback, status
+from delivery import check, output, promote, rollback, status
 from delivery.review import command as review
 
 
@@ -23,7 +23,7 @@ class Command(NamedTuple):
 
 COMMANDS = tuple(
     Command(module.NAME, module.HELP, module.configure, module.run)
-    for module in (review, promote, rollback, status)
+    for module in (review, promote, rollback, status, check)
 )
 
 

@@ -41,11 +41,21 @@ def held_to(stack: str) -> Enforcement:
     return enforcement.read(rules.every()).of(stack)
 
 
-def objections(stack: str, model: str, before: Past, after: Step, now: datetime) -> list[Objection]:
-    """What a preview of this step would be told by the rules on steps, and by those on the releases that the
-    stack has pinned. Raises ConfigError for mistakes in the policy's files."""
+def objections(
+    stack: str,
+    model: str,
+    before: Past,
+    after: Step,
+    now: datetime,
+    registered_model: str | None = None,
+) -> list[Objection]:
+    """What a preview of this step, of versions of ``registered_model`` (None: the model's own name), would be
+    told by the rules on steps, and by those on the releases that the stack has pinned. Raises ConfigError for
+    mistakes in the policy's files."""
     holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
-    rollout = Resource(type=ROLLOUT, name=model, properties=_rollout(model, before, after, now))
+    rollout = Resource(
+        type=ROLLOUT, name=model, properties=_rollout(model, before, after, now, registered_model)
+    )
     pinned = [release for release in before.releases if release.value("version") in after.declared]
     every = (rollout, *pinned)
     found: list[Objection] = []
@@ -64,20 +74,32 @@ def unjudged(before: Past, after: Step) -> list[int]:
     return sorted(after.declared - {release.value("version") for release in before.releases})
 
 
-def _rollout(model: str, before: Past, after: Step, now: datetime) -> Mapping[str, Any]:
+def _rollout(
+    model: str, before: Past, after: Step, now: datetime, registered_model: str | None
+) -> Mapping[str, Any]:
     """The properties that the rollout of this step would have in a preview, as far as the rules here look."""
-    properties = {"model": model, **_step(after), "since": now.isoformat(), "served": list(before.served)}
+    other = before.registered_model != registered_model
+    # Versions of another registered model say nothing of this one's.
+    served = [] if other else list(before.served)
+    properties = {
+        "model": model,
+        **_step(after, registered_model),
+        "since": now.isoformat(),
+        "served": served,
+    }
     if before.risk_class:
         properties["riskClass"] = before.risk_class
-    if before.step is not None and before.step != after:
-        properties["was"] = _step(before.step)
+    if before.step is not None and (other or before.step != after):
+        properties["was"] = _step(before.step, before.registered_model)
         if before.since:
             properties["was"]["since"] = before.since.isoformat()
     return properties
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, registered_model: str | None) -> dict[str, Any]:
     found: dict[str, Any] = {"stable": {"version": step.stable}}
+    if registered_model:
+        found["registeredModel"] = registered_model
     if step.canary:
         canary = step.canary
         found["canary"] = {"version": canary.version, "weight": canary.weight, "shadow": canary.shadow}

@@ -16,7 +16,7 @@ from components.environment.stack_file import own_key, project_of
 from delivery import login
 from delivery.stack_file import ROOT
 from policy.rule import Resource
-from policy.rules.releases import RELEASE, ROLLOUT
+from policy.rules.releases import RELEASE, ROLLOUT, endpoint_of
 from policy.steps import Step, step
 
 _SECONDS = 120
@@ -43,8 +43,11 @@ class Past:
     served: tuple[int, ...] = ()
     """Versions that answered requests before that step, the latest last."""
     risk_class: str = ""
+    registered_model: str | None = None
+    """The registered model that the step's versions are of, None where that has the model's own name."""
     releases: tuple[Resource, ...] = ()
-    """Its versions that the stack has pinned, with what the registry said of them."""
+    """Its versions that the stack has pinned, with what the registry said of them; none of another registered
+    model than the file names."""
 
 
 def rollouts(stack: str) -> dict[str, Mapping[str, Any]]:
@@ -78,13 +81,20 @@ def found_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
         raise _unreadable(error) from None
 
 
-def releases_in(export: Mapping[str, Any], model: str) -> tuple[Resource, ...]:
-    """The releases of a model in an exported state, as policies see them. Raises NoStateError."""
+def releases_in(
+    export: Mapping[str, Any], model: str, registered_model: str | None = None
+) -> tuple[Resource, ...]:
+    """The releases of a model in an exported state, as policies see them: versions of ``registered_model``
+    (None: of the model's own name). Raises NoStateError."""
     try:
-        return tuple(
+        releases = [
             Resource(type=RELEASE, name=str(found["urn"]).rpartition("::")[2], properties=found["outputs"])
             for found in _of_type(export, RELEASE)
-            if found["outputs"].get("model") == model
+        ]
+        return tuple(
+            release
+            for release in releases
+            if endpoint_of(release) == model and release.value("model") == (registered_model or model)
         )
     except (LookupError, TypeError, AttributeError) as error:
         raise _unreadable(error) from None
@@ -99,13 +109,17 @@ def _unreadable(error: Exception) -> NoStateError:
     return NoStateError(f"its export can't be read ({type(error).__name__})")
 
 
-def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Past:
-    """What a state says of a model, of which a file declares the stable version ``declared``."""
+def applied(
+    rollout: Mapping[str, Any] | None, stack: str, declared: int, registered_model: str | None = None
+) -> Past:
+    """What a state says of a model, of which a file declares the stable version ``declared`` of
+    ``registered_model`` (None: of the model's own name)."""
     source = f"the state of {stack}"
     if rollout is None:
         return Past(source=source)
     now, was = step(rollout), cast("Mapping[str, Any] | None", rollout.get("was"))
-    before = [now.stable, *([step(was).stable] if was else [])]  # versions count upwards
+    # Versions count upwards, those of one registered model.
+    before = [step(each).stable for each in (rollout, was) if each and _registered(each) == registered_model]
     return Past(
         source=source,
         step=now,
@@ -114,13 +128,19 @@ def applied(rollout: Mapping[str, Any] | None, stack: str, declared: int) -> Pas
         previous_source=source,
         served=tuple(int(version) for version in rollout.get("served", ())),
         risk_class=str(rollout.get("riskClass") or ""),
+        registered_model=_registered(rollout),
     )
 
 
-def committed(path: Path, model: str, declared: int) -> Past | None:
-    """What git has of a model in the file at ``path``; None where git has nothing of it."""
+def _registered(rollout: Mapping[str, Any]) -> str | None:
+    return str(rollout.get("registeredModel") or "") or None
+
+
+def committed(path: Path, model: str, declared: int, registered_model: str | None = None) -> Past | None:
+    """What git has of a model in the file at ``path``, which declares the stable version ``declared`` of
+    ``registered_model``; None where git has nothing of it."""
     commits = _git(path, "log", f"-{_COMMITS}", "--format=%H%x09%cI%x09%s", "--", path.name)
-    steps: list[tuple[Step, datetime, str]] = []
+    steps: list[tuple[_Declared, datetime, str]] = []
     for line in (commits or "").splitlines():
         commit, time, subject = line.split("\t", 2)
         found = _step_in(_git(path, "show", f"{commit}:./{path.name}") or "", model, project_of(path))
@@ -131,11 +151,13 @@ def committed(path: Path, model: str, declared: int) -> Past | None:
     now = steps[0][0]
     # The commit that brought today's step is the last in a row, going back, that has it.
     first = next((i for i, (found, _, _) in enumerate(steps) if found != now), len(steps)) - 1
-    earlier = [found for found, _, _ in reversed(steps[first + 1 :])]
-    other = next(((s.stable, source) for s, _, source in steps if s.stable < declared), None)
+    earlier = [found.step for found, _, _ in reversed(steps[first + 1 :]) if found.of == now.of]
+    stable = ((s.step.stable, source) for s, _, source in steps if s.of == registered_model)
+    other = next(((version, source) for version, source in stable if version < declared), None)
     return Past(
         source=steps[first][2],
-        step=now,
+        step=now.step,
+        registered_model=now.of,
         since=steps[first][1],
         previous=other[0] if other else None,
         previous_source=other[1] if other else "",
@@ -144,22 +166,30 @@ def committed(path: Path, model: str, declared: int) -> Past | None:
 
 
 def past(
-    stack: str, path: Path, model: str, declared: int, ask: bool = True, assumed: Step | None = None
+    stack: str,
+    path: Path,
+    model: str,
+    declared: int,
+    ask: bool = True,
+    assumed: Step | None = None,
+    registered_model: str | None = None,
 ) -> Past:
-    """What is known of a model: by the stack's state if ``ask``, else or where there is none by git; where
-    that has nothing either, ``assumed`` is what was applied."""
+    """What is known of a model, of which the file declares the stable version ``declared`` of
+    ``registered_model``: by the stack's state if ``ask``, else or where there is none by git; where that has
+    nothing either, ``assumed`` is what was applied."""
     reason = "not asked for its state"
     if ask:
         try:
             export = exported(stack)
-            found = applied(found_in(export).get(model), stack, declared)
-            return replace(found, releases=releases_in(export, model))
+            found = applied(found_in(export).get(model), stack, declared, registered_model)
+            return replace(found, releases=releases_in(export, model, registered_model))
         except NoStateError as error:
             reason = f"no state of {stack}: {error}"
-    found = committed(path, model, declared)
+    found = committed(path, model, declared, registered_model)
     if found is None:
         what = "what the file said" if assumed else "nothing before it"
-        return Past(step=assumed, source=f"{what} ({reason}; not in git)")
+        source = f"{what} ({reason}; not in git)"
+        return Past(step=assumed, source=source, registered_model=registered_model)
     return replace(found, source=f"{found.source}; {reason}")
 
 
@@ -180,11 +210,20 @@ def _git(path: Path, *words: str) -> str | None:
     return done.stdout if done.returncode == 0 else None
 
 
-def _step_in(text: str, model: str, project: str) -> Step | None:
+@dataclass(frozen=True, slots=True)
+class _Declared:
+    """A step in a text of the file, and the registered model that it is of (None: the model's own name)."""
+
+    step: Step
+    of: str | None
+
+
+def _step_in(text: str, model: str, project: str) -> _Declared | None:
     """A model's step in an older text of the file; None where it isn't there, or isn't understood today."""
     try:
         config = yaml.safe_load(text)["config"]
         models = next(value for key, value in config.items() if own_key(key, project) == "models")
-        return step(models[model])
+        of = _registered(models[model])
+        return _Declared(step(models[model]), None if of == model else of)
     except (yaml.YAMLError, LookupError, TypeError, ValueError, AttributeError, StopIteration):
         return None

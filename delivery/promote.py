@@ -70,7 +70,13 @@ def run(arguments: argparse.Namespace) -> int:
             stable=arguments.stable,
         )
         known = past(
-            arguments.stack, file.path, model.name, now.stable, ask=not arguments.offline, assumed=now
+            arguments.stack,
+            file.path,
+            model.name,
+            now.stable,
+            ask=not arguments.offline,
+            assumed=now,
+            registered_model=model.registered_model,
         )
         return write(file, arguments.stack, model.name, step, known)
     except (ConfigError, DeliveryError) as error:
@@ -80,11 +86,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def write(file: StackFile, stack: str, name: str, step: Step, known: Past) -> int:
     """Write a step that no mandatory rule refuses, and say so. Returns the exit code."""
-    now = step_of(file.model(name))
+    model = file.model(name)
+    now = step_of(model)
     if step == now:
         print(f"{file.path.name} says it already: {name} {now}")
         return 0
-    found = objections(stack, name, known, step, datetime.now(UTC))
+    found = objections(stack, name, known, step, datetime.now(UTC), model.registered_model)
     for objection in found:
         print(f"{'refused' if objection.stops else 'warning'}: {objection.text}\n", file=sys.stderr)
     new = ", ".join(f"v{version}" for version in unjudged(known, step))

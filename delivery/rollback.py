@@ -37,9 +37,17 @@ def run(arguments: argparse.Namespace) -> int:
         file = load(arguments.stack, arguments.config_file)
         model = file.model(arguments.model)
         now = step_of(model)
-        known = past(arguments.stack, file.path, model.name, now.stable, ask=not arguments.offline)
+        of = model.registered_model
+        known = past(
+            arguments.stack,
+            file.path,
+            model.name,
+            now.stable,
+            ask=not arguments.offline,
+            registered_model=of,
+        )
         previous, source = known.previous, known.previous_source
-        if previous is None and (git := committed(file.path, model.name, now.stable)):
+        if previous is None and (git := committed(file.path, model.name, now.stable, of)):
             # A state remembers one step; git has them all.
             previous, source = git.previous, git.previous_source
         step = rolled_back(model.name, now, previous, to=arguments.to, remove=arguments.remove)

@@ -54,13 +54,21 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def table(models: Sequence[Model], live: Mapping[str, Mapping[str, Any]] | None = None) -> str:
-    """A line for each model; with ``live``, rollouts by model, also what was applied, since when, and whether
-    that is what the file says."""
-    titles = (*_TITLES, *(("APPLIED", "SINCE", "") if live is not None else ()))
-    rows = [titles, *(_declared(model) + _applied(model, live) for model in models)]
+    """A line for each model, with its registered model where one has another name; with ``live``, rollouts
+    by model, also what was applied, since when, and whether that is what the file says."""
+    renamed = any(model.registered_model for model in models)
+    titles = (
+        *_TITLES,
+        *(("REGISTERED MODEL",) * renamed),
+        *(("APPLIED", "SINCE", "") if live is not None else ()),
+    )
+    rows: list[tuple[str, ...]] = [titles]
+    for model in models:
+        registered = (model.registered_name,) if renamed else ()
+        rows.append(_declared(model) + registered + _applied(model, live))
     for name in sorted((live or {}).keys() - {model.name for model in models}):
         rollout = (live or {})[name]
-        shown = (name, str(rollout.get("runtime", "")), *("–",) * 5)
+        shown = (name, str(rollout.get("runtime", "")), *("–",) * (len(_TITLES) - 2 + renamed))
         rows.append((*shown, str(step(rollout)), str(rollout.get("since", "")), "not in the file any more"))
     widths = [max(len(row[column]) for row in rows) for column in range(len(titles))]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
@@ -87,9 +95,10 @@ def _applied(model: Model, live: Mapping[str, Mapping[str, Any]] | None) -> tupl
     if rollout is None:
         return ("–", "–", "not applied yet")
     applied = step(rollout)
-    same = applied == step_of(model)
+    of = str(rollout.get("registeredModel") or model.name)
+    same = applied == step_of(model) and of == model.registered_name
     return (
-        str(applied),
+        f"{applied} of {of}" if of != model.registered_name else str(applied),
         str(rollout.get("since", "")),
         "as in the file" if same else "differs from the file",
     )

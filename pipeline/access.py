@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import os
+import re
 import socket
 import sys
 import tempfile
@@ -90,9 +91,21 @@ def default_tracking_uri() -> str:
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{home()}/registry/mlflow.db"
 
 
+def versions_of(client: Any, model: str) -> list[Any]:
+    """Return a registered model's versions by an MLflow client, the oldest first; none of one unknown."""
+    quote = '"' if "'" in model else "'"  # a filter of MLflow's knows no escapes
+    found = client.search_model_versions(f"name={quote}{model}{quote}")
+    return sorted(found, key=lambda version: int(version.version))
+
+
+def logged_name(model: str) -> str:
+    """Return what a logged model of a registered model is called: MLflow takes fewer marks there."""
+    return re.sub(r"""[/:.%"']""", "-", model)
+
+
 def registered_version(client: Any, model: str, version: int) -> Any:
     """Return a version by an MLflow client. Raises RegistryError, which says what is registered."""
-    versions = {int(found.version): found for found in client.search_model_versions(f"name='{model}'")}
+    versions = {int(found.version): found for found in versions_of(client, model)}
     if version in versions:
         return versions[version]
     if versions:

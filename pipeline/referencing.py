@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.access import registered_version
+from pipeline.access import logged_name, registered_version, versions_of
 from pipeline.approving import APPROVAL
 from pipeline.registering import ARTIFACT_DIGEST, Registered, Registry
 from serving.artifact import digest, verify
@@ -54,8 +54,7 @@ def refer(registry: Registry, name: str, version: int, data: Path, without: Sequ
 
 def _with(registry: Registry, name: str, made: str) -> Any | None:
     """Return the version whose artifact has a digest, the oldest of several."""
-    versions = registry.client.search_model_versions(f"name='{name}'")
-    for found in sorted(versions, key=lambda found: int(found.version)):
+    for found in versions_of(registry.client, name):
         known = found.tags.get(ARTIFACT_DIGEST)
         if known is None:
             location = registry.client.get_model_version_download_uri(name, found.version)
@@ -73,7 +72,7 @@ def _registered(registry: Registry, folder: Path, old: Any, tags: Mapping[str, s
     before = _logged_model(client, old)
     model_id: str = client.create_logged_model(
         run.info.experiment_id if run else registry.experiment(old.name),
-        name=before.name if before else old.name,
+        name=before.name if before else logged_name(old.name),
         source_run_id=run.info.run_id if run else None,
         tags=dict(tags),
         params=dict(before.params or {}) if before else None,

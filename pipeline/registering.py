@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from pipeline import access, quiet
-from pipeline.access import RegistryError
+from pipeline.access import RegistryError, logged_name, versions_of
 from serving.artifact import ArtifactError, digest
 
 TRAINING_DIGEST = "training.digest"
@@ -124,7 +124,7 @@ class Registry:
         A version whose artifact is gone or changed doesn't count. Of the tags `lacking` it gets those that it
         doesn't have.
         """
-        versions = sorted(self._client.search_model_versions(f"name='{name}'"), key=lambda v: int(v.version))
+        versions = versions_of(self._client, name)
         for version in versions:
             tags = self._run_tags(version.run_id) | dict(version.tags)
             if tags.get(TRAINING_DIGEST) == training_digest and (whole := self._whole(version, tags)):
@@ -150,7 +150,7 @@ class Registry:
         run_id = self._client.create_run(experiment, tags=run_tags, run_name=name).info.run_id
         try:
             model_id = self._client.create_logged_model(
-                experiment, name=name, source_run_id=run_id, tags=tags
+                experiment, name=logged_name(name), source_run_id=run_id, tags=tags
             ).model_id
             self._log(run_id, model_id, facts)
             self._client.log_model_artifacts(model_id, str(folder))

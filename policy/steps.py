@@ -118,6 +118,29 @@ def problems(
     ]
 
 
+def other_model(
+    model: str, was: str, now: str, before: Step, after: Step, served: Sequence[int]
+) -> list[StepProblem]:
+    """What is wrong with serving versions of the registered model ``now`` under a name that had versions
+    of ``was``: a version number means another artifact then, so none of them has been a canary here.
+
+    ``served`` has the versions of ``now`` that are known to have answered requests: they may do so again.
+    """
+    new = sorted(version for version in after.declared if after.share(version) and version not in served)
+    if not new:
+        return []
+    named = ", ".join(f"v{version}" for version in new)
+    return [
+        StepProblem(
+            rule=STABLE_WITHOUT_CANARY,
+            message=f"{model}: {named} of the registered model {now} takes requests from the registered "
+            f"model {was}, and has served nobody as a canary: {before} → {after}",
+            fix=f"keep models.{model}.registeredModel, declare {now} as a model of its own, and let callers "
+            "move to it; where the registry has only renamed the model, exempt this step",
+        )
+    ]
+
+
 def _is_return(version: int, before: Step, served: Sequence[int]) -> bool:
     """Versions count upwards: an older one that served is one to go back to. A newer one that served
     was tried and taken back, and is tried anew."""

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import http.client
 import json
+import os
 import re
 import socket
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import cast
 
@@ -16,6 +21,7 @@ from provider.resource import ProviderError
 CHOSEN = range(20000, 32000)
 """Where ports are chosen: below the range that Linux hands to clients (32768 and up)."""
 _LISTENING = "0A"
+_CLAIMS = "ports.json"
 
 
 def free(port: int) -> bool:
@@ -69,12 +75,47 @@ def in_use(port: int, name: str) -> str:
     return f"port {port} on 127.0.0.1 is in use by {who}; {advice}"
 
 
+class Machine:
+    """Which run folder of this user has which port: two stacks that start at once choose different ones.
+
+    ``folder`` has a file a port. What can't be noted there stands in nobody's way: each port is tried too.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir()) / f"model-delivery-ports-{os.getuid()}"
+
+    @contextmanager
+    def alone(self) -> Generator[None]:
+        """Hold the machine's ports for the time of the block, where its folder can be written."""
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            lock = (self._folder / ".lock").open("w")
+        except OSError:
+            yield
+            return
+        with lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def taken(self, port: int, folder: Path) -> bool:
+        """Whether the port is another run folder's, which still keeps it."""
+        owner = read_file(self._folder / str(port))
+        return owner is not None and owner != str(folder) and port in _kept(Path(owner) / _CLAIMS).values()
+
+    def note(self, port: int, folder: Path) -> None:
+        """Remember whose the port is."""
+        with suppress(OSError):
+            (self._folder / str(port)).write_text(str(folder))
+
+
 class Claims:
     """Which port is kept for which program of a run folder, also while the program is down."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = folder / "ports.json"
+    def __init__(self, folder: Path, machine: Machine | None = None) -> None:
+        self._folder = folder.absolute()
+        self._file = folder / _CLAIMS
         self._lock = folder / ".ports.lock"
+        self._machine = machine or Machine()
 
     def of(self, program: str) -> int | None:
         """The program's port."""
@@ -87,14 +128,17 @@ class Claims:
 
     def choose(self, program: str) -> int:
         """Keep a free port for a program, its former one if that is free. ProviderError: there is none."""
-        with locked(self._lock):
+        with locked(self._lock), self._machine.alone():
             claims = self._read()
             former = claims.pop(program, None)
             # From a start of the program's own: its port is likely the same wherever it is brought up.
             start = int.from_bytes(hashlib.sha256(program.encode()).digest()[:4]) % len(CHOSEN)
             for port in (former, *CHOSEN[start:], *CHOSEN[:start]):
-                if port is not None and port not in claims.values() and free(port):
+                if port is None or port in claims.values() or self._machine.taken(port, self._folder):
+                    continue
+                if free(port):
                     self._write({**claims, program: port})
+                    self._machine.note(port, self._folder)
                     return port
         raise ProviderError(f"no port is free between {CHOSEN[0]} and {CHOSEN[-1]} on 127.0.0.1")
 
@@ -109,11 +153,15 @@ class Claims:
         return [p for p in self._read() if re.fullmatch(re.escape(name) + r"\.[0-9a-f]{6}", p)]
 
     def _read(self) -> dict[str, int]:
-        try:
-            content = json.loads(read_file(self._file) or "{}")
-        except ValueError:
-            return {}
-        return cast("dict[str, int]", content) if isinstance(content, dict) else {}
+        return _kept(self._file)
 
     def _write(self, claims: dict[str, int]) -> None:
         write_file(self._file, json.dumps(claims, indent=1, sort_keys=True))
+
+
+def _kept(file: Path) -> dict[str, int]:
+    try:
+        content = json.loads(read_file(file) or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, int]", content) if isinstance(content, dict) else {}

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -24,10 +25,22 @@ from serving.artifact import ArtifactError, digest
 _ONE_AT_A_TIME = threading.Lock()
 """MLflow sets itself up in process-wide variables."""
 _FLAVORS = ("onnx", "sklearn")
+_UNITY_CATALOG = ("databricks-uc", "uc")
+_LISTED = 20
+"""Registered models that a message names."""
 
 
 class UnreachableError(Exception):
     """The registry did not answer; nothing is known about the version. The text says why, without secrets."""
+
+
+class UnknownModelError(ProviderError):
+    """The registry has no such registered model."""
+
+    def __init__(self, text: str, near: str) -> None:
+        super().__init__(text)
+        self.near = near
+        """The registered model that was probably meant; empty: none is near."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +79,13 @@ class Registered:
 
 
 def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
-    """Look a version up. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
+    """Look a version up of a registered model. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
     The digest is computed from the artifact, and compared with the one that was registered where there is
     one. An artifact that isn't on this machine is fetched once into ``store``.
 
-    Raises UnreachableError when the registry does not answer, ProviderError when the version or its
-    artifact can't be served.
+    Raises UnreachableError when the registry does not answer, UnknownModelError when it has no such model,
+    another ProviderError when the version or its artifact can't be served.
     """
     with _ONE_AT_A_TIME:
         client = _client(uri)
@@ -116,6 +129,12 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
 
 
 def _client(uri: str) -> Any:
+    if urlsplit(uri).scheme in _UNITY_CATALOG or uri in _UNITY_CATALOG:
+        raise ProviderError(
+            f"the registry {masked(uri)} is a Unity Catalog, which can't be read yet: MLflow takes it for no "
+            "tracking URI, and its artifacts are handed out with temporary credentials, which a server that "
+            "starts again later hasn't got. Register the versions in an MLflow tracking server"
+        )
     if urlsplit(uri).scheme == "sqlite":
         # MLflow would make an empty database where there is none.
         path = Path(uri.removeprefix("sqlite:///"))
@@ -144,21 +163,56 @@ def _version(client: Any, uri: str, model: str, version: int) -> Any:
     except Exception as error:
         raise UnreachableError(reason(error, uri)) from None
     try:
-        text = _unknown(client, uri, model, version)
+        unknown = _unknown(client, uri, model, version)
     except Exception as error:
         raise UnreachableError(reason(error, uri)) from None
-    raise ProviderError(text)
+    raise unknown
 
 
-def _unknown(client: Any, uri: str, model: str, version: int) -> str:
-    versions = sorted(int(v.version) for v in client.search_model_versions(f"name = '{model}'"))
-    registry = masked(uri)
-    if versions:
-        known = ", ".join(map(str, versions))
-        return f"{model} has no version {version} in the registry {registry}; registered are {known}"
-    models = sorted(m.name for m in client.search_registered_models())
-    known = f"registered are {', '.join(models)}" if models else "nothing is registered there yet"
-    return f"the registry {registry} has no model {model!r}; {known}"
+def _unknown(client: Any, uri: str, model: str, version: int) -> ProviderError:
+    registry, models = masked(uri), sorted(_models(client))
+    if model in models:
+        versions = sorted(int(v.version) for v in client.search_model_versions(f"name = {_quoted(model)}"))
+        known = f"registered are {', '.join(map(str, versions))}" if versions else "it has no version yet"
+        return ProviderError(f"{model} has no version {version} in the registry {registry}; {known}")
+    known = f"registered are {', '.join(models[:_LISTED])}" if models else "nothing is registered there yet"
+    more = f" and {len(models) - _LISTED} more" if len(models) > _LISTED else ""
+    return UnknownModelError(
+        f"the registry {registry} has no model {model!r}; {known}{more}", _near(model, models)
+    )
+
+
+def _models(client: Any) -> list[str]:
+    """The names of all registered models, page by page."""
+    names: list[str] = []
+    token = None
+    while True:
+        page = client.search_registered_models(max_results=1000, page_token=token)
+        names += [model.name for model in page]
+        token = page.token
+        if not token:
+            return names
+
+
+def _quoted(name: str) -> str:
+    """A name in a filter of MLflow's, which knows no escapes."""
+    return f'"{name}"' if "'" in name else f"'{name}'"
+
+
+def _near(model: str, models: list[str]) -> str:
+    """The registered name that was probably meant: one that differs only in case and marks, one whose last
+    part it is (``main.ml.churn`` of ``churn``), or one that is spelt nearly the same."""
+
+    def plain(name: str) -> str:
+        return "".join(filter(str.isalnum, name.casefold()))
+
+    wanted = plain(model)
+    same = [name for name in models if plain(name) == wanted]
+    last = [name for name in models if plain(name.rpartition(".")[2]) == wanted]
+    for meant in (same, last):
+        if len(meant) == 1:
+            return meant[0]
+    return next(iter(get_close_matches(model, models, n=1)), "")
 
 
 def _source(client: Any, uri: str, model: str, version: int) -> str:

@@ -1,7 +1,8 @@
 """``delivery:registry:Release``: a model version, pinned to the digest it had when it was first declared.
 
-Inputs: ``model``, ``version``, ``registry`` (an MLflow tracking URI; the state keeps it without user and
-password), and ``local``, true where the model is served from this machine's disk.
+Inputs: ``model`` (the registered model), ``version``, ``registry`` (an MLflow tracking URI; the state keeps
+it without user and password), ``endpoint``, the name of the model in the environment where that is another
+one, and ``local``, true where the model is served from this machine's disk.
 
 The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
     digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
@@ -23,13 +24,14 @@ MODEL_DELIVERY_REGISTRY is another address of the registry, for a machine that d
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from provider.masking import masked
-from provider.registry import Registered, UnreachableError, resolve
+from provider.registry import Registered, UnknownModelError, UnreachableError, resolve
 from provider.resource import (
     UNKNOWN,
     Checked,
@@ -42,7 +44,7 @@ from provider.resource import (
 )
 from tools.paths import home
 
-_ASKED = ("model", "version", "registry", "local")
+_ASKED = ("model", "endpoint", "version", "registry", "local")
 Resolve = Callable[[str, str, int, Path], Registered]
 
 
@@ -73,6 +75,8 @@ class Release:
                 f"{context.name} stays as it is pinned, {pinned['digest']}"
             )
             return Checked(_wanted({**pinned, **asked}))
+        except UnknownModelError as error:
+            return _failed(asked, f"{error}. {_named(asked, error.near)}")
         except ProviderError as error:
             return _failed(asked, str(error))
         if pinned is not None and pinned["digest"] != found["digest"]:
@@ -127,6 +131,14 @@ def _pinned(old: Properties | None, new: Properties) -> Properties | None:
 
 def _failed(inputs: Properties, reason: str) -> Checked:
     return Checked(inputs, (Failure("", reason),))
+
+
+def _named(asked: Properties, near: str) -> str:
+    """What to write so that a release is of a model that the registry has."""
+    key = f"models.{asked.get('endpoint', asked['model'])}.registeredModel"
+    if near:
+        return f"Did you mean {near}? Then write {key}: {json.dumps(near, ensure_ascii=False)}"
+    return f"Register it, or write the name of the one that is meant as {key}"
 
 
 def _asked_at(declared: str) -> str:

@@ -2,14 +2,18 @@
 
 Inputs
     model     its name, which is the rollout's id
+    registeredModel    what the registry calls the model, absent where that is its name
     runtime, owner, riskClass, minReplicas, analysis, drift, requestLog    what policies ask of a step
     stable    ``{version}``
     canary    ``{version, weight, shadow}``; absent: all of the traffic is stable's
 
-The check adds, already in a preview, where the step (``stable`` and ``canary`` together) comes from:
+The check adds, already in a preview, where the step (``stable``, ``canary`` and ``registeredModel`` together)
+comes from:
     since     when it was first applied (ISO 8601, UTC); of a step that is only planned, when it was planned
-    was       the step before it, ``{stable, canary, since}``; absent in a model's first step
-    served    versions that answered requests in an earlier step, the latest last, at most 20
+    was       the step before it, ``{stable, canary, registeredModel, since}``; absent in a model's first step
+    served    versions of the registered model that answered requests in an earlier step, the latest last, at
+              most 20; after a change of the registered model those that the last step of the same one had, if
+              that was the step before the last
 
 They stay as they are for as long as the step does. All comes from the inputs of the last apply: a rollout is
 declared after its endpoint, so a step that failed isn't among them. Outputs are the inputs.
@@ -25,6 +29,7 @@ from provider.resource import Checked, Context, Diff, Properties, changed_paths
 
 _GIVEN = (
     "model",
+    "registeredModel",
     "runtime",
     "owner",
     "riskClass",
@@ -36,7 +41,7 @@ _GIVEN = (
     "canary",
 )
 _ADDED = ("since", "was", "served")
-_STEP = ("stable", "canary")
+_STEP = ("registeredModel", "stable", "canary")
 _REMEMBERED = 20
 
 
@@ -89,6 +94,11 @@ def _history(old: Properties | None, new: Properties, now: Callable[[], str]) ->
     if _step(old) == _step(new):
         return {key: old[key] for key in _ADDED if key in old}
     was = {**_step(old), "since": old.get("since", "")}
+    if old.get("registeredModel") != new.get("registeredModel"):
+        # Version 3 of one registered model says nothing of version 3 of another.
+        earlier = cast("Properties", old.get("was") or {})
+        same = bool(earlier) and earlier.get("registeredModel") == new.get("registeredModel")
+        return {"since": now(), "was": was, "served": _answering(earlier) if same else []}
     return {"since": now(), "was": was, "served": _served([*old.get("served", []), *_answering(old)])}
 
 
@@ -112,4 +122,7 @@ def _served(versions: list[int]) -> list[int]:
 
 def _remark(old: Properties, new: Properties) -> str:
     before, after = traffic_words(old), traffic_words(new)
+    was, now = (step.get("registeredModel", step["model"]) for step in (old, new))
+    if old["model"] == new["model"] and was != now:
+        before, after = f"{before} of {was}", f"{after} of {now}"
     return "" if before == after else f"{new['model']}: {before} → {after}"

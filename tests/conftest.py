@@ -57,3 +57,9 @@ def settings_of_the_policy_pack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the pack's own settings read from fixtures: as this project ships them."""
     for module in (enforcement, exemptions):
         monkeypatch.setattr(module, "FILE", _CHECKOUT / "tests" / "policy" / "settings" / module.FILE.name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start real processes: they take longest, and two files run at a time."""
+    real = {item.path for item in items if item.get_closest_marker("real")}
+    items.sort(key=lambda item: item.path not in real)

@@ -3,6 +3,7 @@
     python3 -m tools.changed --since COMMIT    since COMMIT, or since where this branch left it
     python3 -m tools.changed --from COMMIT     all that differs from COMMIT, after a push, which may go back
     python3 -m tools.changed --all
+    python3 -m tools.changed --since COMMIT --suite    whether the product's tests have anything to say of it
 
 Prints a JSON list of stacks for a workflow's matrix. Without a COMMIT that git knows, every one is concerned.
 Stacks of `kind: local` are left out: they are a machine's own. A stack whose file went is nobody's from then
@@ -38,6 +39,8 @@ _PROGRAM = (
     "tools/",
 )
 """What every environment's plan depends on."""
+_OF_USERS = re.compile(r"Pulumi\.[^/]+\.yaml|policy/(?:enforcement|exemptions)\.yaml|policy/own/.*")
+"""Files of the people who use a checkout, which no test of the product reads."""
 _FILE = re.compile(r"Pulumi\.([A-Za-z0-9_.-]+)\.yaml")
 _PLATFORM = re.compile(r"^( *)[\"']?(?:[\w-]+:)?platform[\"']?:(.*)$", re.MULTILINE)
 _LOCAL = re.compile(r"(?:^|[{,])\s*[\"']?kind[\"']?: *[\"']?local\b")
@@ -83,6 +86,11 @@ def concerned(paths: Iterable[str], there: Iterable[str]) -> list[str]:
     return sorted(named & set(there))
 
 
+def concerns_the_product(paths: Sequence[str] | None) -> bool:
+    """Whether a change needs the product's own tests: not one of users' files alone. None: it isn't known."""
+    return not paths or not all(_OF_USERS.fullmatch(path) for path in paths)
+
+
 def paths_since(commit: str, root: Path, *, branch: bool = True) -> list[str] | None:
     """What differs between a commit, or where this `branch` left it, and now; None where git doesn't know it.
 
@@ -114,10 +122,16 @@ def main(words: Sequence[str] | None = None, root: Path = ROOT) -> int:
     of.add_argument("--since", metavar="COMMIT")
     of.add_argument("--from", metavar="COMMIT", dest="exactly")
     of.add_argument("--all", action="store_true")
+    parser.add_argument(
+        "--suite", action="store_true", help="print true where more than users' files changed"
+    )
     arguments = parser.parse_args(words)
     there = stacks(root)
     commit: str | None = arguments.since or arguments.exactly
     paths = None if commit is None else paths_since(commit, root, branch=bool(arguments.since))
+    if arguments.suite:
+        sys.stdout.write(f"{json.dumps(concerns_the_product(paths))}\n")
+        return 0
     found = there if paths is None else concerned(paths, there)
     for path in paths or ():
         if _FILE.fullmatch(path) and not (root / path).exists():

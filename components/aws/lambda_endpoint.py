@@ -81,9 +81,8 @@ class LambdaEndpoint(ModelEndpoint):
         return f"{self._model.name}-v{share.version}"
 
     def _release(self, share: Share) -> Release:
-        return Release(
-            self._named(share), self._model.name, share.version, self._args.serving.registry, self._child
-        )
+        registry = self._args.serving.registry
+        return Release(self._named(share), self._model, share.version, registry, self._child)
 
     def _backend(self, share: Share, release: Release) -> _Backend:
         name, tags = self._named(share), model_tags(self._model, share.version)

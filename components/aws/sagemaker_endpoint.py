@@ -128,7 +128,7 @@ class SageMakerEndpoint(ModelEndpoint):
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
-        return Release(name, self._model.name, share.version, self._args.serving.registry, self._child)
+        return Release(name, self._model, share.version, self._args.serving.registry, self._child)
 
     def _role(self) -> Granted:
         scope, args, name = self._scope, self._args, self._model.name

@@ -49,7 +49,7 @@ class AzureMlEndpoint(ModelEndpoint):
         split = shares(model)
         endpoint = self._endpoint()
         releases = [
-            Release(f"{model.name}-v{s.version}", model.name, s.version, settings.registry, self._child)
+            Release(f"{model.name}-v{s.version}", model, s.version, settings.registry, self._child)
             for s in split
         ]
         deployments = [

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
 from components.environment.image import PINNED, PINNED_RULE
+from components.environment.registered import tracking_uri
 from components.environment.section import Section
 from components.environment.values import Resources, Runtime
 
@@ -27,7 +28,6 @@ _SUBSCRIPTION: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _GROUP: Final = re.compile(r"[\w.()-]{0,89}[\w()-]", re.ASCII)
 _REGION: Final = re.compile(r"[a-z]{4,30}[1-9]?")
 _WORKSPACE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{2,32}")
-_REGISTRY: Final = re.compile(r"https?://[^\s/@]+(/[^\s]*)?")
 _TAG: Final = re.compile(r"[^<>%&\\?/\s]{1,128}")
 _MOST_TAGS: Final = 40
 """Azure takes 50 of a resource; the rest are ours."""
@@ -134,11 +134,7 @@ def parse_azure(section: Section) -> AzurePlatform | None:
             "must be in the workspace's container registry: NAME.azurecr.io/…@sha256:…",
             "An endpoint's identity may pull from there alone.",
         )
-    registry = section.matching(
-        "registry",
-        _REGISTRY,
-        "must be an MLflow tracking URI such as https://mlflow.example.com, without user and password",
-    )
+    registry = tracking_uri(section)
     public = section.flag("publicAccess")
     tags = _tags(section)
     if not (subscription and group and region and workspace and image and registry):

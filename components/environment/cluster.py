@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from components.environment.image import ImageBuild, parse_image
 from components.environment.patterns import LABEL, LABEL_RULE
+from components.environment.registered import tracking_uri
 from components.environment.section import Section
 from components.environment.tracking import Access, Tracking, parse_tracking
 
@@ -96,12 +97,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     section.require("registry", "an MLflow tracking URI such as https://mlflow.example.com")
     section.require("url", "what callers use, such as https://models.example.com")
     image = parse_image(section, has_registry=has_registry)
-    registry = section.matching(
-        "registry",
-        re.compile(r"https?://[^\s/@]+(/[^\s]*)?"),
-        "must be an MLflow tracking URI such as https://mlflow.example.com, without user and password"
-        " (MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD have them)",
-    )
+    registry = tracking_uri(section)
     url = section.matching(
         "url",
         re.compile(r"https?://[a-z0-9]([-.a-z0-9]*[a-z0-9])?"),

@@ -1,12 +1,14 @@
 """From the two values of a configuration, `platform` and `models`, to an `Environment`. No I/O, no Pulumi."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Final, get_args
 
 from components.environment.capabilities import CAPABILITIES, UNDECLARABLE, Capability, judge
 from components.environment.platforms import Environment, Platform, parse_platform
-from components.environment.problems import ConfigError, Problem, dotted, nearest
+from components.environment.problems import ConfigError, Problem, dotted, nearest, show
+from components.environment.registered import is_registered_name, registered_model
 from components.environment.section import Section, open_section
 from components.environment.values import (
     Autoscaling,
@@ -25,7 +27,9 @@ _LATER_RUNTIMES: Final = ("batch", "edge")
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
-_MODEL_KEYS: Final = ("autoscaling", "canary", "owner", "resources", "riskClass", "runtime", "stable")
+_MODEL_KEYS: Final = (
+    *("autoscaling", "canary", "owner", "registeredModel", "resources", "riskClass", "runtime", "stable"),
+)
 
 _LONGEST_NAME = 40
 _LAST_VERSION = 2**31 - 1  # the registry keeps versions in 32 bits
@@ -73,7 +77,7 @@ def _models(value: object, platform: Platform | None, problems: list[Problem]) -
                 name,
                 "a model's name has lower-case letters, digits and hyphens, begins with a letter,"
                 f" doesn't end in a hyphen, and has at most {_LONGEST_NAME} characters",
-                _name_hint(name),
+                _name_hint(name, section.inner(name)),
             )
         model = section.section(
             name,
@@ -107,6 +111,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         resources=resources,
         owner=owner,
         risk_class=risk_class,
+        registered_model=registered_model(section, name),
     )
 
 
@@ -208,7 +213,15 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
     return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate, gpu_utilization=busy)
 
 
-def _name_hint(name: str) -> str | None:
-    """Offer the nearest name that is accepted."""
-    near = re.sub(r"[^a-z0-9]+", "-", name.lower()[:_LONGEST_NAME]).strip("-")
-    return f"Perhaps {near}?" if re.match(r"[a-z]", near) else None
+def _name_hint(name: str, model: Section) -> str | None:
+    """Offer the nearest name that is accepted, and say where a name that only the registry has is written."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    near = re.sub(r"[^a-z0-9]+", "-", plain[:_LONGEST_NAME]).strip("-")
+    hints = [f"Perhaps {near}?"] if re.match(r"[a-z]", near) else []
+    if is_registered_name(name) and not model.has("registeredModel"):
+        key = near if hints else "NAME"
+        hints.append(
+            f"If the registry has its versions as {show(name)}, write"
+            f" {key}: {{registeredModel: {show(name)}, …}}."
+        )
+    return " ".join(hints) or None

@@ -76,6 +76,14 @@ class Model:
     resources: Resources = Resources()
     owner: str | None = None
     risk_class: RiskClass | None = None
+    registered_model: str | None = None
+    """The registered model whose versions serve, where the registry has it under another name than this
+    model's; never equal to `name`."""
+
+    @property
+    def registered_name(self) -> str:
+        """The name under which the registry has the model's versions."""
+        return self.registered_model or self.name
 
     @property
     def replicas(self) -> int:

@@ -69,8 +69,7 @@ class CloudRunEndpoint(ModelEndpoint):
         split = shares(model)
         account, rights = self._account()
         releases = [
-            Release(self._named(share), model.name, share.version, args.registry, self._child)
-            for share in split
+            Release(self._named(share), model, share.version, args.registry, self._child) for share in split
         ]
         backends = [
             self._backend(share, self._service(share, release, account, rights))

@@ -95,7 +95,7 @@ class Endpoint(ModelEndpoint):
 
     def _release(self, share: Share) -> Release:
         name = self._title(share)
-        return Release(name, self._model.name, share.version, self._args.registry, self._child)
+        return Release(name, self._model, share.version, self._args.registry, self._child)
 
     def _title(self, share: Share) -> str:
         return f"{self._model.name}-v{share.version}"

@@ -64,7 +64,7 @@ class Endpoint(ModelEndpoint):
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
         child = pulumi.ResourceOptions(parent=self)
-        return Release(name, self._model.name, share.version, self._args.registry, child, local=True)
+        return Release(name, self._model, share.version, self._args.registry, child, local=True)
 
     def _backend(self, share: Share, release: Release) -> dict[str, Any]:
         name = f"{self._model.name}-v{share.version}"

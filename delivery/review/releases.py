@@ -108,8 +108,9 @@ def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comp
         if change.kind in (Kind.NONE, Kind.REMOVED, Kind.RETIRED):
             continue
         before, after = change.pair
-        old: Facts = {} if before is None else facts.get((change.model, before), {})
-        new: Facts = facts.get((change.model, after), {})
+        was, now = change.registered(change.before), change.registered(change.after)
+        old: Facts = {} if before is None else facts.get((change.model, was, before), {})
+        new: Facts = facts.get((change.model, now, after), {})
         found.append(
             Comparison(
                 model=change.model,
@@ -136,8 +137,9 @@ def size(value: object) -> str:
     raise AssertionError
 
 
-def _facts(steps: Iterable[Step]) -> dict[tuple[str, int], Facts]:
-    found: dict[tuple[str, int], Facts] = {}
+def _facts(steps: Iterable[Step]) -> dict[tuple[str, str, int], Facts]:
+    """What is known of each version, by the model that it serves, its registered model and its number."""
+    found: dict[tuple[str, str, int], Facts] = {}
     for step in steps:
         if step.type != RELEASE:
             continue
@@ -146,7 +148,8 @@ def _facts(steps: Iterable[Step]) -> dict[tuple[str, int], Facts]:
                 continue
             model, version = state.inputs.get("model"), state.inputs.get("version")
             if isinstance(model, str) and isinstance(version, int | float):
-                found[model, int(version)] = state.inputs
+                endpoint = state.inputs.get("endpoint") or model
+                found[str(endpoint), model, int(version)] = state.inputs
     return found
 
 

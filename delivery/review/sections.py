@@ -279,6 +279,9 @@ def _what(violation: Violation) -> str:
 def _kind(change: Traffic) -> str:
     if change.kind is Kind.SWITCH:
         return "⚠️ straight to another version, without a canary"
+    if change.kind is Kind.REGISTERED:
+        was, now = (code(change.registered(split), 80, table=True) for split in (change.before, change.after))
+        return f"⚠️ straight to the registered model {now}, was {was}"
     return str(change.kind)
 
 

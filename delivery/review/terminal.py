@@ -8,6 +8,7 @@ from delivery.review.releases import Comparison
 from delivery.review.resources import ORDER, Field
 from delivery.review.review import Outcome, Review
 from delivery.review.text import plain
+from delivery.review.traffic import Kind, Traffic
 
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
 _MARKS = {
@@ -41,7 +42,7 @@ def render(review: Review, *, colour: bool) -> str:
             before = change.before.words if change.before else "nothing"
             after = change.after.words if change.after else "nothing"
             lines.append(
-                f"  {plain(change.model)} ({plain(change.runtime)}): {before} → {after}, {change.kind}"
+                f"  {plain(change.model)} ({plain(change.runtime)}): {before} → {after}, {_kind(change)}"
             )
     for comparison in review.comparisons:
         lines += ["", *_comparison(comparison)]
@@ -76,6 +77,13 @@ def _violation(found: Violation) -> list[str]:
     if found.why:
         lines.append(f"  why:  {plain(found.why, 2000)}")
     return [*lines, f"  rule: {plain(found.rule)} {plain(found.reference)}".rstrip()]
+
+
+def _kind(change: Traffic) -> str:
+    if change.kind is not Kind.REGISTERED:
+        return str(change.kind)
+    was, now = (plain(change.registered(split)) for split in (change.before, change.after))
+    return f"{change.kind}: {was} → {now}"
 
 
 def _comparison(found: Comparison) -> list[str]:

@@ -22,6 +22,8 @@ class Split:
     weight: int = 0
     """The canary's percent of the requests."""
     shadow: bool = False
+    registered_model: str = ""
+    """Whose versions they are in the registry; empty: the model's own name."""
 
     def share(self, version: int) -> int:
         """A version's percent of the requests."""
@@ -56,6 +58,7 @@ class Kind(StrEnum):
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
     SWITCH = "switch"
+    REGISTERED = "another registered model"
     RETIRED = "kept version gone"
     NONE = "unchanged"
 
@@ -75,6 +78,10 @@ class Traffic:
     since: str = ""
     """When the step that is replaced was applied."""
 
+    def registered(self, split: Split | None) -> str:
+        """What the registry calls the model whose versions a split has."""
+        return (split.registered_model if split else "") or self.model
+
     @property
     def kind(self) -> Kind:
         before, after = self.before, self.after
@@ -84,6 +91,8 @@ class Traffic:
             return Kind.NEW
         if after is None:
             return Kind.REMOVED
+        if before.registered_model != after.registered_model:
+            return Kind.REGISTERED
         if before.stable != after.stable:
             if after.stable == before.canary:
                 return Kind.PROMOTION
@@ -103,6 +112,8 @@ class Traffic:
         before, after = self.before, self.after
         if before is None or after is None:
             return None, (before or after or _NOBODY).stable
+        if before.registered_model != after.registered_model:
+            return before.stable, after.stable
         if after.canary is not None and after.shadow and after.stable == before.stable:
             return after.stable, after.canary
         # Of two that gain alike, the one that is declared in the change.
@@ -127,6 +138,8 @@ class Traffic:
         if before is None:
             beside = "" if after.canary is None else f", with {after.words.partition(', ')[2]}"
             return f"{after.stable} at {after.share(after.stable)} % (new{beside})"
+        if kind is Kind.REGISTERED:
+            return f"{after.words} of another registered model (was {before.words})"
         if kind is Kind.RETIRED:
             return f"{before.canary} gone, {after.words} as before"
         source, to = self.pair
@@ -168,13 +181,15 @@ def _split(inputs: Mapping[str, Any]) -> Split | None:
     version = stable.get("version")
     if not isinstance(version, int | float):
         return None
+    registered = str(inputs.get("registeredModel") or "")
     beside = canary.get("version")
     if not isinstance(beside, int | float):
-        return Split(stable=int(version))
+        return Split(stable=int(version), registered_model=registered)
     shadow = bool(canary.get("shadow"))
     return Split(
         stable=int(version),
         canary=int(beside),
         weight=0 if shadow else int(canary.get("weight") or 0),
         shadow=shadow,
+        registered_model=registered,
     )

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, cast
 
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.releases import RELEASE, ROLLOUT, called
+from policy.rules.releases import RELEASE, ROLLOUT, called, endpoint_of
 
 Direction = Literal["higher", "lower"]
 DIRECTIONS: Final[Mapping[str, Direction]] = {
@@ -48,9 +48,7 @@ def _pair(case: Case) -> tuple[Resource, Resource] | None:
         return None
     model = rollout.value("model", rollout.name)
     releases = {
-        release.value("version"): release
-        for release in case.others(RELEASE)
-        if release.value("model") == model
+        release.value("version"): release for release in case.others(RELEASE) if endpoint_of(release) == model
     }
     old, new = releases.get(stable["version"]), releases.get(canary["version"])
     return (old, new) if old and new else None

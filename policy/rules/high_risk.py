@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.releases import RELEASE, ROLLOUT, called
+from policy.rules.releases import RELEASE, ROLLOUT, called, endpoint_of
 
 _ORDER: Final = {"minimal": 0, "limited": 1, "high": 2}
 
@@ -23,12 +23,12 @@ def _is_high(case: Case) -> bool:
     """Whether a release is of a high-risk system: its registry says so, or the environment's file does."""
     if case.resource.value("riskClass") == "high":
         return True
-    rollout = rollout_of(case, case.resource.value("model", ""))
+    rollout = rollout_of(case, endpoint_of(case.resource))
     return rollout is not None and rollout.value("riskClass") == "high"
 
 
 def _class_agrees(case: Case) -> Iterator[Finding]:
-    rollout = rollout_of(case, case.resource.value("model", ""))
+    rollout = rollout_of(case, endpoint_of(case.resource))
     registered = case.resource.value("riskClass")
     declared = rollout.value("riskClass") if rollout else None
     if registered in _ORDER and declared in _ORDER and _ORDER[declared] < _ORDER[registered]:

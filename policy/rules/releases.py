@@ -16,8 +16,14 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
 
 
+def endpoint_of(release: Resource) -> str:
+    """The model of the environment that a release serves, which its rollout has the name of; the registry may
+    have it under another name."""
+    return str(release.value("endpoint") or release.value("model", ""))
+
+
 def called(release: Resource) -> str:
-    """What a reader calls a release: ``churn v4``."""
+    """What a reader calls a release, by the registered model: ``churn v4``."""
     return f"{release.value('model', release.name)} v{release.value('version', 0):g}"
 
 

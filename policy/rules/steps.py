@@ -14,6 +14,7 @@ from policy.steps import (
     PREVIOUS_STABLE_KEPT,
     STABLE_WITHOUT_CANARY,
     StepProblem,
+    other_model,
     problems,
     step,
 )
@@ -34,11 +35,18 @@ def found(case: Case) -> list[StepProblem]:
     )
     if was is None or since is None or case.now - since > _HISTORY:
         return []
+    model = str(rollout.value("model", rollout.name))
+    served = [int(version) for version in rollout.items("served")]
+    registered = [
+        str(each or model) for each in (was.get("registeredModel"), rollout.value("registeredModel"))
+    ]
+    if registered[0] != registered[1]:
+        return other_model(model, registered[0], registered[1], step(was), after, served)
     return problems(
-        str(rollout.value("model", rollout.name)),
+        model,
         step(was),
         after,
-        served=[int(version) for version in rollout.items("served")],
+        served=served,
         since=_time(was.get("since")),
         now=since,
         limits=case.settings.limits,

@@ -471,6 +471,68 @@ class TestStatus:
         assert "tumour" in told.out and "no stack named 'local' found" in told.err
 
 
+class TestARegisteredModelOfAnotherName:
+    NAMED = "main.ml.tumour"
+    TEXT = FILE.replace("    tumour: # the example\n", f"    tumour:\n      registeredModel: {NAMED}\n")
+
+    @pytest.fixture
+    def named(self, place: Workplace) -> Workplace:
+        place.file.write_text(self.TEXT)
+        place.state = {"tumour": {**APPLIED, "registeredModel": self.NAMED}}
+        return place
+
+    def test_its_releases_are_judged_before_it_is_promoted(
+        self, named: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        facts = {**FACTS, "model": self.NAMED, "endpoint": "tumour"}
+        named.releases = [{**facts, "version": version} for version in (3, 4)]
+        assert named.run("promote", "tumour", "4", "--weight", "50", stack="prod") == 0
+        assert "judged by the state of prod\n" in capsys.readouterr().err, "no version is left to the preview"
+        assert named.file.read_text() == self.TEXT.replace("weight: 10", "weight: 50")
+        named.file.write_text(self.TEXT)
+        named.releases[1]["metrics"] = {"accuracy": 0.5, "log_loss": 0.3}
+        assert named.run("promote", "tumour", "4", "--weight", "50", stack="prod") == 3
+        assert "refused: main.ml.tumour v4 is worse than main.ml.tumour v3" in capsys.readouterr().err
+
+    def test_a_rollback_does_not_go_to_a_version_of_another(self, named: Workplace) -> None:
+        text = self.TEXT.replace(CANARY, "")
+        named.file.write_text(text)
+        was = {"stable": {"version": 2}}
+        named.state = {"tumour": rollout("tumour", 3, was=was, registeredModel=self.NAMED)}
+        assert named.run("rollback", "tumour") == 2, "v2 was one of the registered model tumour"
+        assert named.file.read_text() == text
+        was["registeredModel"] = self.NAMED  # type: ignore[assignment]
+        named.state["tumour"]["served"] = [2]
+        assert named.run("rollback", "tumour") == 0
+        assert named.file.read_text() == text.replace("stable: {version: 3}", "stable: {version: 2}")
+
+    def test_a_step_of_another_than_was_applied_is_refused(
+        self, named: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        named.state = {"tumour": APPLIED}
+        assert named.run("promote", "tumour", "4", "--weight", "20", stack="prod") == 3
+        told = capsys.readouterr().err
+        assert (
+            "v3, v4 of the registered model main.ml.tumour takes requests from the registered model tumour"
+            in told
+        )
+        assert named.file.read_text() == self.TEXT
+
+    def test_status_shows_it_where_one_has_another_name(
+        self, named: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert named.run("status") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[0].endswith("RISK  REGISTERED MODEL")
+        assert [line.split()[-1] for line in lines[1:]] == ["churn", "main.ml.tumour"]
+        assert named.run("status", "--live") == 0
+        assert "as in the file" in capsys.readouterr().out
+        named.state = {"tumour": APPLIED}
+        assert named.run("status", "--live") == 0
+        told = capsys.readouterr().out
+        assert "v3 90 %, v4 10 % of tumour" in told and "differs from the file" in told
+
+
 def test_a_state_is_read_as_pulumi_exports_it() -> None:
     kept = {"type": "delivery:registry:Rollout", "outputs": APPLIED}
     others = [{"type": "delivery:registry:Release", "outputs": {}}, {"type": "pulumi:pulumi:Stack"}]

@@ -86,3 +86,43 @@ def test_releases_are_read_as_pulumi_exports_them() -> None:
     assert (found.id, found.value("version")) == ("delivery:registry:Release::fraud-v3", 3)
     with pytest.raises(NoStateError, match="its export can't be read"):
         releases_in({"deployment": {"resources": [{"type": "delivery:registry:Release"}]}}, "fraud")
+
+
+NAMED = "main.ml.fraud"
+
+
+def test_releases_are_found_by_the_model_that_they_serve_not_by_the_registrys_name() -> None:
+    def exported(name: str, version: int, **outputs: Any) -> dict[str, Any]:
+        urn = f"urn:pulumi:prod::p::delivery:registry:Release::{name}-v{version}"
+        return {"type": "delivery:registry:Release", "urn": urn, "outputs": {"version": version, **outputs}}
+
+    resources = [
+        exported("fraud", 3, model=NAMED, endpoint="fraud"),
+        exported("fraud-us", 3, model=NAMED, endpoint="fraud-us"),
+        exported("eu", 3, model="fraud", endpoint="eu"),
+    ]
+    state = {"deployment": {"resources": resources}}
+    assert [found.name for found in releases_in(state, "fraud", NAMED)] == ["fraud-v3"]
+    assert [found.name for found in releases_in(state, "fraud-us", NAMED)] == ["fraud-us-v3"]
+    assert [found.name for found in releases_in(state, "eu", "fraud")] == ["eu-v3"]
+    assert releases_in(state, "fraud") == (), "it has pinned no version of a registered model fraud"
+
+
+def test_a_candidate_of_another_name_is_judged_as_a_preview_would() -> None:
+    def of(version: int, **facts: Any) -> Any:
+        found = release("fraud", version, **facts)
+        return replace(found, properties={**found.properties, "model": NAMED, "endpoint": "fraud"})
+
+    was = {**BEFORE["was"], "registeredModel": NAMED}
+    state = {**BEFORE, "registeredModel": NAMED, "was": was}
+    pinned = (of(3), of(4, metrics={"accuracy": 0.5, "log_loss": 0.3}))
+    known = replace(applied(state, "prod", 3, NAMED), releases=pinned)
+    [said] = objections("prod", "fraud", known, AFTER, NOW, NAMED)
+    assert said.stops and "Rule: candidate-metrics" in said.text
+
+
+def test_another_registered_model_in_the_file_is_a_switch_to_versions_that_never_served() -> None:
+    known = replace(past(), releases=())
+    found = objections("prod", "fraud", known, Step(stable=3), NOW, NAMED)
+    assert [said.stops for said in found if "Rule: stable-without-canary" in said.text] == [True]
+    assert "of the registered model main.ml.fraud takes requests" in found[0].text

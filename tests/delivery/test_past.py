@@ -102,6 +102,15 @@ def test_a_model_that_was_never_applied_has_no_step() -> None:
     assert (known.step, known.previous, known.served) == (None, None, ())
 
 
+def test_the_version_before_is_one_of_the_same_registered_model() -> None:
+    named = {**ROLLOUT, "registeredModel": "main.ml.churn"}
+    known = applied(named, "prod", 4, "main.ml.churn")
+    assert (known.previous, known.registered_model) == (None, "main.ml.churn"), "v3 was one of churn"
+    same = {**named, "was": {**ROLLOUT["was"], "registeredModel": "main.ml.churn"}}  # pyright: ignore
+    assert applied(same, "prod", 4, "main.ml.churn").previous == 3
+    assert applied(same, "prod", 9).previous is None, "none of them is a version of what the file names"
+
+
 class TestGit:
     """The file's commits, from the first to the last."""
 
@@ -156,3 +165,26 @@ class TestGit:
     def test_a_folder_without_git_knows_nothing(self, file: Path) -> None:
         file.write_text(self.text(3))
         assert self.known(file, declared=3) is None
+
+    def test_versions_of_another_registered_model_are_none_to_go_back_to(self, file: Path) -> None:
+        def named(stable: int, name: str) -> str:
+            return self.text(stable, f"      registeredModel: {name}\n")
+
+        self.commits(
+            file,
+            ("two", self.text(2)),
+            ("two of it", named(2, "main.ml.churn")),
+            ("five", named(5, "main.ml.churn")),
+        )
+        known = past.committed(file, "churn", 5, "main.ml.churn")
+        assert known is not None and known.registered_model == "main.ml.churn"
+        assert (known.previous, known.served) == (2, (2,)) and ", two of it)" in known.previous_source
+        other = past.committed(file, "churn", 5, "another")
+        assert other is not None and other.previous is None
+        said = past.committed(file, "churn", 5)
+        assert said is not None and said.previous == 2 and ", two)" in said.previous_source
+
+    def test_a_registered_model_of_the_models_own_name_is_none_of_another(self, file: Path) -> None:
+        self.commits(file, ("a", self.text(2)), ("b", self.text(3, "      registeredModel: churn\n")))
+        assert self.known(file, declared=3).registered_model is None
+        assert self.known(file, declared=3).served == (2,)

@@ -121,6 +121,18 @@ class TestARegistry:
         assert self.approve(tracking_uri, "people", "1", "--by", "Ann") == 1
         assert "has no tag artifact.digest" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("name", ["main.ml.churn", "O'Brien"])
+    def test_whatever_mlflow_takes_as_a_name_can_be_approved(
+        self, model: Callable[[str], Path], tracking_uri: str, name: str
+    ) -> None:
+        with Registry.open(tracking_uri) as registry:
+            registry.client.create_registered_model(name)
+            tags = {"artifact.digest": "sha256:a"}
+            registry.client.create_model_version(name, model("model").as_uri(), tags=tags)
+        assert main(["approve", name, "1", "--by", "Ann", "--tracking-uri", tracking_uri]) == 0
+        with Registry.open(tracking_uri) as registry:
+            assert registry.client.get_model_version(name, "1").tags["approved.by"] == "Ann"
+
     def test_a_training_that_finds_its_version_keeps_what_people_said_of_it(
         self, registered: str, tracking_uri: str
     ):

@@ -148,6 +148,16 @@ class TestTheCommand:
         assert self.refer(registered, 1, data) == 0
         assert client(registered).get_model_version("people", "2").run_id == run_id
 
+    @pytest.mark.parametrize("name", ["main.ml.people", "O'Brien"])
+    def test_takes_a_registered_model_whose_name_no_logged_model_may_have(
+        self, registered: str, data: Path, name: str
+    ):
+        client(registered).create_registered_model(name)
+        client(registered).create_model_version(name, stored(registered, 1).as_uri())
+        place = ("--data", str(data), "--tracking-uri", registered)
+        assert main(["reference", name, "1", *place]) == 0
+        assert client(registered).get_model_version(name, "2").tags["reference.of"] == "1"
+
     @pytest.mark.parametrize(
         ("version", "content", "says"),
         [

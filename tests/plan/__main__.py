@@ -16,7 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from components.environment import ConfigError, read
+from components.environment import ConfigError, LocalPlatform, read
 from tests.plan.rendering import changes
 from tests.plan.schema import PACKAGES
 from tests.plan.stack import PlanError, PlannedStack, as_of
@@ -41,7 +41,10 @@ def main() -> int:
     arguments = parser.parse_args()
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
-        read(file)
+        if isinstance(read(file).platform, LocalPlatform):
+            # Its providers are real: applying it to stand-ins would start its servers.
+            print(f"{file.name} is of this machine and needs no account: ./pulumiw preview", file=sys.stderr)
+            return 2
         before = as_of(arguments.since, file) if arguments.since else None
     except (ConfigError, PlanError) as error:
         print(error, file=sys.stderr)

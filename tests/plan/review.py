@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from components.environment import ConfigError, read
+from components.environment import ConfigError, LocalPlatform, read
 from delivery.review import command
 from tests.plan.stack import PlanError, PlannedStack, as_of
 from tests.plan.stand_ins import ROOT
@@ -24,7 +24,9 @@ def main() -> int:
     arguments = parsed()
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
-        read(file)
+        if isinstance(read(file).platform, LocalPlatform):
+            print(f"{file.name} is of this machine: leave SINCE= out", file=sys.stderr)
+            return 2
         before = as_of(arguments.since, file)
     except (ConfigError, PlanError) as error:
         print(error, file=sys.stderr)

@@ -175,7 +175,7 @@ def _step(step: dict[str, Any]) -> Step:
 
 
 def versions(config: dict[str, Any]) -> dict[str, int]:
-    """The highest version of each model that a configuration names, as far as it can be read."""
+    """The highest version of each registered model that a configuration names, as far as it can be read."""
     found: dict[str, int] = {}
     for key, models in config.items():
         if key.rpartition(":")[2] != "models" or not isinstance(models, dict):
@@ -183,7 +183,9 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
         for name, model in models.items():
             releases = [model.get(role) for role in ("stable", "canary")] if isinstance(model, dict) else []
             named = [release.get("version") for release in releases if isinstance(release, dict)]
-            found[str(name)] = max((v for v in named if isinstance(v, int)), default=0)
+            registered = str((isinstance(model, dict) and model.get("registeredModel")) or name)
+            last = max((v for v in named if isinstance(v, int)), default=0)
+            found[registered] = max(last, found.get(registered, 0))
     return found
 
 

@@ -41,6 +41,17 @@ def test_a_commit_that_does_not_exist_is_told(
     assert "Pulumi.dev.yaml as of no-such-commit can't be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("module", [command, review])
+def test_a_stack_of_this_machine_starts_nothing(
+    module: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(module, "ROOT", FOLDER)
+    monkeypatch.setattr(module, "PlannedStack", None)
+    monkeypatch.setattr(sys, "argv", ["plan", "local", "--since", "HEAD"])
+    assert module.main() == 2
+    assert "Pulumi.local.yaml is of this machine" in capsys.readouterr().err
+
+
 def test_stand_ins_are_only_where_they_are_put(tmp_path: Path) -> None:
     folder = install(tmp_path / "plugins")
     assert {file.name for file in folder.iterdir()} == {
@@ -67,6 +78,13 @@ def test_secret_values_are_not_needed() -> None:
     [
         ({"a": {"stable": {"version": 3}, "canary": {"version": 4}}}, {"a": 4}),
         ({"a": {"stable": {"version": 3}}, "b": {"stable": {"version": 1}}}, {"a": 3, "b": 1}),
+        (
+            {
+                "a": {"registeredModel": "m.a", "stable": {"version": 3}},
+                "b": {"registeredModel": "m.a", "stable": {"version": 2}},
+            },
+            {"m.a": 3},
+        ),
         ({"a": {"stable": "3"}, "b": None}, {"a": 0, "b": 0}),
         ([], {}),
     ],

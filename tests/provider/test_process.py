@@ -250,6 +250,22 @@ class TestClaims:
         assert claims.of("a") is None
         assert claims.choose("a") == first
 
+    def test_two_run_folders_choose_different_ports_though_nothing_listens_yet(self, tmp_path: Path) -> None:
+        machine = ports.Machine(tmp_path / "machine")
+        one, other = (tmp_path / name for name in ("one", "other"))
+        one.mkdir()
+        other.mkdir()
+        first = ports.Claims(one, machine).choose("a")
+        assert ports.Claims(other, machine).choose("a") != first
+        (other / "ports.json").unlink()
+        ports.Claims(one, machine).release("a")
+        assert ports.Claims(other, machine).choose("a") == first, "what is given back is free for others"
+
+    def test_where_nothing_can_be_noted_a_port_is_chosen_all_the_same(self, tmp_path: Path) -> None:
+        (tmp_path / "file").write_text("")
+        machine = ports.Machine(tmp_path / "file" / "folder")
+        assert ports.Claims(tmp_path, machine).choose("a") in ports.CHOSEN
+
     def test_programs_of_a_resource_are_those_with_its_name_and_a_digest(self, tmp_path: Path) -> None:
         claims = ports.Claims(tmp_path)
         for name in (

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from provider.registry import Registered, UnreachableError, resolve
+from provider.registry import Registered, UnknownModelError, UnreachableError, resolve
 from provider.resource import ProviderError
 from serving.artifact import digest
 from tests.ports import free_port
@@ -299,3 +299,64 @@ def test_an_artifact_behind_the_server_is_fetched_once_and_found_again(
     shutil.rmtree(first.artifact)
     with pytest.raises(UnreachableError, match="can't be fetched from mlflow-artifacts:"):
         resolve(server, name, 1, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("churn-model", "Churn_Model"),
+        ("churn", "main.ml.churn"),
+        ("fruad", "fraud"),
+        ("o-brien", "O'Brien"),
+        ("score", ""),
+    ],
+)
+def test_a_missing_model_is_told_with_the_one_that_was_meant(
+    names: Registry, asked: str, near: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UnknownModelError, match="registered are Churn_Model, O'Brien") as caught:
+        resolve(names.uri, asked, 1, tmp_path)
+    assert caught.value.near == near
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Registry:
+    registry = Registry(tmp_path_factory.mktemp("names"))
+    for name in ("Churn_Model", "main.ml.churn", "fraud", "O'Brien", "Ä"):
+        registry.register(name, registry.artifact(name), {}, {})
+    return registry
+
+
+@pytest.mark.parametrize("name", ["Churn_Model", "main.ml.churn", "O'Brien", "Ä"])
+def test_whatever_mlflow_takes_as_a_name_is_read(names: Registry, name: str, tmp_path: Path) -> None:
+    assert resolve(names.uri, name, 1, tmp_path).digest.startswith("sha256:")
+    with pytest.raises(ProviderError, match=f"{name} has no version 2 .*; registered are 1$"):
+        resolve(names.uri, name, 2, tmp_path)
+
+
+def test_a_model_without_versions_is_no_unknown_model(names: Registry, tmp_path: Path) -> None:
+    names.client.create_registered_model("fresh")
+    with pytest.raises(ProviderError, match=r"fresh has no version 1 .*; it has no version yet"):
+        resolve(names.uri, "fresh", 1, tmp_path)
+    names.client.delete_registered_model("fresh")
+
+
+def test_of_many_models_twenty_are_named_and_every_one_may_be_meant(tmp_path: Path) -> None:
+    many = Registry(tmp_path)
+    for number in range(120):
+        many.client.create_registered_model(f"model-{number:03}")
+    many.client.create_registered_model("Zebra_Model")
+    with pytest.raises(UnknownModelError, match=r"model-018 and 101 more$") as caught:
+        resolve(many.uri, "zebra-model", 1, tmp_path)
+    assert caught.value.near == "Zebra_Model"
+
+
+@pytest.mark.parametrize("uri", ["databricks-uc", "databricks-uc://profile", "uc:http://localhost:8081"])
+def test_unity_catalog_is_refused_by_name(uri: str, tmp_path: Path) -> None:
+    """As a tracking URI MLflow refuses it too: see what it says when this fails."""
+    from mlflow import MlflowClient
+
+    with pytest.raises(Exception, match="Unity Catalog"):
+        MlflowClient(tracking_uri=uri, registry_uri=uri).get_model_version("a.b.c", "1")
+    with pytest.raises(ProviderError, match="Unity Catalog, which can't be read"):
+        resolve(uri, "main.ml.churn", 1, tmp_path)

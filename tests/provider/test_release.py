@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from provider.artifacts import fetched
 from provider.masking import masked, reason
-from provider.registry import Registered, UnreachableError
+from provider.registry import Registered, UnknownModelError, UnreachableError
 from provider.release import Release
 from provider.resource import UNKNOWN, ProviderError
 from serving.artifact import ArtifactError, digest
@@ -359,3 +359,36 @@ class TestStore:
         (tmp_path / "store").write_text("")
         with pytest.raises(ProviderError, match="store can't be written"):
             fetched(tmp_path / "store", "", self.download)
+
+
+def test_it_says_whose_release_it_is_where_the_registered_model_does_not(told: Told) -> None:
+    context, asked = told.context("eu-v3"), {**ASKED, "endpoint": "eu"}
+    assert release(FOUND).check(context, None, asked).inputs == pinned(endpoint="eu")
+    down = release(UnreachableError("refused")).check(context, pinned(endpoint="eu"), asked)
+    assert down.inputs == pinned(endpoint="eu")
+    changes = release(FOUND).diff(context, "churn/3", pinned(), {**pinned(), "model": "a", "endpoint": "eu"})
+    assert changes.changes == {"model": True, "endpoint": False}
+
+
+@pytest.mark.parametrize(
+    ("more", "near", "says"),
+    [
+        (
+            {},
+            "Churn_Model",
+            'Did you mean Churn_Model? Then write models.churn.registeredModel: "Churn_Model"',
+        ),
+        (
+            {"endpoint": "eu"},
+            "main.ml.churn",
+            'Did you mean main.ml.churn? Then write models.eu.registeredModel: "main.ml.churn"',
+        ),
+        ({}, "", "Register it, or write the name of the one that is meant as models.churn.registeredModel"),
+    ],
+)
+def test_a_model_that_the_registry_does_not_have_is_told_with_the_key_that_names_one(
+    told: Told, more: dict[str, Any], near: str, says: str
+) -> None:
+    kind = release(UnknownModelError("the registry has no model 'churn'", near))
+    (failure,) = kind.check(told.context("churn-v3"), None, {**ASKED, **more}).failures
+    assert failure.reason == f"the registry has no model 'churn'. {says}"

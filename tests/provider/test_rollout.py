@@ -188,3 +188,33 @@ def test_who_served_is_always_who_had_traffic_in_an_applied_step(steps: list[tup
         had += [stable] * (weight < 100) + [canary] * (weight > 0)
         after = model.planned(step(99))["served"]
         assert set(after) == set(had) and len(after) == len(set(after))
+
+
+NAMED = "main.ml.churn"
+
+
+def test_another_registered_model_is_another_step_of_versions_that_never_served(model: Model) -> None:
+    model.applied(step(3), step(3, 4, 10))
+    state = model.state
+    after = model.planned(step(3, 4, 10, registeredModel=NAMED))
+    assert state and after["since"] != state["since"] and after["served"] == []
+    assert after["was"] == {key: state[key] for key in ("stable", "canary", "since")}
+    assert model.changes(step(3, 4, 10, registeredModel=NAMED))["registeredModel"] is False
+    model.applied(step(3, 4, 10, registeredModel=NAMED))
+    assert model.planned(step(3, 4, 50, registeredModel=NAMED))["served"] == [3, 4], "then it goes on as ever"
+
+
+def test_straight_back_to_the_registered_model_before_its_versions_have_served(model: Model) -> None:
+    model.applied(step(3), step(3, registeredModel=NAMED))
+    back = model.planned(step(3))
+    assert back["was"]["registeredModel"] == NAMED and back["served"] == [3]
+    model.applied(step(4, registeredModel=NAMED))
+    assert model.planned(step(3))["served"] == [], "a step later it isn't known any more"
+
+
+def test_another_registered_model_is_told_though_the_versions_are_the_same(model: Model, told: Told) -> None:
+    state = model.applied(step(3))
+    found = model.kind.diff(
+        told.context("churn"), "churn", state, model.planned(step(3, registeredModel=NAMED))
+    )
+    assert found.remark == "churn: v3 100 % of churn → v3 100 % of main.ml.churn"

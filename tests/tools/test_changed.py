@@ -12,6 +12,29 @@ from tests.environments import FOLDER
 from tools import changed
 
 
+@pytest.mark.parametrize(
+    ("paths", "suite"),
+    [
+        (["Pulumi.prod.yaml"], False),
+        (
+            ["Pulumi.prod.yaml", "policy/exemptions.yaml", "policy/enforcement.yaml", "policy/own/ours.py"],
+            False,
+        ),
+        (["Pulumi.prod.yaml", "components/traffic.py"], True),
+        (["Pulumi.yaml"], True),
+        (["policy/rules/steps.py"], True),
+        (["examples/Pulumi.prod.yaml"], True),
+        (["docs/ci.md"], True),
+        ([], True),
+        (None, True),
+    ],
+)
+def test_the_products_tests_run_where_more_than_users_files_change(
+    paths: list[str] | None, suite: bool
+) -> None:
+    assert changed.concerns_the_product(paths) is suite
+
+
 def test_the_shipped_environments_but_the_machines_own() -> None:
     assert changed.stacks(FOLDER) == ["dev", "gcp", "prod"]
 

@@ -35,6 +35,8 @@ owners = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=100)
     lambda text: text[0] not in "0123456789"
 )
 
+registered_names = st.from_regex(r"[A-Za-z][A-Za-z_.]{0,30}", fullmatch=True)
+
 
 @st.composite
 def ports(draw: st.DrawFn) -> Ports:
@@ -174,6 +176,7 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         resources=has,
         owner=draw(st.none() | owners),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
+        registered_model=draw(st.none() | registered_names.filter(lambda found: found != name)),
     )
 
 
@@ -283,4 +286,6 @@ def _model(model: Model) -> dict[str, Any]:
         written["owner"] = model.owner
     if model.risk_class:
         written["riskClass"] = model.risk_class
+    if model.registered_model:
+        written["registeredModel"] = model.registered_model
     return written

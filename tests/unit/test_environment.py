@@ -4,6 +4,8 @@ import datetime
 from typing import Any
 
 import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.utils.validation import _validate_model_name
 
 from components.environment import (
     MISSING,
@@ -305,6 +307,50 @@ class TestPorts:
         ]
 
 
+class TestTheRegisteredModel:
+    """What the registry calls a model: what MLflow takes as a name, and nothing else."""
+
+    @pytest.mark.parametrize(
+        "name", ["Churn_Model", "main.ml.churn", "a.b", "Ä", "my model", "O'Brien", "3", "x" * 256]
+    )
+    def test_what_mlflow_takes(self, name: str):
+        _validate_model_name(name)
+        (model,) = parse(LOCAL, {"churn": {**CHURN, "registeredModel": name}}).models
+        assert (model.name, model.registered_name) == ("churn", name)
+
+    @pytest.mark.parametrize("name", ["", "  ", "a/b", "a:b", ".", ".."])
+    def test_what_mlflow_refuses(self, name: str):
+        with pytest.raises(MlflowException):
+            _validate_model_name(name)
+        self.refused(name)
+
+    @pytest.mark.parametrize("name", [3, None, True, ["churn"], "a\nb", "x" * 257])
+    def test_what_is_no_line_of_text_or_too_long(self, name: object):
+        self.refused(name)
+
+    def refused(self, name: object) -> None:
+        (mistake,) = mistakes(LOCAL, {"churn": {**CHURN, "registeredModel": name}})
+        assert mistake.startswith("models.churn.registeredModel is ")
+        assert mistake.endswith(
+            "must be the name of a registered model in MLflow: one line of text, 1 to 256 characters, no / "
+            "and no :."
+        )
+
+    @pytest.mark.parametrize("uri", ["models:/Churn_Model/3", "models:/Churn_Model@champion"])
+    def test_a_uri_of_a_version_is_not_its_name(self, uri: str):
+        (mistake,) = mistakes(LOCAL, {"churn": {**CHURN, "registeredModel": uri}})
+        assert mistake.endswith("Write the name alone: Churn_Model.")
+
+    def test_by_default_it_is_the_name_of_the_model(self):
+        (plain,) = parse(LOCAL, {"churn": CHURN}).models
+        (said,) = parse(LOCAL, {"churn": {**CHURN, "registeredModel": "churn"}}).models
+        assert plain.registered_name == "churn" and plain == said
+
+    def test_a_misspelt_key_is_told(self):
+        (mistake,) = mistakes(LOCAL, {"churn": {**CHURN, "registered_model": "a"}})
+        assert mistake.endswith("Did you mean registeredModel?")
+
+
 class TestTheNameOfAModel:
     RULE = (
         "a model's name has lower-case letters, digits and hyphens, begins with a letter,"
@@ -312,23 +358,46 @@ class TestTheNameOfAModel:
     )
 
     @pytest.mark.parametrize(
-        ("name", "path", "hint"),
+        ("name", "path", "near"),
         [
-            ("Churn", "models.Churn", " Perhaps churn?"),
-            ("churn_eu", "models.churn_eu", " Perhaps churn-eu?"),
-            ("churn.eu", 'models["churn.eu"]', " Perhaps churn-eu?"),
-            ("churn-", "models.churn-", " Perhaps churn?"),
-            ("-churn", "models.-churn", " Perhaps churn?"),
-            ("a" * 41, "models." + "a" * 41, f" Perhaps {'a' * 40}?"),
-            ("3", "models.3", ""),
-            ("", 'models[""]', ""),
-            ("a b", 'models["a b"]', " Perhaps a-b?"),
-            ("churn\n", 'models["churn\\n"]', " Perhaps churn?"),
-            ("café", "models.café", " Perhaps caf?"),
+            ("Churn", "models.Churn", "churn"),
+            ("churn_eu", "models.churn_eu", "churn-eu"),
+            ("churn.eu", 'models["churn.eu"]', "churn-eu"),
+            ("churn-", "models.churn-", "churn"),
+            ("-churn", "models.-churn", "churn"),
+            ("3", "models.3", None),
+            ("a b", 'models["a b"]', "a-b"),
+            ("café", "models.café", "cafe"),
+            ("Ä", "models.Ä", "a"),
+            ("main.ml.churn", 'models["main.ml.churn"]', "main-ml-churn"),
         ],
     )
-    def test_what_is_no_dns_label(self, name: str, path: str, hint: str):
+    def test_what_is_no_dns_label(self, name: str, path: str, near: str | None):
+        perhaps = f" Perhaps {near}?" if near else ""
+        registered = f'If the registry has its versions as "{name}", write {near or "NAME"}: '
+        registered += f'{{registeredModel: "{name}", …}}.'
+        assert mistakes(LOCAL, {name: CHURN}) == [
+            f"{path} is a map of 1 key: {self.RULE}.{perhaps} {registered}"
+        ]
+
+    @pytest.mark.parametrize(
+        ("name", "path", "hint"),
+        [
+            ("", 'models[""]', ""),
+            ("churn\n", 'models["churn\\n"]', " Perhaps churn?"),
+            ("a/b", 'models["a/b"]', " Perhaps a-b?"),
+        ],
+    )
+    def test_what_no_registry_has_either(self, name: str, path: str, hint: str):
         assert mistakes(LOCAL, {name: CHURN}) == [f"{path} is a map of 1 key: {self.RULE}.{hint}"]
+
+    def test_a_long_one(self):
+        (mistake,) = mistakes(LOCAL, {"a" * 41: CHURN})
+        assert f"Perhaps {'a' * 40}?" in mistake
+
+    def test_what_says_its_registered_model_already_is_not_told_to(self):
+        (mistake,) = mistakes(LOCAL, {"Churn": {**CHURN, "registeredModel": "churn_model"}})
+        assert mistake.endswith("Perhaps churn?")
 
     def test_it_is_text(self):
         assert mistakes(LOCAL, {3: CHURN, None: CHURN}) == [
@@ -343,7 +412,7 @@ class TestTheNameOfAModel:
 
 
 class TestAModel:
-    KEYS = "autoscaling, canary, owner, resources, riskClass, runtime, stable"
+    KEYS = "autoscaling, canary, owner, registeredModel, resources, riskClass, runtime, stable"
 
     @pytest.mark.parametrize(
         ("value", "shown"), [(None, "null"), ([], "a list of 0 items"), (3, "3"), ("x", '"x"')]
@@ -990,7 +1059,7 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, canary, owner, resources, riskClass, runtime, stable.\n"
+            "autoscaling, canary, owner, registeredModel, resources, riskClass, runtime, stable.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )

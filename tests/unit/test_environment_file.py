@@ -185,7 +185,8 @@ def test_each_mistake_has_its_line(file: Path):
         " Did you mean weight?",
         "line 11, models.churn.stable.version: required, the model version in the registry, such as 3.",
         'line 12, models["a.b"] is 3: a model\'s name has lower-case letters, digits and hyphens, begins with'
-        " a letter, doesn't end in a hyphen, and has at most 40 characters. Perhaps a-b?",
+        " a letter, doesn't end in a hyphen, and has at most 40 characters. Perhaps a-b? If the registry"
+        ' has its versions as "a.b", write a-b: {registeredModel: "a.b", …}.',
         'line 12, models["a.b"] is 3: must be a map such as {stable: {version: 3}}.',
         "line 5, platform.ports.gateway is 80: must be a whole number from 1024 to 65535.",
     ]

@@ -12,7 +12,7 @@ MAY_IMPORT = {
     "components.environment": set[str](),
     "components.image": {"components.environment"},
     "components.traffic": {"components.environment"},
-    "components.release": set[str](),
+    "components.release": {"components.environment"},
     "components.endpoint": set[str](),
     "components.rollout": {"components.environment"},
     "components.platform": {

@@ -43,7 +43,13 @@ def test_the_traffic_and_the_models(said: dict[str, Any]) -> None:
     (traffic,) = said["traffic"]
     assert (traffic["model"], traffic["runtime"], traffic["kind"]) == ("churn", "kubernetes", "new canary")
     assert traffic["words"] == "3 → 4 at 10 % (was 0 %)"
-    assert traffic["after"] == {"stable": 3, "canary": 4, "weight": 10, "shadow": False}
+    assert traffic["after"] == {
+        "stable": 3,
+        "canary": 4,
+        "weight": 10,
+        "shadow": False,
+        "registered_model": "",
+    }
     (model,) = said["models"]
     assert (model["model"], model["before"], model["after"]) == ("churn", 3, 4)
     assert model["metrics"] == [{"name": "accuracy", "before": 0.9, "after": 0.92, "verdict": "better"}]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from delivery.review import markdown, terminal
 from delivery.review.traffic import Kind
 from tests.delivery.review.building import Preview, reviewed
 
@@ -75,3 +76,46 @@ def test_a_model_that_stays_is_not_in_the_title() -> None:
 )
 def test_a_change_without_traffic_has_a_title_too(preview: Preview, title: str) -> None:
     assert reviewed(preview).title == title
+
+
+def test_another_registered_model_is_a_change_though_the_versions_are_the_same() -> None:
+    old = {"model": "churn", "runtime": "local", "stable": {"version": 3}}
+    new = {**old, "registeredModel": "main.ml.churn", "was": {"stable": {"version": 3}}}
+    preview = (
+        Preview()
+        .step("update", "delivery:registry:Rollout", "churn", old, new)
+        .step(
+            "replace",
+            "delivery:registry:Release",
+            "churn-v3",
+            {"model": "churn", "version": 3, "metrics": {"auc": 0.9}},
+            {"model": "main.ml.churn", "endpoint": "churn", "version": 3, "metrics": {"auc": 0.5}},
+        )
+    )
+    review = reviewed(preview)
+    (change,) = review.moved
+    assert (change.kind, change.pair) == (Kind.REGISTERED, (3, 3))
+    assert review.title == "churn v3 100 % of another registered model (was v3 100 %)"
+    (found,) = review.comparisons
+    assert [(m.before, m.after, m.verdict) for m in found.metrics] == [(0.9, 0.5, "worse")]
+    assert "straight to the registered model `main.ml.churn`, was `churn`" in markdown.render(review)
+    assert "another registered model: churn → main.ml.churn" in terminal.render(review, colour=False)
+
+
+def test_versions_are_those_of_the_models_own_registered_model() -> None:
+    """Two models of one registered model, and one whose name is another's registered model."""
+    step = ({"stable": 3}, {"stable": 3, "canary": 4, "weight": 10})
+    preview = Preview()
+    for name, auc in (("churn-eu", 0.1), ("churn-us", 0.2)):
+        for version in (3, 4):
+            inputs = {
+                "model": "churn",
+                "endpoint": name,
+                "version": version,
+                "metrics": {"auc": auc + version},
+            }
+            preview.step("same", "delivery:registry:Release", f"{name}-v{version}", inputs, inputs)
+        preview.rollout(name, *step, registeredModel="churn")
+    preview.rollout("churn", *step)
+    found = {c.model: [(m.before, m.after) for m in c.metrics] for c in reviewed(preview).comparisons}
+    assert found == {"churn": [], "churn-eu": [(3.1, 4.1)], "churn-us": [(3.2, 4.2)]}
