@@ -2,6 +2,7 @@
 
 import sys
 
+from provider.guard import guarded
 from provider.plugin import serve
 from provider.process import Process
 from provider.release import Release
@@ -12,14 +13,16 @@ from provider.step import Step
 from provider.supervisor import Supervisor
 
 VERSION = "0.1.0"
-KINDS: dict[str, Resource] = {
-    "delivery:registry:Release": Release(),
-    "delivery:registry:Step": Step(),
-    "delivery:registry:Rollout": Rollout(),
-    "delivery:local:Supervisor": Supervisor(),
-    "delivery:local:Process": Process(),
-    "delivery:local:Route": Route(),
-}
+KINDS: dict[str, Resource] = guarded(
+    {
+        "delivery:registry:Release": Release(),
+        "delivery:registry:Step": Step(),
+        "delivery:registry:Rollout": Rollout(),
+        "delivery:local:Supervisor": Supervisor(),
+        "delivery:local:Process": Process(),
+        "delivery:local:Route": Route(),
+    }
+)
 
 if __name__ == "__main__":
     addresses = [argument for argument in sys.argv[1:] if not argument.startswith("-")]

@@ -39,9 +39,10 @@ class Gateway:
         self._table_file = folder / "routes.json"
         self._log = folder.parent.parent / "logs" / f"{folder.name}.log"
 
-    def put(self, route: Properties) -> None:
-        """Bring a route into force. Where that fails, ProviderError, and the former route is back."""
-        record = {"model": route["model"], "backends": route["backends"]}
+    def put(self, route: Properties, id: str) -> None:
+        """Bring a route into force; it belongs to the creation ``id`` then. Where that fails, ProviderError,
+        and the former route is back."""
+        record = {"model": route["model"], "backends": route["backends"], "id": id}
         file = self._route_file(route["model"])
         make_folder(file.parent)
         with locked(self._folder / ".lock"):
@@ -53,11 +54,18 @@ class Gateway:
                 self._back_to(file, before)
                 raise
 
-    def drop(self, model: str) -> None:
-        """Take a route out of force. A gateway that isn't running needs no word of it."""
+    def owner(self, model: str) -> str | None:
+        """The id of the creation that a model's route belongs to, or None where none was noted."""
+        return (_object(read_file(self._route_file(model))) or {}).get("id")
+
+    def drop(self, model: str, id: str) -> None:
+        """Take the route of the creation ``id`` out of force; its successor's stays. A gateway that isn't
+        running needs no word of it."""
         if not self._folder.exists():
             return
         with locked(self._folder / ".lock"):
+            if self.owner(model) not in (None, id):
+                return
             self._route_file(model).unlink(missing_ok=True)
             if self._admin("/ready"):
                 self._apply(self._routes())
@@ -189,7 +197,15 @@ def _clusters(routes: list[Properties], keep: dict[str, Properties] | None = Non
 
 def _read(file: Path) -> Properties | None:
     route = _object(read_file(file))
-    return route if route is not None and route.keys() == {"model", "backends"} else None
+    if route is None or route.keys() - {"id"} != {"model", "backends"}:
+        return None
+    return {"model": route["model"], "backends": route["backends"]}
+
+
+def routed_addresses(run: Path) -> set[str]:
+    """Every address that a route of a gateway in the run folder names."""
+    routes = [_read(file) for file in run.glob("processes/*/routes/*.json")]
+    return {a for route in routes if route for backend in route["backends"] for a in backend["addresses"]}
 
 
 def _object(text: str | None) -> Properties | None:

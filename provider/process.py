@@ -20,18 +20,24 @@ Outputs: the inputs, ``port`` as taken, ``chosen`` (whether it was), ``address``
 
 A process on a fixed port restarts in place when it changes. One on a chosen port is replaced: the new
 process is ready before the old one is stopped, so a changed server never leaves its endpoint empty.
+
+The id is unique to each creation, so that the engine, which deletes a replaced resource after it has created
+its successor, never ends the successor. On a chosen port the id is the program's name too. On a fixed port
+there is one program, named after the resource; it notes the id of the creation that it belongs to, and the
+deletion of a former one leaves it alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import re
+import secrets
 import shutil
 import threading
 from pathlib import Path
 
 from provider import ports
+from provider.gateway import routed_addresses
 from provider.orphans import marked
 from provider.program import Program
 from provider.resource import (
@@ -76,10 +82,12 @@ class Process:
         except OSError as error:
             failures.append(Failure("", f"{error.filename} can't be read: {error.strerror}"))
         failures += _port_failures(context.name, inputs)
-        program: object = inputs["command"][0]
+        command, environment = inputs["command"], inputs["environment"]
+        program: object = UNKNOWN if command is UNKNOWN else command[0]
         if isinstance(program, str) and not shutil.which(program):
             failures.append(Failure("", f"{program} is missing or not executable; run 'make setup'"))
-        bad = [n for n in inputs["environment"] if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", n)]
+        names = () if environment is UNKNOWN else environment
+        bad = [n for n in names if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", n)]
         failures += [Failure("", f"environment: {n!r} is no name of a variable") for n in bad]
         return Checked(inputs, tuple(failures))
 
@@ -87,7 +95,7 @@ class Process:
         self._know(new["folder"], context.name, id)
         if changes := input_changes(state, new):
             return Diff(changes, delete_before_replace="folder" in changes and bool(new["port"]))
-        program = Program(id, state)
+        program = _program(id, state, state)
         by_hand = changed_paths(program.files(), state["files"], "files")
         if by_hand:
             names = ", ".join(
@@ -97,6 +105,9 @@ class Process:
                 dict.fromkeys(by_hand, False),
                 remark=f"{context.name}: {names} changed by hand; what was declared will be written again",
             )
+        if program.identity() not in (None, id):
+            # An engine that was killed after it had created a successor, and before it noted that.
+            return Diff({"running": False}, remark=f"{context.name} will be started anew")
         trouble = program.trouble()
         if not trouble and state.get("running", True):
             return Diff()
@@ -111,53 +122,58 @@ class Process:
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
         fixed = inputs["port"]
         if context.preview:
-            return (context.name if fixed else ""), outputs(
-                inputs, context.name if fixed else UNKNOWN, fixed or UNKNOWN
-            )
-        name = program_name(context.name, inputs)
-        with self._lock:
-            first = (inputs["folder"], context.name) not in self._known
-        if first:
-            self._remove_strays(context.name, inputs, keep={name})
-        port = Program(name, inputs).start()
-        self._know(inputs["folder"], context.name, name)
-        return name, outputs(inputs, name, port)
+            return "", outputs(inputs, context.name if fixed else UNKNOWN, fixed or UNKNOWN)
+        id = new_id(context.name)
+        name = context.name if fixed else id
+        port = Program(name, inputs).start(id)
+        self._know(inputs["folder"], context.name, id)
+        # Only now: what is replaced may be among them, unknown to this process, and must not end before.
+        self._remove_strays(context.name, inputs)
+        return id, outputs(inputs, name, port)
 
     def read(self, context: Context, id: str, state: Properties) -> Properties | None:
-        program = Program(id, state)
-        if not program.exists:
+        program = _program(id, state, state)
+        if not program.exists or program.identity() not in (None, id):
             return None
         return {**state, "files": program.files(), "running": program.running()}
 
     def update(self, context: Context, id: str, state: Properties, new: Properties) -> Properties:
-        program = Program(id, new)
+        program = _program(id, state, new)
         if context.preview:
             moves = not new["port"] and program.must_move()
-            return outputs(new, id, UNKNOWN if moves else new["port"] or state["port"])
+            return outputs(new, program.name, UNKNOWN if moves else new["port"] or state["port"])
         port = new["port"] or state["port"]
         changed = any(top(path) not in _NO_RESTART for path in input_changes(state, new))
-        if changed or program.files() != new["files"] or not program.running() or program.hangs():
-            port = program.start()
+        own = program.identity() in (None, id)
+        if changed or not own or program.files() != new["files"] or not program.running() or program.hangs():
+            port = program.start(id)
         else:
             program.await_ready(port)
-        return outputs(new, id, port)
+        return outputs(new, program.name, port)
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
-        Program(id, state).remove()
+        program = _program(id, state, state)
+        if program.identity() in (None, id):
+            program.remove()
         with self._lock:
             known = self._known.get((state["folder"], context.name), set())
             known.discard(id)
-        # The engine deletes last, so what a killed engine started and never noted has no traffic now.
         if known:
-            self._remove_strays(context.name, state, keep=known)
+            self._remove_strays(context.name, state)
 
     def _know(self, folder: str, name: str, program: str) -> None:
         with self._lock:
             self._known.setdefault((folder, name), set()).add(program)
 
-    def _remove_strays(self, name: str, inputs: Properties, keep: set[str]) -> None:
-        for program in ports.Claims(Path(inputs["folder"])).programs(name):
-            if program not in keep:
+    def _remove_strays(self, name: str, inputs: Properties) -> None:
+        """Remove what a killed engine started and never noted: unknown to this engine, named by no route."""
+        folder = Path(inputs["folder"])
+        claims = ports.Claims(folder)
+        with self._lock:
+            known = set(self._known.get((inputs["folder"], name), ()))
+        routed = routed_addresses(folder)
+        for program in claims.programs(name):
+            if program not in known and f"127.0.0.1:{claims.of(program)}" not in routed:
                 Program(program, inputs).remove()
 
 
@@ -180,13 +196,14 @@ def outputs(inputs: Properties, program: object, port: object) -> Properties:
     return {**inputs, **taken, "program": program, "running": True}
 
 
-def program_name(name: str, inputs: Properties) -> str:
-    """supervisord's name for it. On a chosen port a replacement runs beside its predecessor for a while, so
-    the name says by six hex digits what it runs; a fixed port never doubles."""
-    if inputs["port"]:
-        return name
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    return f"{name}.{digest[:6]}"
+def _program(id: str, state: Properties, inputs: Properties) -> Program:
+    """The program of a process in the state, as ``inputs`` describe it."""
+    return Program(str(state.get("program") or id), inputs)
+
+
+def new_id(name: str) -> str:
+    """An id that no other creation has: the resource's name and six random hex digits."""
+    return f"{name}.{secrets.token_hex(3)}"
 
 
 def source_digest(folder: str | None) -> str | None:

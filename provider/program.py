@@ -1,8 +1,8 @@
 """One program of a run folder: what is written for it, its start, and its end.
 
-``processes/NAME/`` is its own folder, with the files that were declared and ``start``, the script that
-supervisord runs; ``programs/NAME.conf`` is its section, ``logs/NAME.log`` its output, ``targets/NAME.json``
-what Prometheus is told of it.
+``processes/NAME/`` is its own folder, with the files that were declared, ``start``, the script that
+supervisord runs, and ``identity``, the id of the creation that it belongs to; ``programs/NAME.conf`` is its
+section, ``logs/NAME.log`` its output, ``targets/NAME.json`` what Prometheus is told of it.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ class Program:
         self._claims = ports.Claims(self._folder)
         self._section = self._daemon.programs / f"{name}.conf"
         self._target = self._folder / "targets" / f"{name}.json"
+        self._identity = self._own / "identity"
 
     @property
     def exists(self) -> bool:
@@ -85,8 +86,14 @@ class Program:
         port = self._claims.of(self.name)
         return port is not None and not ports.free(port) and not self.running()
 
-    def start(self) -> int:
-        """Write its files, start it, anew where it runs, and return its port when it is ready.
+    def identity(self) -> str | None:
+        """The id of the creation that it belongs to, or None where none was noted: a former version of this
+        provider started it."""
+        return read_file(self._identity)
+
+    def start(self, identity: str) -> int:
+        """Write its files, start it, anew where it runs, and return its port when it is ready. It belongs to
+        the creation ``identity`` then.
 
         On a ProviderError it is as it was: the former one runs again, or nothing where there was none.
         """
@@ -96,6 +103,7 @@ class Program:
         try:
             self._check_port()
             self._write()
+            write_file(self._identity, identity)
             stopped = True
             port = self._launch()
             self.await_ready(port, restarts=0)
@@ -189,7 +197,7 @@ class Program:
         write_file(self._target, json.dumps([target]))
 
     def _snapshot(self) -> dict[Path, str | None]:
-        names = (*self._inputs["files"], "start")
+        names = (*self._inputs["files"], "start", self._identity.name)
         paths = [self._section, self._target, *(self._own / name for name in names)]
         return {path: read_file(path) for path in paths}
 
@@ -202,6 +210,8 @@ class Program:
             for path, text in before.items():
                 if text is not None:
                     write_file(path, text)
+                elif path == self._identity:
+                    path.unlink(missing_ok=True)
             if stopped:
                 self._daemon.halt(self.name, self._inputs["stopSeconds"])
                 self._daemon.begin(self.name)

@@ -18,6 +18,12 @@ class Unknown:
     def __repr__(self) -> str:
         return "<known after apply>"
 
+    def __copy__(self) -> Unknown:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Unknown:
+        return self
+
 
 UNKNOWN = Unknown()
 

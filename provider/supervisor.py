@@ -1,15 +1,20 @@
 """``delivery:local:Supervisor``: the supervisord that keeps this stack's processes running.
 
 Input ``folder``: the run folder (absolute). Outputs: the same, and ``running``. Deleting it stops every
-process that still runs in the folder.
+process that still runs in the folder, unless a later creation has taken the folder over: the id is unique to
+each, and the folder's file ``identity`` has the latest.
 """
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
 from provider.daemon import Daemon
+from provider.files import read_file, write_file
 from provider.resource import Checked, Context, Diff, Properties
+
+_IDENTITY = "identity"
 
 
 class Supervisor:
@@ -26,12 +31,18 @@ class Supervisor:
                 {"running": False},
                 remark="supervisord is not running; it will be started again with everything it kept",
             )
+        if read_file(Path(new["folder"], _IDENTITY)) not in (None, id):
+            return Diff({"running": False}, remark="supervisord is taken back from an interrupted update")
         return Diff() if state.get("running", True) else Diff({"running": False})
 
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
-        if not context.preview:
-            Daemon(Path(inputs["folder"])).start()
-        return "supervisord", {**inputs, "running": True}
+        if context.preview:
+            return "", {**inputs, "running": True}
+        id = f"supervisord.{secrets.token_hex(3)}"
+        folder = Path(inputs["folder"])
+        Daemon(folder).start()
+        write_file(folder / _IDENTITY, id)
+        return id, {**inputs, "running": True}
 
     def read(self, context: Context, id: str, state: Properties) -> Properties | None:
         folder = Path(state["folder"])
@@ -39,8 +50,13 @@ class Supervisor:
 
     def update(self, context: Context, id: str, state: Properties, new: Properties) -> Properties:
         if not context.preview:
-            Daemon(Path(new["folder"])).start()
+            folder = Path(new["folder"])
+            Daemon(folder).start()
+            if read_file(folder / _IDENTITY) not in (None, id):
+                write_file(folder / _IDENTITY, id)
         return {**new, "running": True}
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
-        Daemon(Path(state["folder"])).stop()
+        folder = Path(state["folder"])
+        if read_file(folder / _IDENTITY) in (None, id):
+            Daemon(folder).stop()

@@ -146,6 +146,8 @@ class Gate:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.port = free_port()
+        self.ids: dict[str, str] = {}
+        """The latest creation of each model's route."""
         empty = {"version_info": "empty", "resources": []}
         table = {
             "@type": "type.googleapis.com/envoy.config.route.v3.RouteConfiguration",
@@ -192,7 +194,8 @@ class Gate:
         inputs = self.inputs(model, *backends, shadow=shadow)
         checked = self.run.route.check(self.run.context(model), None, inputs)
         assert not checked.failures, checked.failures
-        return self.run.route.create(self.run.context(model), checked.inputs)[1]
+        self.ids[model], state = self.run.route.create(self.run.context(model), checked.inputs)
+        return state
 
     def attempts(self, scope: str) -> int:
         """How often Envoy has read the file of a subscription."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from provider.orphans import end_orphans
 from tests.ports import free_port
 from tests.provider.conftest import SERVER, Gate, Run, get
 from tests.provider.project import Project
+from tests.provider.test_route_real import Load
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
@@ -161,10 +163,9 @@ def test_a_provider_ends_with_its_engine(small: Small) -> None:
     until(lambda: not any(_command(pid) for pid in providers))
 
 
-def test_a_route_follows_a_server_whose_port_was_taken(small: Small) -> None:
-    """The program's own dependency, a route on the address of a process, through the real engine."""
-    run = Run(small.run)
-    gate = Gate(run)
+def with_route(small: Small) -> Gate:
+    """A gateway in the project's run folder, and a route to its server in its program."""
+    gate = Gate(Run(small.run))
     program = (small.folder / "__main__.py").read_text()
     route = f"""
 address = made["churn-v1-0"].address
@@ -176,6 +177,74 @@ pulumi.CustomResource("delivery:local:Route", "churn", inputs)
         "made = {}", "class Made(pulumi.CustomResource):\n    address: pulumi.Output[str]\n\n\nmade = {}"
     )
     (small.folder / "__main__.py").write_text(program + route)
+    return gate
+
+
+def exported(small: Small) -> dict[str, Any]:
+    return json.loads(small.command("stack", "export").text)
+
+
+def former(small: Small) -> None:
+    """Make the state and the run folder what they were before creations had ids of their own."""
+    state = exported(small)
+    for resource in state["deployment"]["resources"]:
+        match resource["type"]:
+            case "delivery:local:Supervisor":
+                resource["id"] = "supervisord"
+            case "delivery:local:Route":
+                resource["id"] = "churn"
+            case "delivery:local:Process" if not resource["outputs"]["chosen"]:
+                resource["id"] = resource["urn"].split("::")[-1]
+            case _:
+                pass
+    file = small.folder / "former.json"
+    file.write_text(json.dumps(state))
+    assert small.command("stack", "import", "--file", str(file)).code == 0
+    for identity in (small.run / "identity", *small.run.glob("processes/*/identity")):
+        identity.unlink()
+    for route in small.run.glob("processes/*/routes/*.json"):
+        record = json.loads(route.read_text())
+        del record["id"]
+        route.write_text(json.dumps(record, indent=1))
+
+
+@pytest.mark.parametrize("age", ["new", "former"])
+def test_a_replacement_on_request_serves_on(small: Small, age: str) -> None:
+    """By --replace the engine asks for no diff first, and deletes the old resource when all else is done."""
+    gate = with_route(small)
+    fixed = free_port()
+    servers = [small.server("churn-v1-0", address=None), small.server("fixed", port=fixed)]
+    small.declare([small.supervisor, *servers])
+    ran = small.up()
+    assert ran.code == 0, ran.text
+    if age == "former":
+        former(small)
+        daemon = Daemon(small.run)
+        pids = [daemon.pid(program) for program in sorted(small.programs())]
+        ran = small.up()
+        assert ran.code == 0 and "5 unchanged" in ran.text, ran.text
+        assert [daemon.pid(program) for program in sorted(small.programs())] == pids
+    local = [r["urn"] for r in exported(small)["deployment"]["resources"] if ":local:" in r["type"]]
+    before = small.state()["churn-v1-0"]["program"]
+    with Load(gate.port, "/churn/predict") as load:
+        words = [word for urn in local for word in ("--replace", urn)]
+        ran = small.command("up", "--yes", "--skip-preview", *words)
+        assert ran.code == 0 and "4 replaced" in ran.text, ran.text
+        count = len(load.answers)
+        until(lambda: len(load.answers) > count + 50)
+    assert load.failed() == []
+    assert get(fixed, "/")[0] == 200
+    after = small.state()["churn-v1-0"]["program"]
+    assert before != after and small.programs() == {after, "fixed", "gateway-envoy"}
+    assert "unchanged" in small.preview().text
+    ran = small.command("destroy", "--yes", "--skip-preview")
+    assert ran.code == 0, ran.text
+    assert small.programs() == {"gateway-envoy"} and not Daemon(small.run).alive()
+
+
+def test_a_route_follows_a_server_whose_port_was_taken(small: Small) -> None:
+    """The program's own dependency, a route on the address of a process, through the real engine."""
+    gate = with_route(small)
     small.declare([small.supervisor, small.server("churn-v1-0", address=None)])
     ran = small.up()
     assert ran.code == 0, ran.text

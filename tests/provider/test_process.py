@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from provider import ports
 from provider.files import make_folder, tail, write_file
-from provider.process import Process, input_changes, outputs, program_name, source_digest
+from provider.process import Process, input_changes, new_id, outputs, source_digest
 from provider.program import script
 from provider.resource import UNKNOWN, Diff, ProviderError
 from tests.ports import free_port
@@ -106,7 +106,7 @@ def test_a_preview_knows_what_can_be_known(told: Told) -> None:
     process, context = Process(), told.context("churn-v1-0", preview=True)
     id, fixed = process.create(context, inputs(port=8080))
     assert (id, fixed["address"], fixed["port"], fixed["program"]) == (
-        "churn-v1-0",
+        "",
         "127.0.0.1:8080",
         8080,
         "churn-v1-0",
@@ -116,13 +116,12 @@ def test_a_preview_knows_what_can_be_known(told: Told) -> None:
     assert (fixed["chosen"], chosen["chosen"]) == (False, True)
 
 
-def test_a_program_is_named_by_what_it_runs_unless_it_can_run_only_once() -> None:
-    assert program_name("gateway", inputs(port=8080)) == "gateway"
-    name = program_name("churn-v1-0", inputs())
-    assert name == program_name("churn-v1-0", dict(reversed(inputs().items())))
-    assert name != program_name("churn-v1-0", inputs(readySeconds=61))
-    head, _, digest = name.rpartition(".")
-    assert head == "churn-v1-0" and len(digest) == 6 and int(digest, 16) >= 0
+def test_each_creation_has_an_id_of_its_own() -> None:
+    ids = {new_id("churn-v1-0") for _ in range(20)}
+    assert len(ids) == 20
+    for id in ids:
+        head, _, digits = id.rpartition(".")
+        assert head == "churn-v1-0" and len(digits) == 6 and int(digits, 16) >= 0
 
 
 def test_new_code_is_a_change_and_what_is_no_code_is_not(tmp_path: Path) -> None:
@@ -366,6 +365,7 @@ class Fake:
     wrong: ClassVar[str] = ""
     moves = hung = False
     up = exists = True
+    noted: ClassVar[str | None] = None
     port = 20001
 
     def __init__(self, name: str, inputs: dict[str, Any]) -> None:
@@ -387,7 +387,10 @@ class Fake:
     def hangs(self) -> bool:
         return self.hung
 
-    def start(self) -> int:
+    def identity(self) -> str | None:
+        return self.noted
+
+    def start(self, identity: str) -> int:
         self.done.append("start")
         return self.port
 
@@ -492,34 +495,49 @@ class TestDecisions:
         fake.exists = False
         assert Process().read(told.context("p"), "p.abcdef", state) is None
 
+    @pytest.mark.parametrize("fixed", [0, 8080])
     def test_a_creation_and_a_deletion_are_of_the_named_program(
-        self, told: Told, fake: type[Fake], tmp_path: Path
+        self, told: Told, fake: type[Fake], tmp_path: Path, fixed: int
     ) -> None:
-        declared = inputs(folder=str(tmp_path))
-        process, name = Process(), program_name("p", declared)
-        assert process.create(told.context("p"), declared) == (name, outputs(declared, name, 20001))
+        declared = inputs(folder=str(tmp_path), port=fixed)
+        fake.port = fixed or 20001
+        process = Process()
+        id, state = process.create(told.context("p"), declared)
+        name = "p" if fixed else id
+        assert state == outputs(declared, name, fixed or 20001)
         assert [(f.name, f.inputs, f.done) for f in Fake.made] == [(name, declared, ["start"])]
         Fake.made.clear()
-        process.delete(told.context("p"), name, declared)
-        assert [(f.name, f.inputs, f.done) for f in Fake.made] == [(name, declared, ["remove"])]
+        process.delete(told.context("p"), id, state)
+        assert [(f.name, f.inputs, f.done) for f in Fake.made] == [(name, state, ["remove"])]
 
-    def test_strays_go_first_unless_the_state_knows_a_program_of_the_name(
+    def test_what_a_later_creation_has_taken_over_is_left_alone(
+        self, told: Told, fake: type[Fake], tmp_path: Path
+    ) -> None:
+        state = outputs(inputs(folder=str(tmp_path), port=8080), "p", 8080)
+        fake.noted = "p.abcdef"
+        for former in ("p", "p.000000"):
+            Process().delete(told.context("p"), former, state)
+            assert Process().read(told.context("p"), former, state) is None
+        assert [f.done for f in Fake.made if f.done] == []
+        Process().delete(told.context("p"), "p.abcdef", state)
+        assert Fake.made[-1].done == ["remove"]
+
+    def test_strays_go_when_the_new_one_is_ready_unless_they_are_known_or_have_traffic(
         self, told: Told, fake: type[Fake], tmp_path: Path
     ) -> None:
         declared = inputs(folder=str(tmp_path))
-        name = program_name("p", declared)
-        for program in ("p.000001", name, "q.000001"):
+        for program in ("p.000001", "p.000002", "p.000003", "q.000001"):
             ports.Claims(tmp_path).choose(program)
-        Process().create(told.context("p"), declared)
-        assert [(f.name, f.done) for f in Fake.made] == [("p.000001", ["remove"]), (name, ["start"])]
-        Fake.made.clear()
+        routes = tmp_path / "processes/gateway/routes"
+        routes.mkdir(parents=True)
+        address = f"127.0.0.1:{ports.Claims(tmp_path).of('p.000003')}"
+        backend = {"version": 1, "weight": 100, "shadow": False, "addresses": [address]}
+        (routes / "p.json").write_text(json.dumps({"model": "p", "backends": [backend]}))
         process = Process()
         process.diff(told.context("p"), "p.000002", outputs(declared, "p.000002", 20001), declared)
-        process.create(told.context("p"), declared)
-        assert [(f.name, f.done) for f in Fake.made][1:] == [(name, ["start"])]
         Fake.made.clear()
-        process.delete(told.context("p"), "p.000002", declared)
-        assert [(f.name, f.done) for f in Fake.made] == [("p.000002", ["remove"]), ("p.000001", ["remove"])]
+        id, _ = process.create(told.context("p"), declared)
+        assert [(f.name, f.done) for f in Fake.made] == [(id, ["start"]), ("p.000001", ["remove"])]
 
 
 def test_a_file_that_cannot_be_written_is_named_and_stays(tmp_path: Path) -> None:

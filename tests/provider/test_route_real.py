@@ -68,7 +68,7 @@ def test_what_is_no_model_is_404(run: Run, gate: Gate) -> None:
     state = gate.put("churn", (1, 100, [server]))
     for path in ("/", "/churn", "/churners/predict", "/fraud/predict", "/-/stats", "/-/quitquitquit"):
         assert get(gate.port, path)[0] == 404, path
-    run.route.delete(run.context("churn"), "churn", state)
+    run.route.delete(run.context("churn"), gate.ids["churn"], state)
     assert get(gate.port, "/churn/predict")[0] == 404
     assert get(gate.port, "/-/ready")[0] == 200
     assert json.loads((gate.folder / "clusters.json").read_text())["resources"] == []
@@ -113,10 +113,10 @@ def test_a_refused_configuration_names_the_file_and_leaves_traffic_as_it_was(run
     # Envoy takes no host names in a static cluster.
     bad["backends"][0]["addresses"] = ["no-address:1"]
     with pytest.raises(ProviderError, match=r"gateway refuses .*clusters\.json"):
-        run.route.update(run.context("churn"), "churn", state, bad)
+        run.route.update(run.context("churn"), gate.ids["churn"], state, bad)
     assert gate.versions("churn") == {"1": 40}
     assert not run.route.diff(
-        run.context("churn"), "churn", state, gate.inputs("churn", (1, 100, [one]))
+        run.context("churn"), gate.ids["churn"], state, gate.inputs("churn", (1, 100, [one]))
     ).changes
     gate.put("fraud", (1, 100, [one]))
     assert get(gate.port, "/fraud/predict")[0] == 200
@@ -156,9 +156,9 @@ def test_a_gateway_that_missed_a_change_is_noticed_and_told_again(run: Run, gate
     (gate.folder / "routes/churn.json").write_text(
         json.dumps({"model": "churn", "backends": inputs["backends"]})
     )
-    diff = run.route.diff(run.context("churn"), "churn", state, inputs)
+    diff = run.route.diff(run.context("churn"), gate.ids["churn"], state, inputs)
     assert "the gateway does not follow its files" in diff.remark
-    run.route.update(run.context("churn"), "churn", state, inputs)
+    run.route.update(run.context("churn"), gate.ids["churn"], state, inputs)
     assert gate.versions("churn") == {"1": 40}
 
 
@@ -196,7 +196,7 @@ def test_a_dead_gateway_is_told_and_the_former_route_is_back(
         gate.put("churn", (1, 0, [one]), (2, 100, [two]))
     assert json.loads((gate.folder / "routes/churn.json").read_text())["backends"] == state["backends"]
     # What is removed meanwhile is gone when it comes back.
-    run.route.delete(run.context("churn"), "churn", state)
+    run.route.delete(run.context("churn"), gate.ids["churn"], state)
     assert gate.process.diff().changes
     gate.process.update()
     assert get(gate.port, "/churn/predict")[0] == 404
