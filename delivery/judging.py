@@ -12,7 +12,7 @@ from policy import enforcement, exemptions, rules
 from policy.enforcement import Enforcement
 from policy.exemptions import told
 from policy.rule import Case, Resource, judge
-from policy.rules import candidates, high_risk, releases, steps
+from policy.rules import candidates, high_risk, releases, servable, steps
 from policy.rules.releases import RELEASE, STEP
 from policy.steps import Step
 
@@ -22,6 +22,7 @@ _RULES = (
     *steps.RULES,
     *candidates.RULES,
     *releases.RULES,
+    *servable.RULES,
     *(rule for rule in high_risk.RULES if rule.types <= {RELEASE}),
 )
 

@@ -65,6 +65,27 @@ TRACEABILITY: list[Broken] = [
     ("high-risk-drift-monitor", "Step::fraud", "drift", False, "nothing watches its drift"),
 ]
 RELEASE_SAFETY: list[Broken] = [
+    (
+        "release-kept",
+        "Release::fraud-v3",
+        "lost",
+        "fraud has no version 3. Servers that run go on",
+        "fraud v3 is pinned, and the registry no longer has it: fraud has no version 3. Servers",
+    ),
+    (
+        "release-servable",
+        "Release::fraud-v3",
+        "refusals",
+        ["it has the flavours lightgbm", "it needs the module acme"],
+        "fraud v3 would be refused if it were new: it has the flavours lightgbm; it needs the module acme",
+    ),
+    (
+        "release-versions",
+        "Release::fraud-v4",
+        "mismatches",
+        ["scikit-learn 1.2.0 wrote it, the server's image has 1.9.1: it warns. Train it again"],
+        "fraud v4 was written with other versions than the server has: scikit-learn 1.2.0 wrote it",
+    ),
     ("canary-step", "Step::fraud", "canary.weight", 21, "v4 starts at 21 %, it may start at 20 %"),
     (
         "stable-without-canary",
@@ -109,28 +130,28 @@ RELEASE_SAFETY: list[Broken] = [
         "Release::fraud-v4",
         "signature.inputs",
         '[{"type": "string", "name": "age", "required": true}]',
-        "has the input age as string, fraud v3 as double",
+        "fraud v4 against fraud v3: has another type of the inputs age (double → string)",
     ),
     (
         "signature-compatible",
         "Release::fraud-v4",
         "signature.inputs",
         '[{"type": "double", "name": "income", "required": false}]',
-        "lacks the input age",
+        "lacks the inputs age",
     ),
     (
         "signature-compatible",
         "Release::fraud-v4",
         "signature.inputs",
         '[{"type": "double", "name": "age", "required": true}, {"type": "double", "name": "income"}]',
-        "requires the input income",
+        "requires the inputs income, which callers don't send",
     ),
     (
         "signature-compatible",
         "Release::fraud-v4",
         "signature.outputs",
         '[{"type": "string", "required": true}]',
-        "has the output 0 as string, fraud v3 as long",
+        "has another type of the outputs 0 (long → string)",
     ),
     (
         "alerts-present",

@@ -132,6 +132,31 @@ def test_order_of_inputs_counts_for_rows_without_names() -> None:
     assert "in another order" in violation.message
 
 
+def test_a_changed_signature_is_one_finding_of_a_model() -> None:
+    """A finding for each column hides that it is one change."""
+    column = [{"type": "double", "name": f"f{n}", "required": True} for n in range(30)]
+    other = [{"type": "double", "name": f"g{n}", "required": True} for n in range(12)]
+    kept = {"type": "long", "name": "age", "required": True}
+    before = {"inputs": json.dumps([kept, *column]), "outputs": '[{"type": "long"}]'}
+    after = {
+        "inputs": json.dumps([*other, {**kept, "type": "string"}]),
+        "outputs": '[{"type": "string"}]',
+    }
+    stack = [
+        rollout("fraud", "kubernetes"),
+        release("fraud", 3, signature=before),
+        release("fraud", 4, signature=after),
+    ]
+    (violation,) = evaluate([RULES["signature-compatible"]], stack, now=NOW)
+    assert violation.message.splitlines()[0] == (
+        "fraud v4 against fraud v3: "
+        "lacks the inputs f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 20 more; "
+        "has another type of the inputs age (long → string); "
+        "requires the inputs g0, g1, g2, g3, g4, g5, g6, g7, g8, g9 and 2 more, which callers don't send; "
+        "has another type of the outputs 0 (long → string)"
+    )
+
+
 def test_tensors_are_compared_as_a_whole() -> None:
     def tensor(size: int) -> str:
         return json.dumps([{"type": "tensor", "tensor-spec": {"dtype": "float32", "shape": [-1, size]}}])

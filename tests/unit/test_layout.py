@@ -64,9 +64,9 @@ MAY_IMPORT = {
         "components.release",
         "components.traffic",
     },
-    # The digest of an artifact is one rule, the server's.
+    # The digest of an artifact is one rule, the server's; so is what it can serve.
     # Where a local stack keeps its things is one reading, the tools'.
-    "provider": {"serving.artifact", "tools.paths"},
+    "provider": {"serving.artifact", "serving.mlmodel", "tools.paths"},
     # The drift reference of a model is what its server will compare with: the server's own reading of it.
     "pipeline": {
         "serving.artifact",
