@@ -53,7 +53,10 @@ def fit(artifact: Path, size: int, memory: int | None) -> Fit:
     asked, server = needs(artifact), _installed() if memory is None else _image()
     missing = sorted(name for name in asked.modules if not server.has(name))
     # A folder of this machine would be another one on each machine that plans.
-    refused = (text.replace(f"{artifact}", "its artifact") for text in refusals(artifact))
+    refused = (
+        text.replace(f"the artifact {artifact}", "the artifact").replace(f"{artifact}", "the artifact")
+        for text in refusals(artifact)
+    )
     return Fit(
         (*refused, *_missing(missing, server), *_too_large(size, memory)),
         tuple(_mismatches(asked, server)),

@@ -81,7 +81,8 @@ class BorrowedPlace(pulumi.ComponentResource):
         if model.resources.gpu and not shared["gpus"]:
             raise pulumi.RunError(
                 f"{path}.resources.gpu is {model.resources.gpu}: the platform of {self._stack}"
-                " has no GPU nodes. Add them there first, or leave gpu out"
+                " has no GPU nodes, or an image that doesn't use them (platform.imageUsesGpu)."
+                " Add them there first, or leave gpu out"
             )
         if self._endpoint.keda and not shared.get("keda"):
             raise pulumi.RunError(

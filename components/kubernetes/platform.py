@@ -98,7 +98,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             "gatewayNamespace": endpoint.gateway_namespace,
             "proxies": endpoint.proxies,
             "waiter": endpoint.waiter,
-            "gpus": settings.gpu != "none",
+            "gpus": settings.gpu != "none" and settings.cluster.image_uses_gpu,
             "keda": endpoint.keda,
             "prometheus": endpoint.prometheus,
         }

@@ -20,6 +20,7 @@ PLATFORM: dict[str, Any] = {
     "kind": "kubernetes",
     "context": "prod",
     "image": IMAGE,
+    "imageUsesGpu": True,
     "registry": "https://mlflow.example.com",
     "url": "https://models.example.com",
     "gateway": {"tlsSecret": "models-tls"},
