@@ -154,6 +154,7 @@ class LambdaEndpoint(ModelEndpoint):
                     "SERVING_SOURCE": args.serving.artifacts.s3_uri(release.source),
                     "SERVING_ARTIFACT": "/tmp/model",  # noqa: S108 - the one folder a function may write
                     "SERVING_PORT": "8080",
+                    **model.server_variables,
                     # The adapter that turns Lambda's events into requests; the path's first part is the
                     # model, which the server doesn't know of.
                     "AWS_LWA_PORT": "8080",

@@ -187,7 +187,7 @@ class SageMakerEndpoint(ModelEndpoint):
                     "SERVING_ARTIFACT": "/opt/ml/model",
                     "SERVING_HOST": "0.0.0.0",  # noqa: S104 - inside the container
                     "SERVING_PORT": "8080",
-                    **({"SERVING_DEVICE": "gpu"} if self._model.resources.gpu else {}),
+                    **self._model.server_variables,
                 },
             },
             tags=model_tags(self._model, share.version),

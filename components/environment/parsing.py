@@ -12,6 +12,7 @@ from components.environment.registered import is_registered_name, registered_mod
 from components.environment.section import Section, open_section
 from components.environment.values import (
     Autoscaling,
+    Batching,
     Canary,
     Model,
     ReleaseRef,
@@ -24,11 +25,13 @@ TOP_KEYS: Final = ("platform", "models")
 
 _RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
 _LATER_RUNTIMES: Final = ("batch", "edge")
+_BATCHING: Final[tuple[Batching, ...]] = get_args(Batching)
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = (
-    *("autoscaling", "canary", "owner", "registeredModel", "resources", "riskClass", "runtime", "stable"),
+    *("autoscaling", "batching", "canary", "owner", "registeredModel", "resources", "riskClass", "runtime"),
+    "stable",
 )
 
 _LONGEST_NAME = 40
@@ -98,6 +101,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
     autoscaling = _autoscaling(section, runtime)
     owner = section.line("owner", 100)
     risk_class = section.choice("riskClass", _RISK_CLASSES)
+    batching = section.choice("batching", _BATCHING)
     if runtime:
         judge(runtime, platform, canary, resources, autoscaling, section)
     if stable is None:
@@ -111,6 +115,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         resources=resources,
         owner=owner,
         risk_class=risk_class,
+        batching=batching or "auto",
         registered_model=registered_model(section, name),
     )
 

@@ -9,6 +9,8 @@ Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "az
 """Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
 cluster; the others are services of a cloud."""
 
+Batching = Literal["auto", "on", "off"]
+"""Whether requests of different callers may share a call of the model."""
 RiskClass = Literal["minimal", "limited", "high"]
 """A model's class under the EU AI Act."""
 
@@ -76,9 +78,32 @@ class Model:
     resources: Resources = Resources()
     owner: str | None = None
     risk_class: RiskClass | None = None
+    batching: Batching = "auto"
+    """Whether requests may share a call of the model; `auto`: where its server finds that rows don't depend
+    on each other."""
     registered_model: str | None = None
     """The registered model whose versions serve, where the registry has it under another name than this
     model's; never equal to `name`."""
+
+    @property
+    def server_options(self) -> dict[str, str]:
+        """What the file asks of the model's servers, by the server's options (see serving/settings.py).
+
+        Only what isn't the server's default: an option that is left out changes no running server.
+        """
+        # With a GPU a server isn't ready unless the model runs on it.
+        options = {"device": "gpu"} if self.resources.gpu else {}
+        return options if self.batching == "auto" else {**options, "batching": self.batching}
+
+    @property
+    def server_variables(self) -> dict[str, str]:
+        """The same as environment variables."""
+        return {f"SERVING_{name.upper()}": value for name, value in self.server_options.items()}
+
+    @property
+    def server_flags(self) -> tuple[str, ...]:
+        """The same as flags."""
+        return tuple(word for name, value in self.server_options.items() for word in (f"--{name}", value))
 
     @property
     def registered_name(self) -> str:

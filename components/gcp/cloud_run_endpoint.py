@@ -161,7 +161,7 @@ class CloudRunEndpoint(ModelEndpoint):
             "SERVING_THREADS": str(container.cpu),
             # Cloud Run kills after 10 seconds.
             "SERVING_GRACE": "9",
-            **({"SERVING_DEVICE": "gpu"} if container.gpu else {}),
+            **self._model.server_variables,
         }
         return {
             "image": self._args.image,

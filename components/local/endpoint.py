@@ -89,6 +89,7 @@ class Endpoint(ModelEndpoint):
             *("--artifact", release.artifact, "--digest", release.digest, "--port", "{port}"),
             *("--access-log", str(run / "logs" / f"{name}-{replica}.requests.jsonl")),
             *("--sample", str(LOGGED_PERCENT / 100)),
+            *model.server_flags,
         ]
         return ProcessArgs(
             folder=run,

@@ -177,6 +177,7 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         autoscaling=draw(scalings(runtime, platform, has, canary)),
         resources=has,
         owner=draw(st.none() | owners),
+        batching=draw(st.sampled_from(["auto", "on", "off"])),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
         registered_model=draw(st.none() | registered_names.filter(lambda found: found != name)),
     )
@@ -289,6 +290,8 @@ def _model(model: Model) -> dict[str, Any]:
         written["owner"] = model.owner
     if model.risk_class:
         written["riskClass"] = model.risk_class
+    if model.batching != "auto":
+        written["batching"] = model.batching
     if model.registered_model:
         written["registeredModel"] = model.registered_model
     return written
