@@ -228,17 +228,24 @@ def _signature(signature: Mapping[str, Any]) -> Signature:
     specs = [_mapping(spec, "MLmodel: signature.inputs") for spec in cast(list[object], inputs)]
     if any(spec.get("type") == "tensor" for spec in specs):
         return _tensor(specs)
-    named = [(str(spec.get("name") or index), spec) for index, spec in enumerate(specs)]
+    unnamed = all(spec.get("name") is None for spec in specs)
+    named = [
+        (str(index if spec.get("name") is None else spec["name"]), spec) for index, spec in enumerate(specs)
+    ]
     if wrong := [f"{name} ({spec.get('type')})" for name, spec in named if spec.get("type") not in _TYPES]:
         raise ArtifactError(
             f"MLmodel: signature.inputs has columns of types that are not served: {', '.join(wrong[:10])}"
             f"{', …' if len(wrong) > 10 else ''}; this server takes {', '.join(_TYPES)}: "
             "turn them into those before the model"
         )
-    return columns([_column(name, spec) for name, spec in named])
+    if twice := sorted({name for name, _ in named if [other for other, _ in named].count(name) > 1}):
+        raise ArtifactError(
+            f"MLmodel: signature.inputs has the column {twice[0]!r} twice; give each a name of its own"
+        )
+    return columns([_column(name, spec) for name, spec in named], unnamed=unnamed)
 
 
-def columns(named: list[Column]) -> Signature:
+def columns(named: list[Column], *, unnamed: bool = False) -> Signature:
     """Return the signature of a model that takes these columns in this order."""
     kinds = [column.dtype for column in named]
     if any(kind.kind == "O" for kind in kinds):
@@ -249,7 +256,7 @@ def columns(named: list[Column]) -> Signature:
         dtype = np.result_type(*kinds)
     names = tuple(column.name for column in named)
     shape = (-1, len(named))
-    return Signature(input="input", dtype=dtype, shape=shape, columns=tuple(named), names=names, exact=True)
+    return Signature("input", dtype, shape, tuple(named), names, exact=True, unnamed=unnamed)
 
 
 def _tensor(specs: list[Mapping[str, Any]]) -> Signature:

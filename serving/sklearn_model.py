@@ -84,10 +84,11 @@ def _ways(function: Callable[[Any], Any], model: Any, signature: Signature) -> t
     if not signature.columns:
         return of_array, None
     pandas: Any = importlib.import_module("pandas")
-    types = {column.name: _pandas_type(column.dtype, column.optional) for column in signature.columns}
-    if len(set(types.values())) == 1 and types[signature.names[0]] == signature.dtype:
+    names: list[Any] = list(range(len(signature.names)) if signature.unnamed else signature.names)
+    kinds = [_pandas_type(column.dtype, column.optional) for column in signature.columns]
+    types = dict(zip(names, kinds, strict=True))
+    if len(set(kinds)) == 1 and kinds[0] == signature.dtype:
         types = {}
-    names = list(signature.names)
 
     def of_frame(array: Array) -> Sequence[Array]:
         frame = pandas.DataFrame(array, columns=names, copy=False)
