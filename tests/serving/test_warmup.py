@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from serving import warmup
 from serving.artifact import ArtifactError
+from serving.mlmodel import refusals
 from serving.model import Model
 from tests.serving import folders
 from tests.serving.client import serve
@@ -394,6 +396,20 @@ def test_the_function_that_the_model_was_logged_with_is_called(tmp_path: Path, c
 def test_a_function_that_is_not_served_is_refused(tmp_path: Path, classifier: Any, name: str) -> None:
     with pytest.raises(ArtifactError, match=f"predict_fn is {name}, which can't be served"):
         load(general(tmp_path / "m", classifier, predict_fn=name))
+
+
+def test_what_pyfunc_would_do_otherwise_is_told_at_once(tmp_path: Path) -> None:
+    options = {"predict_fn": "score", "config": {"a": 1}, "model_path": "other", "streamable": True}
+    folder = general(tmp_path / "m", folders.Sum(), model_code_path="model.py", **options)
+    document = (folder / "MLmodel").read_text()
+    more = {"env_vars": ["API_KEY"], "metadata": {"mlflow.model.isExternal": True}}
+    (folder / "MLmodel").write_text(document + yaml.safe_dump(more))
+    reasons = refusals(folder)
+    parts = ("predict_fn", "config", "streamable", "'other'", "model_code_path", "API_KEY", "isExternal")
+    assert len(reasons) == len(parts)
+    assert all(any(part in reason for reason in reasons) for part in parts)
+    with pytest.raises(ArtifactError, match="API_KEY"):
+        load(folder)
 
 
 def test_another_loader_is_refused(tmp_path: Path, classifier: Any) -> None:
