@@ -71,8 +71,7 @@ def warm_up(package: Package, runtime: Runtime, limit: int, batching: str) -> Wa
             _checked(runtime.predict(example), len(example))
         except Exception as error:
             raise ArtifactError(
-                f"the model in {package.folder} fails on its own input example: {type(error).__name__}: "
-                f"{first_line(error)}"
+                f"the model in {package.folder} fails on its own input example: {_told(error)}"
             ) from None
     candidates = trial.made_up(signature, example, runtime.categories)
     if example is not None:
@@ -101,6 +100,11 @@ def warm_up(package: Package, runtime: Runtime, limit: int, batching: str) -> Wa
 
 class _UnsentError(ValueError):
     """An answer that can't be sent."""
+
+
+def _told(error: Exception) -> str:
+    kind = "" if isinstance(error, _UnsentError) else f"{type(error).__name__}: "
+    return f"{kind}{first_line(error)}"
 
 
 # No value of a row is the reason for these: the model lacks something, or what it gets is of the wrong kind.
@@ -154,7 +158,7 @@ def _tried(runtime: Runtime, candidates: Array) -> tuple[_Tried | None, str, boo
             more = () if runtime.probe is None else runtime.probe(row)
         except Exception as error:
             broken = broken or isinstance(error, _BROKEN)
-            reason = reason or f"{type(error).__name__}: {first_line(error)}"
+            reason = reason or _told(error)
             continue
         taken.append(index)
         answers.append(answer)
