@@ -136,6 +136,10 @@ class Batcher:
                 shapes = ", ".join(str(list(output.shape)) for output in outputs)
                 raise ModelError(f"{len(array)} rows gave outputs of shape {shapes}")
         except Exception as error:
+            if len(jobs) == 1 and isinstance(error, InputError):
+                # A number that the model's own types don't hold.
+                jobs[0].error = error
+                return []
             if len(jobs) == 1:
                 logger.exception("the model failed on a request")
                 jobs[0].error = ModelError(f"the model failed on this input: {type(error).__name__}")

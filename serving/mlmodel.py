@@ -1,7 +1,7 @@
 """What the MLmodel file of an artifact says: how to load the model and what it takes."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -117,6 +117,7 @@ def _examined(folder: Path) -> tuple[Package | None, tuple[str, ...]]:
         code=of(lambda: _code(folder, general), None),
     )
     of(lambda: _loadable(package), None)
+    problems.extend(_unserved(document, flavour, options, general))
     return package, tuple(problems)
 
 
@@ -158,6 +159,33 @@ def _predict_function(flavour: str, general: Mapping[str, Any]) -> str:
             f"{', '.join(accepted)}"
         )
     return name
+
+
+def _unserved(
+    document: Mapping[str, Any], flavour: str, options: Mapping[str, Any], general: Mapping[str, Any]
+) -> Iterator[str]:
+    """Yield what MLmodel asks for that would make mlflow.pyfunc answer otherwise than this server."""
+    where = "MLmodel: flavors.python_function"
+    if general.get("config"):
+        yield f"{where}.config: a {flavour} model has no use for it; log the model without model_config"
+    if general.get("model_code_path"):
+        yield f"{where}.model_code_path: a model that is code isn't served; log the fitted model itself"
+    if general.get("streamable"):
+        yield f"{where}.streamable: answers in parts aren't served; log the model without predict_stream"
+    ours, theirs = options.get("pickled_model"), general.get("model_path")
+    if flavour == "sklearn" and ours and theirs and ours != theirs:
+        yield f"{where}.model_path is {theirs!r}, and sklearn's pickled_model {ours!r}; save the model again"
+    metadata = document.get("metadata")
+    if isinstance(metadata, dict) and cast(dict[str, Any], metadata).get("mlflow.model.isExternal"):
+        yield "MLmodel: metadata: mlflow.model.isExternal: the files are elsewhere; log the model itself"
+    if variables := document.get("env_vars"):
+        names = ", ".join(
+            map(str, cast(list[Any], variables) if isinstance(variables, list) else [variables])
+        )
+        yield (
+            f"MLmodel: env_vars: the model reads {names} from its environment when it predicts, which a "
+            "release doesn't have; log it with what it needs inside"
+        )
 
 
 def _code(folder: Path, general: Mapping[str, Any]) -> Path | None:
@@ -228,17 +256,24 @@ def _signature(signature: Mapping[str, Any]) -> Signature:
     specs = [_mapping(spec, "MLmodel: signature.inputs") for spec in cast(list[object], inputs)]
     if any(spec.get("type") == "tensor" for spec in specs):
         return _tensor(specs)
-    named = [(str(spec.get("name") or index), spec) for index, spec in enumerate(specs)]
+    unnamed = all(spec.get("name") is None for spec in specs)
+    named = [
+        (str(index if spec.get("name") is None else spec["name"]), spec) for index, spec in enumerate(specs)
+    ]
     if wrong := [f"{name} ({spec.get('type')})" for name, spec in named if spec.get("type") not in _TYPES]:
         raise ArtifactError(
             f"MLmodel: signature.inputs has columns of types that are not served: {', '.join(wrong[:10])}"
             f"{', …' if len(wrong) > 10 else ''}; this server takes {', '.join(_TYPES)}: "
             "turn them into those before the model"
         )
-    return columns([_column(name, spec) for name, spec in named])
+    if twice := sorted({name for name, _ in named if [other for other, _ in named].count(name) > 1}):
+        raise ArtifactError(
+            f"MLmodel: signature.inputs has the column {twice[0]!r} twice; give each a name of its own"
+        )
+    return columns([_column(name, spec) for name, spec in named], unnamed=unnamed)
 
 
-def columns(named: list[Column]) -> Signature:
+def columns(named: list[Column], *, unnamed: bool = False) -> Signature:
     """Return the signature of a model that takes these columns in this order."""
     kinds = [column.dtype for column in named]
     if any(kind.kind == "O" for kind in kinds):
@@ -249,7 +284,7 @@ def columns(named: list[Column]) -> Signature:
         dtype = np.result_type(*kinds)
     names = tuple(column.name for column in named)
     shape = (-1, len(named))
-    return Signature(input="input", dtype=dtype, shape=shape, columns=tuple(named), names=names, exact=True)
+    return Signature("input", dtype, shape, tuple(named), names, exact=True, unnamed=unnamed)
 
 
 def _tensor(specs: list[Mapping[str, Any]]) -> Signature:

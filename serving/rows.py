@@ -14,7 +14,8 @@ COUNT = 16
 _STEPS = (0.01, 0.1, 0.5, 1.0)
 _SEED = 20261127
 
-Texts = Callable[[str], Sequence[str]]
+Known = Callable[[str], Sequence[Any]]
+"""Returns the categories that a model knows for a column, where it says so."""
 
 
 def of_example(examples: Sequence[Mapping[str, Any]], signature: Signature) -> tuple[Array | None, str]:
@@ -32,16 +33,16 @@ def of_example(examples: Sequence[Mapping[str, Any]], signature: Signature) -> t
     return None, reason
 
 
-def made_up(signature: Signature, base: Array | None, texts: Texts) -> Array:
+def made_up(signature: Signature, base: Array | None, known: Known) -> Array:
     """Return ``COUNT`` rows that differ: around the rows in ``base`` where there are some, else around zero.
 
-    ``texts`` are those that the model knows for a column, where it says so.
+    ``known`` are the categories of a column: nothing else may be a value of it.
     """
     random = np.random.default_rng(_SEED)
     if not signature.columns:
         return _tensors(signature, base, random)
     parts = [
-        _column(column, None if base is None else base[:, index], texts, random)
+        _column(column, None if base is None else base[:, index], known, random)
         for index, column in enumerate(signature.columns)
     ]
     rows = [list(row) for row in zip(*parts, strict=True)]
@@ -72,17 +73,22 @@ def _moved(around: Array, dtype: np.dtype[Any], random: np.random.Generator) -> 
 
 
 def _column(
-    column: Column, given: Array | None, texts: Texts, random: np.random.Generator
+    column: Column, given: Array | None, known: Known, random: np.random.Generator
 ) -> Sequence[object]:
     values: list[Any] = [] if given is None else given.tolist()
-    known = [value for value in values if not _missing(value)]
-    if column.dtype.kind == "O":
-        words = list(dict.fromkeys([*known, *texts(column.name)])) or [""]
+    given_values = [value for value in values if not _missing(value)]
+    text = column.dtype.kind == "O"
+    listed: list[Any] = [v.item() if isinstance(v, np.generic) else v for v in known(column.name)]
+    categories = [value for value in listed if isinstance(value, str) == text and not _missing(value)]
+    if text:
+        words = list(dict.fromkeys([*given_values, *categories])) or [""]
         return [words[index % len(words)] for index in range(COUNT)]
+    if categories and column.dtype.kind in "iuf":
+        return [categories[index % len(categories)] for index in range(COUNT)]
     # Whole numbers beyond what a double has exactly stay as they are: an identifier is no quantity.
-    if column.dtype.kind in "iu" and any(abs(value) >= 2**53 for value in known):
-        return [int(known[index % len(known)]) for index in range(COUNT)]
-    around = np.resize(np.array(known or [0], np.float64), COUNT)
+    if column.dtype.kind in "iu" and any(abs(value) >= 2**53 for value in given_values):
+        return [int(given_values[index % len(given_values)]) for index in range(COUNT)]
+    around = np.resize(np.array(given_values or [0], np.float64), COUNT)
     return [
         bool(value) if column.dtype.kind == "b" else int(value) if column.dtype.kind in "iu" else value
         for value in _moved(around, column.dtype, random).tolist()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from serving.mlmodel import Package
 from serving.signature import Array, Signature
@@ -27,8 +28,8 @@ class Runtime:
     """A quicker way to the same answers, to be taken where the warm-up finds that they are the same."""
     probe: Predict | None = None
     """What stands behind the answers, such as the probabilities of a class: it tells more about the model."""
-    texts: Callable[[str], Sequence[str]] = lambda column: ()
-    """Texts that the model knows for a column, as far as it says so."""
+    categories: Callable[[str], Sequence[Any]] = lambda column: ()
+    """The categories that the model knows for a column, as far as it says so."""
 
 
 def load(package: Package, threads: int = 1, device: str = "cpu") -> Runtime:

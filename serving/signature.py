@@ -57,12 +57,16 @@ class Signature:
     names: tuple[str, ...] = ()
     declared: np.dtype[Any] | None = None
     exact: bool = False
+    unnamed: bool = False
+    """Whether the signature gives its columns no names: they have places then, as in a DataFrame without."""
     kinds: frozenset[str] = field(init=False, repr=False, compare=False)
     """numpy's letters for the kinds of number (or text) that are taken"""
     _whole: Array | None = field(init=False, repr=False, compare=False)
     _low: Array = field(init=False, repr=False, compare=False)
     _high: Array = field(init=False, repr=False, compare=False)
     _simple: bool = field(init=False, repr=False, compare=False)
+    _single: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    """Columns of 32-bit numbers that travel in doubles"""
     _wide: tuple[int, ...] = field(init=False, repr=False, compare=False)
     """Columns of whole numbers that may be too large for the doubles they travel in"""
 
@@ -80,6 +84,8 @@ class Signature:
         )
         wide = [index for index in whole if self.columns[index].dtype.itemsize == 8]
         object.__setattr__(self, "_wide", tuple(wide) if self.exact and self.dtype.kind == "f" else ())
+        single = [index for index, column in enumerate(self.columns) if column.dtype == np.float32]
+        object.__setattr__(self, "_single", tuple(single) if self.dtype == np.float64 else ())
         letters = frozenset(column.dtype.kind for column in self.columns) or frozenset(self.dtype.kind)
         object.__setattr__(self, "kinds", letters)
         object.__setattr__(self, "_simple", letters <= set("fiu"))
@@ -104,6 +110,8 @@ class Signature:
         if shape[1:] != self.shape[1:] and not self._fits(shape):
             return None
         if raw.dtype.kind == "f" and not np.isfinite(raw).all():
+            return None
+        if self._single and (np.abs(raw[:, self._single]) > np.finfo(np.float32).max).any():
             return None
         if self._whole is not None and not self._are_whole(raw[:, self._whole] if self.columns else raw):
             return None
@@ -224,7 +232,8 @@ class Signature:
         if not math.isfinite(value):
             raise InputError(f"{problem}, got {value}: only finite numbers are accepted")
         if dtype.kind == "f":
-            carrier = self.dtype if self.dtype.kind == "f" else dtype
+            # The smaller of the column's own type and of the array that carries it.
+            carrier = self.dtype if self.dtype.kind == "f" and self.dtype.itemsize < dtype.itemsize else dtype
             if abs(value) > float(np.finfo(carrier).max):
                 raise InputError(f"{problem}, got {value}: too large for {carrier.name}")
             return value

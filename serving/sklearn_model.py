@@ -16,6 +16,8 @@ from serving.signature import Array, Signature
 # What a classifier decides its answer by: it tells more of two rows than their class does.
 _BEHIND = ("predict_proba", "decision_function", "predict_log_proba")
 _DEEPEST = 8
+# They choose among columns, and take others beside those.
+_LENIENT = ("ColumnTransformer", "FunctionTransformer")
 
 
 def load(package: Package, threads: int, device: str) -> Runtime:
@@ -50,6 +52,7 @@ def load(package: Package, threads: int, device: str) -> Runtime:
         if not isinstance(features, int):
             raise ArtifactError(f"the model in {package.folder} has no signature; log it with one")
         signature = Signature("input", np.dtype(np.float64), (-1, features))
+    _check_features(model, signature)
     predict, shortcut = _ways(function, model, signature)
     behind = next((found for name in _BEHIND if callable(found := getattr(model, name, None))), None)
     return Runtime(
@@ -59,8 +62,40 @@ def load(package: Package, threads: int, device: str) -> Runtime:
         notes=tuple(notes),
         shortcut=shortcut,
         probe=_ways(behind, model, signature)[0] if behind is not None and name == "predict" else None,
-        texts=lambda column: _texts(model, column, signature),
+        categories=lambda column: _categories(model, column, signature),
     )
+
+
+def _check_features(model: Any, signature: Signature) -> None:
+    """Raise ``ArtifactError`` where scikit-learn would refuse every row: it was fitted on other columns."""
+    first = model
+    while isinstance(steps := getattr(first, "steps", None), list) and steps:
+        first = cast(list[Any], steps)[0][1]
+    fitted = getattr(first, "n_features_in_", None)
+    ours = str(type(first).__module__).startswith("sklearn.") and hasattr(first, "get_params")
+    if (
+        not ours
+        or not isinstance(fitted, int)
+        or type(first).__name__ in _LENIENT
+        or len(signature.shape) != 2
+    ):
+        return
+    if any(hasattr(part, "fit") for part in first.get_params(deep=False).values()):
+        return
+    width = signature.shape[1]
+    if width not in (-1, fitted):
+        raise ArtifactError(
+            f"the signature says {width} columns, but the model was fitted on {fitted}; log it with the "
+            "signature of what it was fitted on"
+        )
+    names: Any = getattr(first, "feature_names_in_", None)
+    if names is not None and signature.columns and not signature.unnamed:
+        pairs = zip(map(str, names), signature.names, strict=True)
+        if wrong := next(((trained, said) for trained, said in pairs if trained != said), None):
+            raise ArtifactError(
+                f"the signature says column {wrong[1]!r} where the model was fitted on {wrong[0]!r}; log it "
+                "with the signature of what it was fitted on"
+            )
 
 
 def _advice(error: Exception) -> str:
@@ -84,10 +119,11 @@ def _ways(function: Callable[[Any], Any], model: Any, signature: Signature) -> t
     if not signature.columns:
         return of_array, None
     pandas: Any = importlib.import_module("pandas")
-    types = {column.name: _pandas_type(column.dtype, column.optional) for column in signature.columns}
-    if len(set(types.values())) == 1 and types[signature.names[0]] == signature.dtype:
+    names: list[Any] = list(range(len(signature.names)) if signature.unnamed else signature.names)
+    kinds = [_pandas_type(column.dtype, column.optional) for column in signature.columns]
+    types = dict(zip(names, kinds, strict=True))
+    if len(set(kinds)) == 1 and kinds[0] == signature.dtype:
         types = {}
-    names = list(signature.names)
 
     def of_frame(array: Array) -> Sequence[Array]:
         frame = pandas.DataFrame(array, columns=names, copy=False)
@@ -120,15 +156,14 @@ def _dense(found: Any) -> Array:
     return np.asarray(found)
 
 
-def _texts(model: Any, column: str, signature: Signature) -> Sequence[str]:
-    """Return the categories that the model's encoders know for a column of text."""
+def _categories(model: Any, column: str, signature: Signature) -> Sequence[Any]:
+    """Return the categories that the model's encoders know for a column."""
     known = [
         text
         for names, categories in _encoders(model, signature.names, 0)
         for name, values in zip(names, categories, strict=False)
         if name == column
         for text in list(values)
-        if isinstance(text, str)
     ]
     return list(dict.fromkeys(known))
 

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from serving import warmup
 from serving.artifact import ArtifactError
+from serving.mlmodel import refusals
 from serving.model import Model
 from tests.serving import folders
 from tests.serving.client import serve
@@ -42,13 +44,21 @@ class Ranked:
         return sums * (1 + 1e-6 * (np.argsort(np.argsort(sums)) > 0))
 
 
+class Offset:
+    """Looks at its batch in the last digits of large answers in 32 bits."""
+
+    def predict(self, rows: Any) -> Any:
+        array = np.asarray(rows, dtype=np.float64)
+        return (1e5 + array[:, 0] + (array - array.mean(axis=0))[:, 1]).astype(np.float32)
+
+
 def batch_rows(folder: Path, **options: Any) -> int:
     return load(folder, **options).batch_rows
 
 
 def test_rows_that_differ_share_calls_only_where_they_do_not_depend_on_each_other(tmp_path: Path) -> None:
     assert batch_rows(folders.sklearn(tmp_path / "sum", folders.Sum())) == 64
-    for model in (Centred(), Ranked()):
+    for model in (Centred(), Ranked(), Offset()):
         loaded = load(folders.sklearn(tmp_path / type(model).__name__, model))
         assert loaded.batch_rows == 1
         assert any(note.startswith("requests don't share calls") for note in loaded.notes)
@@ -219,6 +229,65 @@ def test_a_made_up_text_refuses_no_healthy_model(tmp_path: Path) -> None:
         assert outputs == [{"name": "predictions", "datatype": "FP64", "shape": [-1]}]
 
 
+class Adults:
+    """Takes whole rows of ones and more only."""
+
+    def predict(self, rows: Any) -> Any:
+        array = np.asarray(rows, dtype=np.float64)
+        if (array < 1e6).any():
+            raise ValueError("too small")
+        return array.sum(axis=1)
+
+
+def test_a_made_up_number_refuses_no_healthy_model(tmp_path: Path) -> None:
+    with serve(folders.sklearn(tmp_path / "m", Adults())) as client:
+        loaded = client.service.model
+        assert isinstance(loaded, Model) and loaded.batch_rows == 1
+        assert "it takes no made-up row (ValueError: too small)" in loaded.notes[0]
+        assert client.predict([[1e6, 1e6, 1e6]]).json()["predictions"] == [3e6]
+
+
+def test_made_up_rows_have_the_numbers_that_an_encoder_knows(tmp_path: Path) -> None:
+    from sklearn.linear_model import LinearRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder
+
+    years = pd.DataFrame({"a": np.array([2016, 2017, 2018] * 4)})
+    fitted = make_pipeline(OneHotEncoder(), LinearRegression()).fit(years, np.tile([1.0, 2.0, 3.0], 4))
+    loaded = load(folders.sklearn(tmp_path / "m", fitted, folders.columns("long")))
+    assert loaded.sample and loaded.batch_rows > 1
+
+
+class Broken:
+    def predict(self, rows: Any) -> Any:
+        return rows.nowhere
+
+
+class Transposed:
+    def predict(self, rows: Any) -> Any:
+        return np.zeros((1, len(rows)))
+
+
+@pytest.mark.parametrize(
+    ("model", "problem"),
+    [(Broken(), "AttributeError"), (Transposed(), r"16 rows gave an output of shape \[1, 16\]; a row needs")],
+)
+def test_what_no_row_can_be_the_reason_for_is_not_ready(tmp_path: Path, model: Any, problem: str) -> None:
+    with pytest.raises(ArtifactError, match=f"fails on its warm-up input: {problem}"):
+        load(folders.sklearn(tmp_path / "m", model))
+
+
+def test_a_model_that_was_fitted_on_other_columns_is_refused_by_name(tmp_path: Path) -> None:
+    from sklearn.linear_model import LinearRegression
+
+    frame = pd.DataFrame({"b": [1.0, 2.0], "a": [2.0, 1.0]})
+    fitted = LinearRegression().fit(frame, [1.0, 2.0])
+    with pytest.raises(ArtifactError, match="signature says 3 columns, but the model was fitted on 2"):
+        load(folders.sklearn(tmp_path / "m", fitted))
+    with pytest.raises(ArtifactError, match="signature says column 'a' where the model was fitted on 'b'"):
+        load(folders.sklearn(tmp_path / "n", fitted, folders.columns("double", "double")))
+
+
 def test_a_missing_text_is_the_same_alone_and_beside_others(tmp_path: Path, encoder: Any) -> None:
     with serve(folders.sklearn(tmp_path / "m", encoder, MIXED)) as client:
         alone = client.predict([[None, 50.0, 1]])
@@ -327,6 +396,20 @@ def test_the_function_that_the_model_was_logged_with_is_called(tmp_path: Path, c
 def test_a_function_that_is_not_served_is_refused(tmp_path: Path, classifier: Any, name: str) -> None:
     with pytest.raises(ArtifactError, match=f"predict_fn is {name}, which can't be served"):
         load(general(tmp_path / "m", classifier, predict_fn=name))
+
+
+def test_what_pyfunc_would_do_otherwise_is_told_at_once(tmp_path: Path) -> None:
+    options = {"predict_fn": "score", "config": {"a": 1}, "model_path": "other", "streamable": True}
+    folder = general(tmp_path / "m", folders.Sum(), model_code_path="model.py", **options)
+    document = (folder / "MLmodel").read_text()
+    more = {"env_vars": ["API_KEY"], "metadata": {"mlflow.model.isExternal": True}}
+    (folder / "MLmodel").write_text(document + yaml.safe_dump(more))
+    reasons = refusals(folder)
+    parts = ("predict_fn", "config", "streamable", "'other'", "model_code_path", "API_KEY", "isExternal")
+    assert len(reasons) == len(parts)
+    assert all(any(part in reason for reason in reasons) for part in parts)
+    with pytest.raises(ArtifactError, match="API_KEY"):
+        load(folder)
 
 
 def test_another_loader_is_refused(tmp_path: Path, classifier: Any) -> None:
