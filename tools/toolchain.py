@@ -1,6 +1,6 @@
 """Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`,
-`promtool` for tests,
-`actionlint` to check its workflows, and the control plane of a `kubernetes` to test against.
+`promtool` for tests of rules, `actionlint` to check its workflows, and the control plane of a `kubernetes` to
+test against.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
