@@ -36,7 +36,8 @@ def build(
     go = _go(module)
     linker = f"-s -w -X {stamp}" if stamp else "-s -w"
     command = [go, "build", "-v", "-trimpath", "-buildvcs=false", "-mod=readonly", *flags]
-    command += ["-ldflags", linker, "-o", f"{into}{os.sep}", *packages]
+    # The linker drops debug information (-s -w), so the compiler doesn't write it: a tenth of its time.
+    command += ["-gcflags=all=-dwarf=false", "-ldflags", linker, "-o", f"{into}{os.sep}", *packages]
     code, tail = progress.run(
         command,
         what=f"Building {', '.join(map(_name, packages))} from Go source",

@@ -1,5 +1,6 @@
 """Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`,
-`actionlint` to check its workflows, and the control plane of a `kubernetes` to test against.
+`promtool` for tests of rules, `actionlint` to check its workflows, and the control plane of a `kubernetes` to
+test against.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
@@ -26,6 +27,9 @@ from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
 from tools.versions import Version
 
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+# Discovery of cloud machines is most of Prometheus' size, and nothing here is found that way.
+_NO_DISCOVERY = ("-tags", "remove_all_sd")
 
 SOURCES = ("installed", "download", "build")
 """Where a tool may come from. DELIVERY_TOOLCHAIN narrows it: `download,build` ignores what is installed."""
@@ -89,7 +93,7 @@ def pulumi() -> Tool:
 
 
 def prometheus() -> Tool:
-    """The Prometheus server, with promtool beside it."""
+    """The Prometheus server. An installation or a download has promtool beside it; a build has not."""
     version = versions.prometheus()
     where = download.machine({"amd64": "amd64", "arm64": "arm64"})
     base = f"https://github.com/prometheus/prometheus/releases/download/v{versions.show(version)}"
@@ -100,15 +104,38 @@ def prometheus() -> Tool:
     def make(folder: Path) -> None:
         gobuild.build(
             GO_MODULES / "prometheus",
-            [f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")],
+            ["github.com/prometheus/prometheus/cmd/prometheus"],
             folder,
-            usual="4 minutes on 2 cores",
-            # Discovery of cloud machines is most of its size, and nothing here is found that way.
-            flags=["-tags", "remove_all_sd"],
+            usual="2 minutes on 2 cores",
+            flags=_NO_DISCOVERY,
             stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",
         )
 
-    return find(Recipe("prometheus", version, ["promtool"], archive or None, make))
+    return find(Recipe("prometheus", version, [], archive or None, make))
+
+
+def promtool() -> Tool:
+    """Prometheus' tool for rules and queries, which only tests run: the one beside the server, or a build.
+
+    It isn't built with the server, since it compiles Kubernetes' client as well, whatever the tags.
+    """
+    server = prometheus()
+    if (server.folder / "promtool").exists():
+        tool = Tool("promtool", server.version, server.folder, own=server.own)
+        _link(tool, [tool.name])
+        return tool
+
+    def make(folder: Path) -> None:
+        gobuild.build(
+            GO_MODULES / "prometheus",
+            ["github.com/prometheus/prometheus/cmd/promtool"],
+            folder,
+            usual="2 minutes on 2 cores",
+            flags=_NO_DISCOVERY,
+            stamp=f"github.com/prometheus/common/version.Version={versions.show(server.version)}",
+        )
+
+    return find(Recipe("promtool", server.version, [], None, make))
 
 
 def actionlint() -> Tool:
@@ -297,6 +324,7 @@ def main() -> int:
     makers = {
         "pulumi": pulumi,
         "prometheus": prometheus,
+        "promtool": promtool,
         "actionlint": actionlint,
         "kubernetes": kubernetes,
     }

@@ -47,6 +47,7 @@ def test_the_pages_query_reads_labels_that_its_metrics_have(metrics: Found) -> N
     assert unknown_labels(query, metrics) == []
 
 
+@pytest.mark.real
 def test_the_pages_query_gives_the_share_up_to_each_quantile(tmp_path: Path) -> None:
     (query,) = re.findall(r"```promql\n(.*?)```", PAGE.read_text(), re.DOTALL)
     buckets = {"25.0": "0+1x90", "+Inf": "0+4x90"}

@@ -286,3 +286,32 @@ def test_an_interruption_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -
 
     assert errors.run(main) == 130
     assert "run the same command again" in capsys.readouterr().err
+
+
+def test_a_build_of_prometheus_leaves_promtool_to_the_tests(
+    folders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[list[str]] = []
+
+    def build(module: Path, packages: list[str], into: Path, **_: object) -> None:
+        built.append([package.rsplit("/", 1)[-1] for package in packages])
+        for name in built[-1]:
+            _script(into / name, "")
+
+    monkeypatch.setattr(gobuild, "build", build)
+    monkeypatch.setenv("DELIVERY_TOOLCHAIN", "build")
+    toolchain.prometheus()
+    assert built == [["prometheus"]]
+    tool = toolchain.promtool()
+    assert built == [["prometheus"], ["promtool"]]
+    assert (folders / "bin" / "promtool").resolve() == tool.executable.resolve()
+
+
+def test_promtool_beside_the_server_is_taken(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    version = toolchain.versions.show(toolchain.versions.prometheus())
+    for name in ("prometheus", "promtool"):
+        _script(folders / f"prometheus-{version}" / name, "")
+    monkeypatch.setattr(gobuild, "build", lambda *_, **__: pytest.fail("nothing is to be built"))
+    tool = toolchain.promtool()
+    assert tool.folder == folders / f"prometheus-{version}"
+    assert (folders / "bin" / "promtool").resolve() == tool.executable

@@ -18,7 +18,7 @@ def promtool(*words: str) -> str:
     """Run promtool; returns what it says."""
     tools = ROOT / ".delivery" / "toolchain" / "bin"
     found = shutil.which("promtool", path=f"{tools}{os.pathsep}{os.environ.get('PATH', '')}")
-    assert found, "make setup brings promtool"
+    assert found, "python3 -m tools.toolchain promtool (as `make test` does) brings promtool"
     done = subprocess.run([found, *words], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
