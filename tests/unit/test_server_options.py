@@ -26,7 +26,7 @@ def test_batching_reaches_the_servers_of_every_release(name: str) -> None:
     plain = environment(name)
     models = tuple(replace(model, batching="off") for model in plain.models)
     texts = [
-        json.dumps([asdict(found) for found in declared(one).resources], default=sorted)
+        json.dumps([asdict(found) for found in declared(one).resources], default=sorted, sort_keys=True)
         for one in (plain, replace(plain, models=models))
     ]
     releases = sum(2 if model.canary else 1 for model in plain.models)
