@@ -14,7 +14,7 @@ except ConfigError as error:
     raise pulumi.RunError(str(error)) from None
 
 place = declare(environment.platform)
-endpoints = {model.name: deliver(place, model) for model in environment.models}
+endpoints = deliver(place, environment.models)
 
 for name, value in place.outputs.items():
     pulumi.export(name, value)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import pulumi
 
-from components.endpoint import ModelEndpoint
+from components.endpoint import Before, ModelEndpoint
 from components.environment import (
     AwsPlatform,
     AzurePlatform,
@@ -19,6 +20,7 @@ from components.environment import (
     Platform,
 )
 from components.rollout import Rollout
+from components.step import Step, recorded
 
 
 class Place(Protocol):
@@ -29,23 +31,52 @@ class Place(Protocol):
         """The stack outputs of the platform itself: ``gatewayUrl``, ``trackingUrl`` and the place's own."""
         ...
 
-    def serve(self, model: Model) -> ModelEndpoint:
-        """Declare a model's endpoint."""
+    def serve(self, model: Model, after: Before = ()) -> ModelEndpoint:
+        """Declare a model's endpoint. It depends on ``after``: nothing of it begins before that is done."""
+        ...
+
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return the share of a model's requests that its endpoint keeps, ``percent``, and for how long,
+        ``retentionDays`` (absent: until deleted by hand); None if it keeps none."""
         ...
 
 
-def deliver(place: Place, model: Model) -> pulumi.Output[dict[str, Any]]:
-    """Declare a model on a place: its endpoint, and the rollout that tells who serves there. Returns the
-    endpoint's stack output.
+def deliver(place: Place, models: Sequence[Model]) -> dict[str, pulumi.Output[dict[str, Any]]]:
+    """Declare models on a place. Returns each one's stack output by name, known when its step is recorded.
 
-    The rollout belongs to no floor, so that every place has it, under the same name.
+    Every model has a step before its endpoint and a rollout after it, under the same names on every place. No
+    endpoint begins before the steps of all models are judged: a refused one leaves the others' traffic alone.
     """
-    endpoint = place.serve(model)
+    if not models:
+        return {}
+    applied = recorded()
+    steps = [_step(place, model, applied) for model in models]
+    judged = pulumi.Output.all(*(step.urn for step in steps))
+    return {
+        model.name: _delivered(place, model, step, judged) for model, step in zip(models, steps, strict=True)
+    }
+
+
+def _step(place: Place, model: Model, applied: pulumi.Output[dict[str, dict[str, Any]]]) -> Step:
+    of_model = applied.apply(lambda found, name=model.name: found.get(name))
+    return Step(model.name, model, place.request_log(model), of_model)
+
+
+def _delivered(
+    place: Place, model: Model, step: Step, judged: pulumi.Output[list[str]]
+) -> pulumi.Output[dict[str, Any]]:
+    async def own() -> pulumi.Resource:
+        # Awaited apart from its resources: the state names one dependency a model, not every other model.
+        await judged.future()
+        return step
+
+    endpoint = place.serve(model, [step, asyncio.ensure_future(own())])
     # Also for what an endpoint finds out after its parts are there: that its step was rolled back.
     served = endpoint.outputs.apply(lambda _: endpoint)
     opts = pulumi.ResourceOptions(depends_on=[endpoint, served])
-    Rollout(model.name, model, endpoint.request_log, opts)
-    return endpoint.outputs
+    rollout = Rollout(model.name, model, place.request_log(model), step.judge, opts)
+    # What failed on its way is not exported: the stack's outputs stay as they were.
+    return pulumi.Output.all(endpoint.outputs, rollout.urn).apply(lambda both: both[0])
 
 
 def declare(platform: Platform) -> Place:

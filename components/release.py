@@ -10,8 +10,8 @@ from components.environment import Model
 class Release(pulumi.CustomResource):
     """A model version as it was when it was first declared, resolved from the registry at plan time.
 
-    The digest stays pinned for as long as the release is declared; a version that changes under it stops
-    the plan.
+    The digest stays pinned for as long as the release is declared. A version that is changed or deleted under
+    it is told by every plan; servers go on with what is pinned, and load nothing else.
     The registry is only asked: nothing is created in it, nothing is removed from it.
     """
 
@@ -38,7 +38,8 @@ class Release(pulumi.CustomResource):
         tracking URI ``registry``.
 
         ``local``: it is served from the planning machine's disk, so ``artifact`` is wanted. Elsewhere that
-        would only make two machines that plan the same see a change.
+        would only make two machines that plan the same see a change. Elsewhere, too, the plan judges whether
+        a server has the memory for it; on the planning machine servers aren't limited.
         """
         outputs = dict.fromkeys(("digest", "artifact", "source", "run"), None)
         inputs = {
@@ -48,5 +49,6 @@ class Release(pulumi.CustomResource):
             "version": version,
             "registry": registry,
             "local": local or None,
+            "memory": None if local else model.resources.mebibytes,
         }
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

@@ -12,16 +12,17 @@ from policy import enforcement, exemptions, rules
 from policy.enforcement import Enforcement
 from policy.exemptions import told
 from policy.rule import Case, Resource, judge
-from policy.rules import candidates, high_risk, releases, steps
-from policy.rules.releases import RELEASE, ROLLOUT
+from policy.rules import candidates, high_risk, releases, servable, steps
+from policy.rules.releases import RELEASE, STEP
 from policy.steps import Step
 
-# What a rollout and its releases answer by themselves. Other rules ask for more of the stack than a step can
+# What a step and its releases answer by themselves. Other rules ask for more of the stack than a step can
 # change.
 _RULES = (
     *steps.RULES,
     *candidates.RULES,
     *releases.RULES,
+    *servable.RULES,
     *(rule for rule in high_risk.RULES if rule.types <= {RELEASE}),
 )
 
@@ -30,10 +31,12 @@ _RULES = (
 class Objection:
     """A rule that a step breaks."""
 
+    rule: str
+    """The rule's id."""
     stops: bool
     """Whether the rule is mandatory in this stack; else it only warns."""
     text: str
-    """What the pack says: the finding, why, the fix, the rule."""
+    """What the pack says: the finding, why, the fix, the rule; of one that only warns, the finding."""
 
 
 def held_to(stack: str) -> Enforcement:
@@ -53,20 +56,31 @@ def objections(
     told by the rules on steps, and by those on the releases that the stack has pinned. Raises ConfigError for
     mistakes in the policy's files."""
     holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
-    rollout = Resource(
-        type=ROLLOUT, name=model, properties=_rollout(model, before, after, now, registered_model)
+    planned = Resource(
+        type=STEP, name=model, properties=_planned(model, before, after, now, registered_model)
     )
     pinned = [release for release in before.releases if release.value("version") in after.declared]
-    every = (rollout, *pinned)
+    every = (planned, *pinned)
     found: list[Objection] = []
     for rule, resource in ((rule, each) for rule in _RULES for each in every if each.type in rule.types):
         exemption = exempt.of(stack, rule.id, resource.id)
         case = Case(resource=resource, settings=holds.settings, now=now, stack=every)
         for finding in judge(rule, case).findings:
-            message, exempted = told(rule, finding, exemption, now)
-            stops = not exempted and holds.of(rule.id) == "mandatory"
-            found.append(Objection(stops=stops, text=message))
+            mandatory = holds.of(rule.id) == "mandatory"
+            message, exempted = told(rule, finding, exemption, now, brief=not mandatory)
+            if (
+                not (mandatory or exempted)
+                and resource.type == RELEASE
+                and not _grows(resource, before, after)
+            ):
+                continue  # advice on what the step doesn't touch
+            found.append(Objection(rule=rule.id, stops=mandatory and not exempted, text=message))
     return found
+
+
+def _grows(release: Resource, before: Past, after: Step) -> bool:
+    version = int(release.value("version"))
+    return before.step is None or after.share(version) > before.step.share(version)
 
 
 def unjudged(before: Past, after: Step) -> list[int]:
@@ -74,18 +88,17 @@ def unjudged(before: Past, after: Step) -> list[int]:
     return sorted(after.declared - {release.value("version") for release in before.releases})
 
 
-def _rollout(
+def _planned(
     model: str, before: Past, after: Step, now: datetime, registered_model: str | None
 ) -> Mapping[str, Any]:
-    """The properties that the rollout of this step would have in a preview, as far as the rules here look."""
+    """The properties that this step would have in a preview, as far as the rules here look."""
     other = before.registered_model != registered_model
     # Versions of another registered model say nothing of this one's.
-    served = [] if other else list(before.served)
-    properties = {
+    properties: dict[str, Any] = {
         "model": model,
         **_step(after, registered_model),
         "since": now.isoformat(),
-        "served": served,
+        "served": [] if other else list(before.served),
     }
     if before.risk_class:
         properties["riskClass"] = before.risk_class
@@ -93,6 +106,10 @@ def _rollout(
         properties["was"] = _step(before.step, before.registered_model)
         if before.since:
             properties["was"]["since"] = before.since.isoformat()
+        if not other:
+            properties["served"] += [v for v in before.step.declared if before.step.share(v)]
+    if before.unfinished and before.unfinished not in (before.step, after) and before.step != after:
+        properties["unfinished"] = _step(before.unfinished, registered_model)
     return properties
 
 

@@ -16,7 +16,7 @@ from components.environment.stack_file import own_key, project_of
 from delivery import login
 from delivery.stack_file import ROOT
 from policy.rule import Resource
-from policy.rules.releases import RELEASE, ROLLOUT, endpoint_of
+from policy.rules.releases import RELEASE, ROLLOUT, STEP, endpoint_of
 from policy.steps import Step, step
 
 _SECONDS = 120
@@ -40,6 +40,9 @@ class Past:
     previous: int | None = None
     """The older version that was stable before the one that the file names, None where nobody knows."""
     previous_source: str = ""
+    unfinished: Step | None = None
+    """A step that was begun after that one and never recorded: its update failed or was killed, and traffic
+    may go by either. None: there is none, or the source doesn't know."""
     served: tuple[int, ...] = ()
     """Versions that answered requests before that step, the latest last."""
     risk_class: str = ""
@@ -77,6 +80,22 @@ def found_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
     """The rollouts in an exported state, by model. Raises NoStateError."""
     try:
         return {str(found["outputs"]["model"]): found["outputs"] for found in _of_type(export, ROLLOUT)}
+    except (LookupError, TypeError, AttributeError) as error:
+        raise _unreadable(error) from None
+
+
+def unfinished_in(export: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The steps in an exported state that were begun and are in no rollout, by model. Raises NoStateError."""
+    done = found_in(export)
+    try:
+        begun = {str(found["outputs"]["model"]): found["outputs"] for found in _of_type(export, STEP)}
+        return {
+            model: found
+            for model, found in begun.items()
+            if model not in done
+            or step(found) != step(done[model])
+            or found.get("registeredModel") != done[model].get("registeredModel")
+        }
     except (LookupError, TypeError, AttributeError) as error:
         raise _unreadable(error) from None
 
@@ -182,7 +201,12 @@ def past(
         try:
             export = exported(stack)
             found = applied(found_in(export).get(model), stack, declared, registered_model)
-            return replace(found, releases=releases_in(export, model, registered_model))
+            begun = unfinished_in(export).get(model)
+            return replace(
+                found,
+                unfinished=step(begun) if begun else None,
+                releases=releases_in(export, model, registered_model),
+            )
         except NoStateError as error:
             reason = f"no state of {stack}: {error}"
     found = committed(path, model, declared, registered_model)

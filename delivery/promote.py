@@ -84,16 +84,22 @@ def run(arguments: argparse.Namespace) -> int:
         return 2
 
 
-def write(file: StackFile, stack: str, name: str, step: Step, known: Past) -> int:
-    """Write a step that no mandatory rule refuses, and say so. Returns the exit code."""
+def write(file: StackFile, stack: str, name: str, step: Step, known: Past, *, advise: bool = True) -> int:
+    """Write a step that no mandatory rule refuses, and say so; ``advise``: also what only warns. Returns the
+    exit code."""
     model = file.model(name)
     now = step_of(model)
     if step == now:
         print(f"{file.path.name} says it already: {name} {now}")
         return 0
     found = objections(stack, name, known, step, datetime.now(UTC), model.registered_model)
-    for objection in found:
-        print(f"{'refused' if objection.stops else 'warning'}: {objection.text}\n", file=sys.stderr)
+    for objection in (each for each in found if each.stops or advise):
+        said = (
+            f"refused: {objection.text}\n"
+            if objection.stops
+            else f"warning: {objection.rule}: {objection.text}"
+        )
+        print(said, file=sys.stderr)
     new = ", ".join(f"v{version}" for version in unjudged(known, step))
     rest = f"; the preview judges what the registry says of {new}" if new else ""
     print(f"judged by {known.source}{rest}", file=sys.stderr)

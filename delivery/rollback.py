@@ -53,7 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
         step = rolled_back(model.name, now, previous, to=arguments.to, remove=arguments.remove)
         if arguments.to is None and step.stable != now.stable:
             print(f"v{previous} was stable before v{now.stable}, by {source}")
-        return write(file, arguments.stack, model.name, step, known)
+        # Whoever goes back is in a hurry, and every version that gets more has served before.
+        return write(file, arguments.stack, model.name, step, known, advise=False)
     except (ConfigError, DeliveryError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -40,7 +40,9 @@ def _up(environment: Environment) -> int:
     if code := _run([sys.executable, "-m", "pipeline", "train", *_claims(environment)]):
         return code
     _step(2, "apply Pulumi.local.yaml: MLflow, model servers, Envoy, Prometheus")
-    if code := _run(["./pulumiw", "up", "--stack", "local", "--yes", "--policy-pack", "policy"]):
+    if code := _run(
+        ["./pulumiw", "up", "--stack", "local", "--yes", "--suppress-outputs", "--suppress-progress"]
+    ):
         return code
     outputs = _outputs()
     if outputs is None:

@@ -1,4 +1,4 @@
-"""The policy pack, as the engine starts it: `./pulumiw preview --stack prod --policy-pack policy`."""
+"""The policy pack, as the engine starts it: `./pulumiw` names it in every preview and update."""
 
 from __future__ import annotations
 

@@ -79,7 +79,9 @@ def _rule(rule: Rule, levels: str) -> Iterator[str]:
     if rule.references:
         yield f"- Helps with: {'; '.join(map(str, rule.references))}."
     judged = ", ".join(f"`{kind}`" for kind in sorted(rule.types))
-    yield f"- Judges: {judged}{', with what else the stack declares' if rule.whole_stack else ''}."
+    beside = [f"`{kind}`" for kind in sorted(rule.beside)]
+    others = ["what else the stack declares"] if rule.whole_stack else beside
+    yield f"- Judges: {judged}{', with ' if others else ''}{', '.join(others)}."
     if rule.strict:
         yield "- A value that a preview doesn't know is refused."
     yield ""

@@ -13,15 +13,17 @@ from components.environment import ConfigError, Problem
 from components.environment.section import Section, open_section
 from components.environment.stack_file import document
 from policy.enforcement import line_of
-from policy.rule import Finding, Rule, text
+from policy.rule import Finding, Rule, line, text
 
 FILE: Final = Path(__file__).with_name("exemptions.yaml")
 _KEYS: Final = ("rule", "resource", "environment", "reason", "owner", "until")
 _EXAMPLE: Final = (
-    "{rule: canary-step, resource: 'delivery:registry:Rollout::fraud', environment: prod, "
+    "{rule: canary-step, resource: 'delivery:registry:Step::fraud', environment: prod, "
     "reason: …, owner: …, until: 2026-12-31}"
 )
 _RESOURCE: Final = re.compile(r"[^\s:*?]+:[^\s*?]*[^\s:*?]::[^\s*?]+")
+_MOVED: Final = ("delivery:registry:Rollout::", "delivery:registry:Step::")
+"""What was judged until version 0.1 and what is since, under the same names."""
 _STACK: Final = re.compile(r"[\w.-]+")
 _LONGEST: Final = timedelta(days=366)
 
@@ -50,11 +52,13 @@ class Exemptions:
 
     every: tuple[Exemption, ...] = ()
 
-    def of(self, stack: str, rule: str, resource: str) -> Exemption | None:
-        """The exemption for a rule and a resource in a stack: the one that holds longest."""
+    def of(self, stack: str, rule: str, *resources: str) -> Exemption | None:
+        """The exemption for a rule and one of some resources in a stack: the one that holds longest."""
         environment = stack.rpartition("/")[2]
         found = [
-            e for e in self.every if (e.environment, e.rule, e.resource) == (environment, rule, resource)
+            e
+            for e in self.every
+            if (e.environment, e.rule) == (environment, rule) and e.resource in resources
         ]
         return max(found, key=lambda exemption: exemption.until, default=None)
 
@@ -109,7 +113,7 @@ def _exemption(name: str, part: Section, rules: Collection[str], now: datetime) 
         return Exemption(
             name=name,
             rule=rule,
-            resource=resource,
+            resource=current(resource),
             environment=environment,
             reason=reason,
             owner=owner,
@@ -134,11 +138,18 @@ def _day(part: Section, now: datetime) -> date | None:
     return day
 
 
-def told(rule: Rule, finding: Finding, exemption: Exemption | None, now: datetime) -> tuple[str, bool]:
+def current(resource: str) -> str:
+    """What a resource that an exemption names is called today."""
+    return resource.replace(*_MOVED)
+
+
+def told(
+    rule: Rule, finding: Finding, exemption: Exemption | None, now: datetime, *, brief: bool = False
+) -> tuple[str, bool]:
     """What a reader is told of a finding, by the exemption of its rule and resource if there is one; and
-    whether that lets it through."""
+    whether that lets it through. ``brief``: in one line, for what stops nothing."""
     if exemption is None:
-        return text(rule, finding), False
+        return (line(finding) if brief else text(rule, finding)), False
     if exemption.holds(now):
         return _let_through(rule, finding, exemption), True
     return text(rule, finding, ended(exemption)), False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -11,15 +12,23 @@ from typing import Any, cast
 import pulumi_policy as sdk
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from policy import enforcement, exemptions
+from policy import base, enforcement, exemptions
 from policy.enforcement import Enforcement
 from policy.exemptions import Exemptions, told
 from policy.rule import Case, Resource, Rule, Unknown, judge
 from policy.rules import every
+from policy.rules.releases import RELEASE, STEP
+from policy.steps import step
 
 NAME = "model-delivery"
+VERSION = "0.1.0"
+"""As in PulumiPolicy.yaml."""
 EXEMPTIONS = "exemptions"
-"""The policy that is no rule."""
+"""The policy that tells what exemptions let through."""
+JUDGE = "judged-by"
+"""The policy that notes in a step that it was judged. Neither is a rule."""
+ADVICE = "MODEL_DELIVERY_ADVICE"
+"""The variable by which ``./pulumiw up`` says that a preview comes before the update: it has the advice."""
 Report = Callable[[str, str | None], None]
 
 
@@ -31,31 +40,46 @@ class Pack:
     enforcement: Enforcement
     exemptions: Exemptions
     now: Callable[[], datetime]
+    advises: bool = True
+    """Whether it reports what stops nothing."""
+    withheld: tuple[str, ...] = ()
+    """What a change under review would loosen, and doesn't yet: see policy/base.py."""
 
     def policies(self, rules: Iterable[Rule] | None = None) -> list[sdk.Policy]:
-        """Return one policy for each rule (by default, of all) at the level that it has in this stack."""
+        """Return one policy for each rule at the level that it has in this stack; by default for all of them,
+        with what notes in each step that the pack has judged it."""
         seen = _Seen()
         chosen = tuple(every().values() if rules is None else rules)
         # The SDK asks policies in their order, so the first of each kind notes what the others look at.
         first = {kind: next((r.id for r in chosen if r.whole_stack is kind), "") for kind in (False, True)}
         policies = [self._policy(rule, seen, notes=first[rule.whole_stack] == rule.id) for rule in chosen]
         # The last of all: it tells what the others have let through.
-        return [*policies, self._let_through(seen)] if self.exemptions.in_stack(self.stack) else policies
+        exempting = self.exemptions.in_stack(self.stack) or self.withheld
+        last = [self._let_through(seen)] if exempting else []
+        return [*policies, *last, *([_judge()] if rules is None else [])]
 
-    def report(self, rule: Rule, case: Case, report: Report, seen: _Seen) -> None:
+    def report(self, rule: Rule, case: Case, report: Report, seen: _Seen, at: Resource | None = None) -> None:
         """Ask a rule about a resource and report what it finds, unless that is exempted, which `seen` notes.
+        ``at`` is the resource at whose declaration it is asked, if that is another one.
 
-        A rule that can't decide in a preview says so by the SDK's own exception, which the engine shows as a
-        warning whatever the rule's level: it is asked again in the update.
+        What stops nothing is told in a line, and only of a model that the change touches. A rule that can't
+        decide in a preview says so by the SDK's own exception, which the engine shows as a warning whatever
+        the rule's level: it is asked again in the update.
         """
         verdict = judge(rule, case)
-        exemption = self.exemptions.of(self.stack, rule.id, case.resource.id)
+        exemption = self.exemptions.of(self.stack, rule.id, case.resource.id, *([at.id] if at else []))
+        stops = self.enforcement.of(rule.id) == "mandatory"
+        advice: list[str] = []
         for finding in verdict.findings:
-            message, exempted = told(rule, finding, exemption, case.now)
+            message, exempted = told(rule, finding, exemption, case.now, brief=not stops)
             if exempted:
                 seen.exempted.append((message, case.resource.urn))
-            else:
+            elif stops:
                 report(message, case.resource.urn or None)
+            elif self.advises and not seen.settled(case.resource):
+                advice.append(message)
+        if advice:
+            report("; ".join(advice), case.resource.urn or None)
         if verdict.undecided and not (exemption and exemption.holds(case.now)):
             raise undecided(case.resource, verdict.undecided)
 
@@ -76,7 +100,7 @@ class Pack:
         self, rule: Rule, seen: _Seen, notes: bool
     ) -> Callable[[sdk.ResourceValidationArgs, Report], None]:
         def validate(args: sdk.ResourceValidationArgs, report: Report) -> None:
-            if not notes and args.resource_type not in rule.types:
+            if not notes and args.resource_type not in rule.types | rule.beside:
                 return
             resource = _resource(
                 args.resource_type, args.name, args.urn, args.props, args.opts, args.provider
@@ -84,7 +108,12 @@ class Pack:
             if notes:
                 seen.inputs[args.urn] = resource
             if args.resource_type in rule.types:
-                self.report(rule, self._case(resource), report, seen)
+                stack = tuple(seen.inputs.values()) if rule.beside else ()
+                self.report(rule, self._case(resource, stack), report, seen)
+            elif args.resource_type in rule.beside:
+                for one in seen.of_model(rule.types, resource):
+                    case = self._case(one, tuple(seen.inputs.values()))
+                    self.report(rule, case, report, seen, at=resource)
 
         return validate
 
@@ -93,7 +122,7 @@ class Pack:
     ) -> Callable[[sdk.StackValidationArgs, Report], None]:
         def validate(args: sdk.StackValidationArgs, report: Report) -> None:
             if notes:
-                seen.stack = tuple(_declared(one, seen.inputs.get(one.urn)) for one in args.resources)
+                seen.stack = tuple(_with_outputs(one, seen.inputs.get(one.urn)) for one in args.resources)
             unknown: UnknownValueError | None = None
             for resource in seen.stack:
                 if resource.type in rule.types:
@@ -111,6 +140,8 @@ class Pack:
         """What tells of the exemptions that are in use, so that none is forgotten: it stops nothing."""
 
         def validate(args: sdk.StackValidationArgs, report: Report) -> None:
+            for note in self.withheld:
+                report(note, None)
             for message, urn in seen.exempted:
                 report(message, urn or None)
             there = {f"{one.resource_type}::{one.name}" for one in args.resources}
@@ -142,6 +173,58 @@ class _Seen:
     exempted: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     """What exemptions have let through: message and URN."""
 
+    def of_model(self, types: frozenset[str], other: Resource) -> list[Resource]:
+        """The resources of some types, declared so far, that are of the same model as another one."""
+        model = _model_of(other)
+        return [
+            one for one in self.inputs.values() if one.type in types and model and _model_of(one) == model
+        ]
+
+    def settled(self, resource: Resource) -> bool:
+        """Whether a change leaves a step as it is, or a release where it was."""
+        if resource.type not in (STEP, RELEASE):
+            return False
+        planned = self.of_model(_STEPS, resource)
+        if any(one.properties.get("settled") is True for one in planned):
+            return True
+        return resource.type == RELEASE and any(_keeps(one, resource) for one in planned)
+
+
+_STEPS = frozenset({STEP})
+
+
+def _keeps(planned: Resource, release: Resource) -> bool:
+    """Whether a release was declared before a planned step, and gets no larger share by it."""
+    was = planned.properties.get("was")
+    if was is None or was.get("registeredModel") != planned.properties.get("registeredModel"):
+        return False
+    before, after, version = step(was), step(planned.properties), int(release.value("version"))
+    return version in before.declared and after.share(version) <= before.share(version)
+
+
+def _model_of(one: Resource) -> str:
+    """The model of the environment that a resource is of, empty where that isn't known."""
+    found = one.properties.get("endpoint") if one.type == RELEASE else None
+    found = found or one.properties.get("model")
+    return found if isinstance(found, str) else ""
+
+
+def _judge() -> sdk.Policy:
+    """What writes into every step that is taken which pack judged it: a step without that had none."""
+
+    def remediate(args: sdk.ResourceValidationArgs) -> Mapping[str, Any] | None:
+        if args.resource_type != STEP:
+            return None
+        properties = cast("dict[str, Any]", plain(args.props))
+        return None if properties.get("settled") else {**properties, "judge": f"{NAME} {VERSION}"}
+
+    return sdk.ResourceValidationPolicy(
+        name=JUDGE,
+        description="A step says which policy pack judged it",
+        remediate=cast("Any", remediate),
+        enforcement_level=sdk.EnforcementLevel.REMEDIATE,
+    )
+
 
 def load(
     stack: str, folder: Path | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -150,11 +233,19 @@ def load(
 
     Raises ConfigError for mistakes in them.
     """
+    held = enforcement.read(every(), folder and folder / enforcement.FILE.name).of(stack)
+    exempt = exemptions.read(every(), now(), folder and folder / exemptions.FILE.name)
+    withheld: tuple[str, ...] = ()
+    if commit := os.environ.get(base.VARIABLE):
+        held, exempt, withheld = base.restricted(commit, stack, every(), held, exempt)
     return Pack(
         stack=stack,
-        enforcement=enforcement.read(every(), folder and folder / enforcement.FILE.name).of(stack),
-        exemptions=exemptions.read(every(), now(), folder and folder / exemptions.FILE.name),
+        enforcement=held,
+        exemptions=exempt,
+        withheld=withheld,
         now=now,
+        # An update after its own preview would only say it all again.
+        advises=not (os.environ.get(ADVICE) == "preview" and os.environ.get("PULUMI_DRY_RUN") == "false"),
     )
 
 
@@ -165,7 +256,7 @@ def undecided(resource: Resource, path: str) -> UnknownValueError:
     return error
 
 
-def _declared(found: sdk.PolicyResource, inputs: Resource | None) -> Resource:
+def _with_outputs(found: sdk.PolicyResource, inputs: Resource | None) -> Resource:
     """A resource of the stack: its outputs, and over them what was declared.
 
     In a preview a resource has no outputs at all where its provider isn't there yet, as a cluster's isn't

@@ -136,7 +136,8 @@ class Case:
     settings: Settings
     now: datetime
     stack: Sequence[Resource] = ()
-    """All resources of the stack, the judged one included; empty for a rule that doesn't ask for them."""
+    """All resources of the stack, or those that are declared so far, the judged one included; empty for a
+    rule that doesn't ask for them."""
 
     def others(self, *types: str) -> Iterator[Resource]:
         """The resources of the stack that have one of the types."""
@@ -169,8 +170,12 @@ class Rule:
     types: frozenset[str]
     """The types of the resources that it judges."""
     check: Check
+    beside: frozenset[str] = frozenset()
+    """The types of the other resources of the same model that it looks at. It is asked when the resource is
+    declared and again whenever one of these is, with what has been declared so far, so before the engine does
+    anything about the last of them. While one is missing it must find nothing."""
     whole_stack: bool = False
-    """Whether it looks at other resources too. The engine asks such a rule when all are declared: it refuses
+    """Whether it looks at any other resources. The engine asks such a rule when all are declared: it refuses
     a preview like any other rule, and an update without a preview only when that is done."""
     strict: bool = False
     """Whether a value that the preview doesn't know is refused. Otherwise the rule is undecided there, which
@@ -214,15 +219,24 @@ def judge(rule: Rule, case: Case) -> Verdict:
     return Verdict(findings=tuple(findings))
 
 
+def line(finding: Finding) -> str:
+    """What the reader gets of a finding that stops nothing."""
+    return " ".join(finding.message.split())
+
+
 def text(rule: Rule, finding: Finding, note: str = "") -> str:
     """What the reader gets of a finding; ``note`` is a line of its own after the first."""
-    references = "; ".join(str(reference) for reference in rule.references)
     lines = [
         # What it quotes may have lines of its own, which would read as ours: a fix that is none.
         " ".join(finding.message.split()),
         *([note] if note else []),
         f"Why: {rule.why}",
         f"Fix: {finding.fix or rule.fix}",
-        f"Rule: {rule.id} ({rule.severity}{'; ' if references else ''}{references})",
+        f"Rule: {signature(rule)}",
     ]
     return "\n".join(lines)
+
+
+def signature(rule: Rule) -> str:
+    """A rule's id, its severity and the demands that it helps with: ``canary-step (high; SOC 2 CC8.1)``."""
+    return f"{rule.id} ({'; '.join([str(rule.severity), *map(str, rule.references)])})"

@@ -20,6 +20,9 @@ class Settings:
     """How much a version's share may grow in a later step, percentage points."""
     hold_minutes: float = 0
     """How long a version keeps a share before it may have a larger one."""
+    warm_minutes: float | None = None
+    """How long a version is declared at weight 0, or as a shadow, before it may switch to 100 percent in one
+    step; None: it may not."""
     bake_hours: float = 24
     """How long the previous stable version stays declared after a promotion."""
     metric_tolerance: float = 0.02
@@ -44,6 +47,7 @@ class Settings:
             first=self.first_percent,
             increase=self.increase_percent,
             hold_minutes=self.hold_minutes,
+            warm_minutes=self.warm_minutes,
             bake_hours=self.bake_hours,
         )
 
@@ -52,6 +56,7 @@ KEYS: Final = {
     "firstPercent": "first_percent",
     "increasePercent": "increase_percent",
     "holdMinutes": "hold_minutes",
+    "warmMinutes": "warm_minutes",
     "bakeHours": "bake_hours",
     "metricTolerance": "metric_tolerance",
     "minReplicas": "min_replicas",
@@ -72,6 +77,7 @@ def parse(section: Section, base: Settings) -> Settings:
         "first_percent": section.whole("firstPercent", 0, 100),
         "increase_percent": section.whole("increasePercent", 1, 100),
         "hold_minutes": section.number("holdMinutes", 0, 60 * 24 * 14),
+        "warm_minutes": section.number("warmMinutes", 0, 60 * 24 * 14),
         "bake_hours": section.number("bakeHours", 0, 24 * 90),
         "metric_tolerance": section.number("metricTolerance", 0, 1),
         "min_replicas": section.whole("minReplicas", 1, 1000),

@@ -67,6 +67,9 @@ class Limits:
     """Percentage points by which the share of a version may grow in a later step."""
     hold_minutes: float = 0
     """How long a version keeps a share before it may have a larger one."""
+    warm_minutes: float | None = None
+    """How long a version that answers nobody is declared before it may have all of the requests in one step,
+    as blue-green switches; None: it may not."""
     bake_hours: float = 24
     """How long the previous stable version stays declared after a promotion; 0: it may go at once."""
 
@@ -112,7 +115,7 @@ def problems(
     served = [*served, *(v for v in before.declared if before.share(v))]
     age = now - since if since else timedelta(0)
     return [
-        *_growth(model, before, after, served, limits),
+        *_growth(model, before, after, served, age, limits),
         *_held(model, before, after, served, age, limits),
         *_kept(model, before, after, served, age, limits),
     ]
@@ -148,7 +151,7 @@ def _is_return(version: int, before: Step, served: Sequence[int]) -> bool:
 
 
 def _growth(
-    model: str, before: Step, after: Step, served: Sequence[int], limits: Limits
+    model: str, before: Step, after: Step, served: Sequence[int], age: timedelta, limits: Limits
 ) -> list[StepProblem]:
     found: list[StepProblem] = []
     for version in sorted(after.declared):
@@ -166,6 +169,9 @@ def _growth(
                     f"weight: {limits.first}}}` first, and promote it from there",
                 )
             )
+        elif gets == 100 and version in before.declared and limits.warm_minutes is not None and not had:
+            if age < timedelta(minutes=limits.warm_minutes):
+                found.append(_cold(model, version, before, after, age, limits.warm_minutes))
         elif not had and gets > limits.first:
             found.append(
                 StepProblem(
@@ -194,6 +200,16 @@ def _growth(
                 )
             )
     return found
+
+
+def _cold(model: str, version: int, before: Step, after: Step, age: timedelta, minutes: float) -> StepProblem:
+    declared = f"{age / timedelta(minutes=1):.0f} of {minutes:g} min"
+    return StepProblem(
+        rule=CANARY_STEP,
+        message=f"{model}: v{version} takes all of the requests at once, and has been declared for "
+        f"{declared}: {before} → {after}",
+        fix=f"switch when it has been declared at weight 0, or as a shadow, for {minutes:g} min",
+    )
 
 
 def _entitled(version: int, before: Step, after: Step) -> int:

@@ -148,6 +148,6 @@ def _verdicts(
                     settings=settings or Settings(),
                     now=now or datetime.now(UTC),
                     # What the pack doesn't give, a test must not give either.
-                    stack=stack if rule.whole_stack else (),
+                    stack=stack if rule.whole_stack or rule.beside else (),
                 )
                 yield rule, one, judge(rule, case)

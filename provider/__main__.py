@@ -9,12 +9,14 @@ from provider.release import Release
 from provider.resource import Resource
 from provider.rollout import Rollout
 from provider.route import Route
+from provider.step import Step
 from provider.supervisor import Supervisor
 
 VERSION = "0.1.0"
 KINDS: dict[str, Resource] = guarded(
     {
         "delivery:registry:Release": Release(),
+        "delivery:registry:Step": Step(),
         "delivery:registry:Rollout": Rollout(),
         "delivery:local:Supervisor": Supervisor(),
         "delivery:local:Process": Process(),

@@ -62,11 +62,12 @@ _CANARY = Record(
     {"version": _VERSION, "weight": Whole(0, 100)}, {"shadow": Flag(), "prompt": Anything()}, closed=False
 )
 _SERVED = Items(_VERSION)
+_RECORD = Record({"stable": _STABLE}, {"canary": _CANARY, "since": Text()}, closed=False)
 _STEP: Mapping[str, Shape] = {
     "canary": _CANARY,
     "since": Text(),
     "served": _SERVED,
-    "was": Record({"stable": _STABLE}, {"canary": _CANARY, "since": Text()}, closed=False),
+    "was": _RECORD,
 }
 
 
@@ -131,6 +132,12 @@ SHAPES: dict[str, Shapes] = {
         },
         {"local": Flag(unknown=True), "digest": Text(unknown=True)},
         imported="declare it and run `pulumi up`: it is looked up in the registry and pinned",
+        closed=False,
+    ),
+    "delivery:registry:Step": _shapes(
+        {"model": Text(r"[^\0]+", "a model's name"), "stable": _STABLE},
+        {**_STEP, "applied": _RECORD, "unfinished": _RECORD, "settled": Flag(), "judge": Text()},
+        imported="declare it and run `pulumi up`: it exists only in the state",
         closed=False,
     ),
     "delivery:registry:Rollout": _shapes(

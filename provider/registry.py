@@ -34,6 +34,10 @@ class UnreachableError(Exception):
     """The registry did not answer; nothing is known about the version. The text says why, without secrets."""
 
 
+class UnfetchedError(UnreachableError):
+    """The registry has the version, and where it says that the artifact is, it could not be fetched from."""
+
+
 class UnknownModelError(ProviderError):
     """The registry has no such registered model."""
 
@@ -245,7 +249,7 @@ def _fetch(uri: str, source: str, registered: str, store: Path, what: str) -> Pa
     except ProviderError:
         raise
     except Exception as error:
-        raise UnreachableError(
+        raise UnfetchedError(
             f"the artifact of {what} can't be fetched from {masked(source)}: {reason(error, uri)}"
         ) from None
 

@@ -2,7 +2,8 @@
 
 Inputs: ``model`` (the registered model), ``version``, ``registry`` (an MLflow tracking URI; the state keeps
 it without user and password), ``endpoint``, the name of the model in the environment where that is another
-one, and ``local``, true where the model is served from this machine's disk.
+one, ``local``, true where the model is served from this machine's disk, and elsewhere ``memory``, what a
+server has in MiB, which the state doesn't keep.
 
 The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
     digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
@@ -10,11 +11,16 @@ The check adds, already in a preview, what the registry says, texts that are emp
     flavor, signature, metrics, run, data (digest of the training data), commit, code, registered (time, UTC)
     owner, riskClass, card   who answers for it, its class under the EU AI Act, the model card or its URI
     approvedBy, approvedAt, evaluation    what people decided, see `python -m pipeline approve`
+and, each only where there is something to say:
+    lost          why the registry no longer has what is pinned, and what that means for servers
+    refusals      why the server can't serve it, a text each
+    mismatches    which versions of the server's libraries don't fit the model, a text each
 Outputs are the same.
 
-The digest stays for as long as the release is declared: a version that was changed under it is an error.
-When the registry does not answer, a release that is already pinned goes on with what is pinned; a new one
-can't be declared.
+The digest stays for as long as the release is declared. A release that is pinned goes on with what is pinned,
+whatever becomes of the registry: it doesn't answer, the version or its artifact is gone, or has other files
+than the pinned ones, which no server loads, as each compares the digest. All of that is told, and none of it
+stands in the way of the other models of the stack. A new release that can't be resolved or served fails.
 
 An artifact that isn't on this machine is fetched into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
 
@@ -30,8 +36,9 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from provider.fit import Fit, fit
 from provider.masking import masked
-from provider.registry import Registered, UnknownModelError, UnreachableError, resolve
+from provider.registry import Registered, UnfetchedError, UnknownModelError, UnreachableError, resolve
 from provider.resource import (
     UNKNOWN,
     Checked,
@@ -42,54 +49,56 @@ from provider.resource import (
     ProviderError,
     changed_paths,
 )
+from serving.artifact import ArtifactError, verify
 from tools.paths import home
 
 _ASKED = ("model", "endpoint", "version", "registry", "local")
+_TOLD = ("lost", "refusals", "mismatches")
+_UNLIMITED = 1 << 30
+"""MiB, where the program doesn't say what a server has."""
 Resolve = Callable[[str, str, int, Path], Registered]
+Judge = Callable[[Path, int, "int | None"], Fit]
 
 
 class Release:
-    """See the module's text for inputs and outputs. ``lookup`` asks the registry."""
+    """See the module's text for inputs and outputs. ``lookup`` asks the registry, ``judge`` says whether an
+    artifact can be served."""
 
-    def __init__(self, lookup: Resolve = resolve) -> None:
-        self._lookup = lookup
+    def __init__(self, lookup: Resolve = resolve, judge: Judge = fit) -> None:
+        self._lookup, self._judge = lookup, judge
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
         asked = {key: new[key] for key in _ASKED if new.get(key) is not None}
         if UNKNOWN in asked.values():
             return Checked({**asked, **dict.fromkeys(_FACTS, UNKNOWN)})
         uri, model, version = str(new["registry"]), str(new["model"]), int(new["version"])
-        asked["registry"] = registry = masked(uri)
+        asked["registry"] = masked(uri)
         pinned = _pinned(old, new)
+        memory = None if new.get("local") else int(new.get("memory") or _UNLIMITED)
         try:
-            found = _facts(self._lookup(_asked_at(uri), model, version, home() / "artifacts"))
-        except UnreachableError as error:
-            if pinned is None:
-                return _failed(
-                    asked,
-                    f"{context.name} can't be resolved: the registry {registry} does not answer ({error}). "
-                    "Start it, or register the model first",
+            found = self._lookup(_asked_at(uri), model, version, home() / "artifacts")
+            if pinned is not None and pinned["digest"] != found.digest:
+                raise ProviderError(
+                    f"version {version} of {model} was changed after it was deployed: it is pinned to "
+                    f"{pinned['digest']}, the registry now has {found.digest}. "
+                    "Register the new artifact as a new version, or restore the old one"
                 )
-            context.warn(
-                f"the registry {registry} does not answer ({error}); "
-                f"{context.name} stays as it is pinned, {pinned['digest']}"
-            )
-            return Checked(_wanted({**pinned, **asked}))
-        except UnknownModelError as error:
-            return _failed(asked, f"{error}. {_named(asked, error.near)}")
-        except ProviderError as error:
-            return _failed(asked, str(error))
-        if pinned is not None and pinned["digest"] != found["digest"]:
-            return _failed(
-                asked,
-                f"version {version} of {model} was changed after it was deployed: it is pinned to "
-                f"{pinned['digest']}, the registry now has {found['digest']}. "
-                "Register the new artifact as a new version, or restore the old one",
-            )
-        return Checked(_wanted({**asked, **found}))
+            fits = self._judge(Path(found.artifact), found.size, memory)
+        except (UnreachableError, ProviderError) as error:
+            text = _explained(error, asked)
+            if pinned is None:
+                return _failed(asked, _unresolved(context.name, error, text))
+            return Checked(_wanted(_kept(context, {**pinned, **asked}, error, text)))
+        if fits.refusals and pinned is None:
+            return _failed(asked, f"{context.name} can't be served: {'; '.join(fits.refusals)}")
+        told = {"refusals": list(fits.refusals), "mismatches": list(fits.mismatches)}
+        return Checked(
+            _wanted({**asked, **_facts(found), **{key: said for key, said in told.items() if said}})
+        )
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        paths = [path for key in new for path in changed_paths(state.get(key), new[key], key)]
+        keys = [*new, *(key for key in _TOLD if key in state and key not in new)]
+        paths = [path for key in keys for path in changed_paths(state.get(key), new.get(key), key)]
         return Diff({path: path in ("model", "version") for path in paths})
 
     def create(self, context: Context, inputs: Properties) -> tuple[str, Properties]:
@@ -127,6 +136,56 @@ def _pinned(old: Properties | None, new: Properties) -> Properties | None:
     if not old or not isinstance(old.get("digest"), str) or not old["digest"]:
         return None
     return old if (old["model"], old["version"]) == (new["model"], new["version"]) else None
+
+
+def _explained(error: Exception, asked: Properties) -> str:
+    if isinstance(error, UnknownModelError):
+        return f"{error}. {_named(asked, error.near)}"
+    if isinstance(error, UnreachableError) and not isinstance(error, UnfetchedError):
+        return f"the registry {asked['registry']} does not answer ({error})"
+    return str(error)
+
+
+def _unresolved(name: str, error: Exception, text: str) -> str:
+    if isinstance(error, UnfetchedError):
+        return f"{name} can't be resolved: {text}"
+    if isinstance(error, UnreachableError):
+        return f"{name} can't be resolved: {text}. Start it, or register the model first"
+    return text
+
+
+def _kept(context: Context, pinned: Properties, error: Exception, text: str) -> Properties:
+    """What is pinned, with what is lost of it; a registry that doesn't answer has lost nothing."""
+    stays = f"{context.name} stays as it is pinned, {pinned['digest']}"
+    if isinstance(error, UnreachableError):
+        context.warn(f"{text}; {stays}")
+        return pinned
+    lost = f"{text}. {_restarted(pinned)}"
+    context.warn(f"{stays}, though {lost}")
+    return {**pinned, "lost": lost}
+
+
+def _restarted(pinned: Properties) -> str:
+    """What becomes of a server that starts again."""
+    other = "or move the model to a version that the registry has"
+    if not pinned.get("local"):
+        source = pinned.get("source") or "the artifact"
+        return (
+            f"Servers that run go on; one that starts fetches {source}, and only loads it with the pinned "
+            f"digest: restore it, {other}"
+        )
+    folder = str(pinned.get("artifact", ""))
+    try:
+        verify(Path(folder), pinned["digest"])
+    except ArtifactError:
+        return (
+            "Its servers answer until they are restarted, and can't start again, since "
+            f"{folder} no longer has the pinned files: restore them, {other}"
+        )
+    return (
+        f"Its files are still in {folder}, so its servers can start again; "
+        "move the model to a version that the registry has before they are deleted, too"
+    )
 
 
 def _failed(inputs: Properties, reason: str) -> Checked:

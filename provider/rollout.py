@@ -6,6 +6,8 @@ Inputs
     runtime, owner, riskClass, minReplicas, analysis, drift, requestLog    what policies ask of a step
     stable    ``{version}``
     canary    ``{version, weight, shadow}``; absent: all of the traffic is stable's
+    judge     the policy pack that judged the step, ``NAME VERSION``; empty: none did. Absent from a step that
+              was applied before this was recorded
 
 The check adds, already in a preview, where the step (``stable``, ``canary`` and ``registeredModel`` together)
 comes from:
@@ -27,7 +29,7 @@ from typing import Any, cast
 
 from provider.resource import Checked, Context, Diff, Properties, changed_paths
 
-_GIVEN = (
+GIVEN = (
     "model",
     "registeredModel",
     "runtime",
@@ -40,27 +42,27 @@ _GIVEN = (
     "stable",
     "canary",
 )
-_ADDED = ("since", "was", "served")
+_ADDED = ("since", "was", "served", "judge")
 _STEP = ("registeredModel", "stable", "canary")
 _REMEMBERED = 20
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Rollout:
     """See the module's text for inputs and outputs. ``now`` tells the time."""
 
-    def __init__(self, now: Callable[[], str] = _now) -> None:
+    def __init__(self, now: Callable[[], str] = now) -> None:
         self._now = now
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
-        given = {key: new[key] for key in _GIVEN if new.get(key) is not None}
-        return Checked({**given, **_history(old, given, self._now)})
+        given = {key: new[key] for key in GIVEN if new.get(key) is not None}
+        return Checked({**given, **_history(old, given, str(new.get("judge") or ""), self._now)})
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        keys = (*_GIVEN, *_ADDED)
+        keys = (*GIVEN, *_ADDED)
         paths = [path for key in keys for path in changed_paths(state.get(key), new.get(key), key)]
         replaced = bool(state["model"] != new["model"])
         return Diff(dict.fromkeys(paths, replaced), replaced, _remark(state, new))
@@ -88,21 +90,27 @@ def traffic_words(step: Mapping[str, Any]) -> str:
     return f"v{stable} {100 - canary['weight']} %, v{canary['version']} {canary['weight']} %"
 
 
-def _history(old: Properties | None, new: Properties, now: Callable[[], str]) -> Properties:
+def _history(old: Properties | None, new: Properties, judge: str, now: Callable[[], str]) -> Properties:
     if not old or "stable" not in old:
-        return {"since": now(), "served": []}
-    if _step(old) == _step(new):
+        return {"since": now(), "served": [], "judge": judge}
+    if step_in(old) == step_in(new):
         return {key: old[key] for key in _ADDED if key in old}
-    was = {**_step(old), "since": old.get("since", "")}
-    if old.get("registeredModel") != new.get("registeredModel"):
+    was = {**step_in(old), "since": old.get("since", "")}
+    return {"since": now(), "was": was, "served": served_after(old, new), "judge": judge}
+
+
+def served_after(rollout: Properties, new: Properties) -> list[int]:
+    """The versions of the registered model of a ``new`` step that have answered requests before it, the
+    latest last; ``rollout`` is the step before."""
+    if rollout.get("registeredModel") != new.get("registeredModel"):
         # Version 3 of one registered model says nothing of version 3 of another.
-        earlier = cast("Properties", old.get("was") or {})
+        earlier = cast("Properties", rollout.get("was") or {})
         same = bool(earlier) and earlier.get("registeredModel") == new.get("registeredModel")
-        return {"since": now(), "was": was, "served": _answering(earlier) if same else []}
-    return {"since": now(), "was": was, "served": _served([*old.get("served", []), *_answering(old)])}
+        return _answering(earlier) if same else []
+    return _served([*rollout.get("served", []), *_answering(rollout)])
 
 
-def _step(rollout: Properties) -> Properties:
+def step_in(rollout: Properties) -> Properties:
     return {key: rollout[key] for key in _STEP if rollout.get(key) is not None}
 
 

@@ -1,5 +1,6 @@
 """The JSON forms in which rows come, ours and MLflow's four, and which rows of a signature they are."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -7,6 +8,8 @@ from serving.signature import InputError, Rows, Signature
 
 FORMS = ("features", "instances", "inputs", "dataframe_split", "dataframe_records")
 """The keys of a body that holds rows: our own, and those of MLflow's scoring server."""
+_MOST_VALUES = 64
+_NEUTRAL: Mapping[str, object] = {"f": 0.0, "i": 0, "u": 0, "b": False, "O": "text"}
 _SPLIT = frozenset({"columns", "data", "index"})
 
 
@@ -41,6 +44,19 @@ def rows(content: object, signature: Signature) -> tuple[Rows, str]:
     if form in ("instances", "inputs") and _one_value_a_row(signature) and _scalars(found):
         return [[value] for value in found], form
     return found, form
+
+
+def example(signature: Signature) -> dict[str, Any] | None:
+    """Return a body with one row of neutral values; None where a row has too many to be of help."""
+    sizes = [max(size, 1) for size in signature.shape[1:]]
+    if math.prod(sizes) > _MOST_VALUES:
+        return None
+    if signature.columns:
+        return {"features": [{column.name: _NEUTRAL[column.dtype.kind] for column in signature.columns}]}
+    row: Any = _NEUTRAL[(signature.declared or signature.dtype).kind]
+    for size in reversed(sizes):
+        row = [row] * size
+    return {"features": [row]}
 
 
 def _list(value: object, where: str, signature: Signature) -> Rows:

@@ -113,6 +113,24 @@ def v2_job(content: object, signature: Signature, has_literals: bool) -> Job:
     return Job(_from_columns(tensors, signature), "inputs", has_literals)
 
 
+def v2_example(signature: Signature) -> dict[str, Any] | None:
+    """Return a v2 body with one row of neutral values; None where a row has too many to be of help."""
+    plain = forms.example(signature)
+    if plain is None:
+        return None
+    row: Any = plain["features"][0]
+    if signature.columns:
+        columns = {column.name: datatype(column.dtype) for column in signature.columns}
+        tensors = [
+            {"name": name, "shape": [1], "datatype": kind, "data": [row[name]]}
+            for name, kind in columns.items()
+        ]
+        return {"inputs": tensors}
+    shape = [1, *(max(size, 1) for size in signature.shape[1:])]
+    kind = datatype(signature.declared or signature.dtype)
+    return {"inputs": [{"name": signature.input, "shape": shape, "datatype": kind, "data": [row]}]}
+
+
 def v2_answer(
     outputs: Outputs, model: Model, content: Mapping[str, Any], request_id: str
 ) -> tuple[dict[str, Any], bytes]:

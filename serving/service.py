@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import orjson
 
-from serving import binary, protocol
+from serving import binary, forms, protocol
 from serving.batching import Batcher, Job, ModelError, Outputs
 from serving.metrics import Metrics
 from serving.model import Model
@@ -183,10 +183,20 @@ class Service:
         metrics.latency.add(seconds)
         if reason:
             metrics.errors[reason] += 1
-            payload = orjson.dumps({"error": message, "request_id": request_id})
+            refusal: dict[str, Any] = {"error": message, "request_id": request_id}
+            if reason == "invalid_input" and (example := self._example(route)) is not None:
+                refusal["example"] = example
+            payload = orjson.dumps(refusal)
         if self._log is not None and (random.random() < self.settings.sample or status >= 500):  # noqa: S311
             self._log.add(self._record(route, request_id, status, seconds, job, outputs, message))
         return Answer(status, payload, length)
+
+    def _example(self, route: Route) -> dict[str, Any] | None:
+        """Return a request that fits the signature, for whoever sent another."""
+        if self.model is None:
+            return None
+        make = forms.example if route is Route.PLAIN else protocol.v2_example
+        return make(self.model.runtime.signature)
 
     async def _predicted(self, batcher: Batcher, job: Job) -> Outputs:
         outputs = await batcher.run(job)

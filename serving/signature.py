@@ -15,6 +15,7 @@ Rows = list[Any]
 
 # Beyond this a whole number is not exact as a double.
 _EXACT = 2**53
+_MOST_NAMES = 10
 _KINDS = {
     "f": "a number",
     "i": "a whole number",
@@ -148,7 +149,9 @@ class Signature:
 
     def listed(self) -> str:
         """Return the names of the columns in words."""
-        return f"the model's columns are {', '.join(repr(column.name) for column in self.columns)}"
+        names = [repr(column.name) for column in self.columns[:_MOST_NAMES]]
+        more = f", … ({len(self.columns)} in all)" if len(self.columns) > _MOST_NAMES else ""
+        return f"the model's columns are {', '.join(names)}{more}"
 
     def _fits(self, shape: Sequence[int]) -> bool:
         return all(want in (-1, got) for want, got in zip(self.shape[1:], shape[1:], strict=True))

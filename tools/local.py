@@ -124,8 +124,9 @@ class LocalStack:
     def forget_interrupted_creates(self) -> list[str]:
         """Drops the creations from the state that a killed `up` has left open; returns the resources' names.
 
-        Pulumi asks a person to look whether such a resource exists. Ours are processes and files. A creation takes over what runs on its fixed port, and ends what a killed
-        one left behind, so the next `up` simply creates them again.
+        Pulumi asks a person to look whether such a resource exists. Ours are processes and files: a creation
+        takes over what runs on its fixed port and ends what a killed one left behind, so the next `up` simply
+        creates them again.
         """
         if not self.checkpoint.exists():
             return []

@@ -5,6 +5,10 @@ well.
 
 Pulumi replaces this process, so signals, exit codes and the terminal are its own. It works in the checkout,
 wherever it was called from. With any stack but `local` it leaves login, state and passphrase to the user.
+
+Previews and updates of every stack are judged by the policy pack in `policy/`: `--policy-pack policy` is
+added unless the command line, or PULUMI_OPTION_POLICY_PACK, names that pack already. `--no-policy-pack`, a
+flag of this wrapper, leaves it out, and a line on the standard error says so.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +45,15 @@ NO_STACK = (
 
 CHANGING = ("up", "update", "refresh", "destroy", "down", "dn", "import")
 """Commands that change a stack: one at a time."""
+
+JUDGED = ("preview", "pre", "up", "update", "watch")
+"""Commands that take `--policy-pack`."""
+
+PACK = "policy"
+"""The project's own policy pack, a folder of the checkout."""
+
+NO_PACK = "--no-policy-pack"
+"""The wrapper's own flag: Pulumi never sees it."""
 
 VALUE_FLAGS = ("-s", "--stack", "-C", "--cwd", "--color", "--verbose", "-v", "--tracing", "--config-file")
 """Flags that may stand before the command and take their value from the next word."""
@@ -97,6 +110,27 @@ def is_local(call: Call, env: dict[str, str], selected: str | None) -> bool:
     return "PULUMI_BACKEND_URL" not in env
 
 
+def pack_arguments(call: Call, arguments: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """The flag that has the project's own pack judge a command; empty where it takes none, or names it.
+
+    Another pack that is named judges beside it: only ``--no-policy-pack`` leaves ours out.
+    """
+    elsewhere = call.cwd is not None and Path(call.cwd).resolve() != ROOT
+    if call.command not in JUDGED or elsewhere:
+        return []
+    words = _before_dashes(arguments)
+    if NO_PACK in words:
+        return []
+    named = env.get("PULUMI_OPTION_POLICY_PACK", "").split(",")
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        flag, equals, value = word.partition("=")
+        if flag == "--policy-pack":
+            named += (value if equals else following).split(",")
+    if any(name and (ROOT / name).resolve() == ROOT / PACK for name in named):
+        return []
+    return ["--policy-pack", PACK]
+
+
 def child_environment(tool: Tool, env: dict[str, str]) -> dict[str, str]:
     """The environment Pulumi runs in: our Python first, then the CLI with the language host that lies beside
     it."""
@@ -139,6 +173,14 @@ def main() -> int:
         if call.command == "stack" and call.subcommand == "rm" and "--preserve-config" not in arguments:
             # The file is under git, and the next `up` starts from it.
             extra = ["--preserve-config"]
+    extra += pack_arguments(call, arguments, env)
+    if call.command in ("up", "update") and not _skips_preview(arguments, env):
+        # Its preview gives the pack's advice; policy/pack.py leaves it out of the update that follows.
+        env["MODEL_DELIVERY_ADVICE"] = "preview"
+    if NO_PACK in _before_dashes(arguments):
+        arguments = [word for word in arguments if word != NO_PACK]
+        if call.command in JUDGED:
+            _note(f"{NO_PACK}: no rule of {PACK}/ judges this {call.command}")
     if call.cwd is None:
         os.chdir(ROOT)
     sys.stderr.flush()
@@ -153,8 +195,18 @@ def main() -> int:
 
 def _with(arguments: Sequence[str], extra: Sequence[str]) -> list[str]:
     """The arguments with further flags, before a `--` if there is one."""
-    at = arguments.index("--") if "--" in arguments else len(arguments)
+    at = len(_before_dashes(arguments))
     return [*arguments[:at], *extra, *arguments[at:]]
+
+
+def _skips_preview(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
+    words = _before_dashes(arguments)
+    short = any(word.startswith("-") and not word.startswith("--") and "f" in word for word in words)
+    return short or "--skip-preview" in words or "PULUMI_OPTION_SKIP_PREVIEW" in env
+
+
+def _before_dashes(arguments: Sequence[str]) -> Sequence[str]:
+    return arguments[: arguments.index("--")] if "--" in arguments else arguments
 
 
 def _remember(selection: Path, stack: str) -> None:

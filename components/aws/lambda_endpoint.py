@@ -75,7 +75,7 @@ class LambdaEndpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _named(self, share: Share) -> str:
         return f"{self._model.name}-v{share.version}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.aws.addons import STORAGE_CLASS, Addons, AddonsArgs
-from components.aws.artifacts import MODELS, Artifacts
+from components.aws.artifacts import CAPTURE_DAYS, MODELS, Artifacts
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.iam import document, granted, pod_trust
 from components.aws.key import Key
@@ -25,7 +25,7 @@ from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpoi
 from components.aws.scope import Scope
 from components.aws.serving import Serving, by_digest
 from components.aws.tracking import Tracking, TrackingArgs
-from components.endpoint import ModelEndpoint
+from components.endpoint import Before, ModelEndpoint, waiting
 from components.environment import Model
 from components.environment.aws import AwsPlatform
 from components.image import serving_image
@@ -124,14 +124,22 @@ class AwsPlace(pulumi.ComponentResource):
             "artifactsBucket": self._artifacts.bucket,
         }
 
-    def serve(self, model: Model) -> ModelEndpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return what SageMaker captures; the other runtimes keep no request."""
+        percent = self._settings.sagemaker.capture_percent
+        if model.runtime != "sagemaker" or not percent:
+            return None
+        return {"percent": percent, "retentionDays": CAPTURE_DAYS}
+
+    def serve(self, model: Model, after: Before = ()) -> ModelEndpoint:
         """Declare a model's endpoint where its runtime is."""
+        opts = waiting(self._child, after)
         if model.runtime == "lambda":
-            return LambdaEndpoint(model, self._scope, self._lambda_args(), self._child)
+            return LambdaEndpoint(model, self._scope, self._lambda_args(), opts)
         if model.runtime == "sagemaker":
             rooms = SageMakerEndpointArgs(serving=self._serving, settings=self._settings.sagemaker)
-            return SageMakerEndpoint(model, self._scope, rooms, self._child)
-        return self._place.serve(model)
+            return SageMakerEndpoint(model, self._scope, rooms, opts)
+        return self._place.serve(model, after)
 
     def _what_serves(self) -> Serving:
         """What servers outside the cluster run."""

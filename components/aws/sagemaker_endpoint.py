@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
-from components.aws.artifacts import CAPTURE, CAPTURE_DAYS
+from components.aws.artifacts import CAPTURE
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.sagemaker_variants import Variant, first_instances, variant_alarms, variants_of
 from components.aws.scaling import ScalingArgs, scale
@@ -60,8 +60,6 @@ class SageMakerEndpoint(ModelEndpoint):
         super().__init__("delivery:aws:SageMakerEndpoint", model.name, None, opts)
         self._model, self._scope, self._args = model, scope, args
         self._child = pulumi.ResourceOptions(parent=self)
-        if percent := args.settings.capture_percent:
-            self.request_log = {"percent": percent, "retentionDays": CAPTURE_DAYS}
         instance = sagemaker_instance(model.resources)
         if instance is None:
             raise ValueError(f"no SageMaker instance has what {model.name} asks: {model.resources}")
@@ -108,7 +106,7 @@ class SageMakerEndpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _url(self, has: str | None, wanted: str | None) -> str:
         """Where callers ask, once the endpoint has the configuration that it was moved to.
@@ -189,6 +187,7 @@ class SageMakerEndpoint(ModelEndpoint):
                     "SERVING_ARTIFACT": "/opt/ml/model",
                     "SERVING_HOST": "0.0.0.0",  # noqa: S104 - inside the container
                     "SERVING_PORT": "8080",
+                    **({"SERVING_DEVICE": "gpu"} if self._model.resources.gpu else {}),
                 },
             },
             tags=model_tags(self._model, share.version),

@@ -128,6 +128,7 @@ def variables(
         "SERVING_HOST": "0.0.0.0",  # noqa: S104
         "SERVING_PORT": str(PORT),
         "SERVING_THREADS": str(cores),
+        **({"SERVING_DEVICE": "gpu"} if model.resources.gpu else {}),
     }
 
 

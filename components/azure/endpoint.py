@@ -73,7 +73,7 @@ class AzureMlEndpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _endpoint(self) -> ml.OnlineEndpoint:
         settings, names = self._names.settings, self._names

@@ -10,7 +10,7 @@ import pulumi_azure_native as azure
 
 from components.azure.bodies import Names
 from components.azure.endpoint import AzureMlEndpoint, serving_environment
-from components.endpoint import ModelEndpoint
+from components.endpoint import Before, ModelEndpoint, waiting
 from components.environment import AzurePlatform, Model
 
 
@@ -41,6 +41,10 @@ class AzurePlace(pulumi.ComponentResource):
         self.outputs = {"trackingUrl": settings.registry, "workspace": settings.workspace}
         self.register_outputs(dict(self.outputs))
 
-    def serve(self, model: Model) -> ModelEndpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return None: no request is kept."""
+        return None
+
+    def serve(self, model: Model, after: Before = ()) -> ModelEndpoint:
         """Declare a model's endpoint."""
-        return AzureMlEndpoint(model, self._names, self._environment, self._child)
+        return AzureMlEndpoint(model, self._names, self._environment, waiting(self._child, after))

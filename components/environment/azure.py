@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
-from components.environment.image import PINNED, PINNED_RULE
+from components.environment.image import PINNED, PINNED_RULE, parse_uses_gpu
 from components.environment.registered import tracking_uri
 from components.environment.section import Section
 from components.environment.values import Resources, Runtime
@@ -15,6 +15,7 @@ from components.environment.values import Resources, Runtime
 KEYS: Final = (
     "kind",
     "image",
+    "imageUsesGpu",
     "publicAccess",
     "region",
     "registry",
@@ -54,9 +55,16 @@ class AzurePlatform:
     """The model server's image by its digest, in the workspace's own container registry."""
     registry: str
     """The MLflow tracking URI at which releases are looked up, and from which servers fetch artifacts."""
+    image_uses_gpu: bool = False
+    """Whether the image runs models on a GPU: it has onnxruntime-gpu and CUDA."""
     public_access: bool = False
     """Whether the endpoints answer from the internet too, callers with a token alone."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def uses_gpus(self) -> bool:
+        """Whether the model server's image runs models on a GPU."""
+        return self.image_uses_gpu
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,6 +142,7 @@ def parse_azure(section: Section) -> AzurePlatform | None:
             "must be in the workspace's container registry: NAME.azurecr.io/…@sha256:…",
             "An endpoint's identity may pull from there alone.",
         )
+    uses_gpus = parse_uses_gpu(section, image)
     registry = tracking_uri(section)
     public = section.flag("publicAccess")
     tags = _tags(section)
@@ -145,6 +154,7 @@ def parse_azure(section: Section) -> AzurePlatform | None:
         region=region,
         workspace=workspace,
         image=image,
+        image_uses_gpu=uses_gpus,
         registry=registry,
         public_access=public or False,
         tags=tags,

@@ -19,6 +19,8 @@ class BorrowedPlatform:
     runtimes: ClassVar[tuple[Runtime, ...]] = ("kubernetes",)
     gpus: ClassVar[bool] = True
     """Whether it has GPU nodes, its own stack knows: a plan asks it, the file can't be judged by it."""
+    uses_gpus: ClassVar[bool] = True
+    """Likewise."""
     has_prometheus: ClassVar[bool] = True
     """Likewise."""
 

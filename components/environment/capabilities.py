@@ -114,6 +114,13 @@ def judge(
             f"this platform of kind {platform.kind} has no GPU nodes",
             "Add them to the platform, or leave gpu out.",
         )
+    elif platform and runtime in platform.runtimes and not platform.uses_gpus:
+        model.inner("resources").problem(
+            "gpu",
+            "the model server's image has onnxruntime for CPUs: the GPU would be paid for, and not used",
+            "Leave gpu out; or name an image of your own with onnxruntime-gpu as platform.image, and set"
+            " platform.imageUsesGpu to true.",
+        )
 
 
 def _judge_scaling(

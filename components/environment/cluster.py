@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from components.environment.image import ImageBuild, parse_image
+from components.environment.image import ImageBuild, parse_image, parse_uses_gpu
 from components.environment.patterns import LABEL, LABEL_RULE
 from components.environment.registered import tracking_uri
 from components.environment.section import Section
@@ -16,6 +16,7 @@ from components.environment.tracking import Access, Tracking, parse_tracking
 CLUSTER_KEYS: Final = (
     "gateway",
     "image",
+    "imageUsesGpu",
     "keda",
     "monitoring",
     "namespace",
@@ -67,6 +68,8 @@ class Cluster:
     """The MLflow tracking URI at which releases are looked up, as the machine that plans reaches it."""
     url: str
     """What callers use, without a path; a model is at `URL/MODEL`."""
+    image_uses_gpu: bool = False
+    """Whether the image runs models on a GPU: it has onnxruntime-gpu and CUDA, as no image built here has."""
     namespace: str = "models"
     gateway: Gateway = Gateway()
     tracking: Tracking | None = None
@@ -97,6 +100,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     section.require("registry", "an MLflow tracking URI such as https://mlflow.example.com")
     section.require("url", "what callers use, such as https://models.example.com")
     image = parse_image(section, has_registry=has_registry)
+    uses_gpu = parse_uses_gpu(section, image)
     registry = tracking_uri(section)
     url = section.matching(
         "url",
@@ -117,6 +121,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
         return None
     return Cluster(
         image=image,
+        image_uses_gpu=uses_gpu,
         registry=registry,
         url=url,
         namespace=namespace or "models",

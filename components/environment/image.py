@@ -61,6 +61,18 @@ def parse_image(platform: Section, *, has_registry: bool) -> str | ImageBuild | 
     return _build(build, has_registry=has_registry) if build else None
 
 
+def parse_uses_gpu(platform: Section, image: str | ImageBuild | None) -> bool:
+    """Understand the key `imageUsesGpu`, which is for an image of one's own."""
+    uses = platform.flag("imageUsesGpu") or False
+    if uses and isinstance(image, ImageBuild):
+        platform.problem(
+            "imageUsesGpu",
+            "not for an image that is built here: it has onnxruntime for CPUs",
+            "Name an image of your own with onnxruntime-gpu, by its digest, as platform.image.",
+        )
+    return uses
+
+
 def _build(build: Section, *, has_registry: bool) -> ImageBuild | None:
     build.require("base", "a slim Python image by its digest, such as python:3.12-slim@sha256:<64 hex>")
     base = build.matching("base", PINNED, PINNED_RULE)

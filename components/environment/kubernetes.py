@@ -39,6 +39,11 @@ class KubernetesPlatform:
         return self.cluster.has_prometheus
 
     @property
+    def uses_gpus(self) -> bool:
+        """Whether the model server's image runs models on a GPU."""
+        return self.cluster.image_uses_gpu
+
+    @property
     def gpus(self) -> bool:
         """Whether the cluster has GPU nodes."""
         return self.gpu != "none"

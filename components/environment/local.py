@@ -30,6 +30,7 @@ class LocalPlatform:
 
     runtimes: ClassVar[tuple[Runtime, ...]] = ("local",)
     gpus: ClassVar[bool] = False
+    uses_gpus: ClassVar[bool] = False
     has_keda: ClassVar[bool] = False
     has_prometheus: ClassVar[bool] = False
 

@@ -20,8 +20,8 @@ from components.environment.values import Model
 Platform = LocalPlatform | KubernetesPlatform | AwsPlatform | GcpPlatform | AzurePlatform | BorrowedPlatform
 """Every kind of platform that this version supports.
 
-Each has `kind`; `runtimes`, those that it offers, its default first; and `gpus`, whether a model can ask for
-a GPU on it.
+Each has `kind`; `runtimes`, those that it offers, its default first; `gpus`, whether its nodes have GPUs; and
+`uses_gpus`, whether its image of the model server runs models on one.
 """
 
 

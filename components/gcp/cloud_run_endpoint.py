@@ -85,7 +85,7 @@ class CloudRunEndpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _named(self, share: Share) -> str:
         return f"{self._model.name}-v{share.version}"
@@ -161,6 +161,7 @@ class CloudRunEndpoint(ModelEndpoint):
             "SERVING_THREADS": str(container.cpu),
             # Cloud Run kills after 10 seconds.
             "SERVING_GRACE": "9",
+            **({"SERVING_DEVICE": "gpu"} if container.gpu else {}),
         }
         return {
             "image": self._args.image,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
-from components.endpoint import ModelEndpoint
+from components.endpoint import Before, ModelEndpoint, waiting
 from components.environment import Model
 from components.environment.gcp import GcpPlatform
 from components.gcp.artifacts import Artifacts
@@ -124,10 +124,14 @@ class GcpPlace(pulumi.ComponentResource):
             "artifactsBucket": self._artifacts.bucket,
         }
 
-    def serve(self, model: Model) -> ModelEndpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return None: no request is kept."""
+        return None
+
+    def serve(self, model: Model, after: Before = ()) -> ModelEndpoint:
         """Declare a model's endpoint where its runtime is."""
         if model.runtime != "cloud-run":
-            return self._place.serve(model)
+            return self._place.serve(model, after)
         args = CloudRunEndpointArgs(
             image=self._image,
             registry=self._settings.cluster.registry,
@@ -136,7 +140,7 @@ class GcpPlace(pulumi.ComponentResource):
             front=self._in_front(),
             invokers=self._settings.cloud_run.invokers,
         )
-        return CloudRunEndpoint(model, self._scope, args, self._child)
+        return CloudRunEndpoint(model, self._scope, args, waiting(self._child, after))
 
     def _in_front(self) -> Front:
         """What all load balancers in front of Cloud Run need, declared with the first model there."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.endpoint import Before, waiting
 from components.environment import BorrowedPlatform, Model
 from components.kubernetes.endpoint import Endpoint, EndpointArgs
 
@@ -51,12 +53,16 @@ class BorrowedPlace(pulumi.ComponentResource):
         """``gatewayUrl`` and ``trackingUrl``, the owner's."""
         return {"gatewayUrl": self._endpoint.url, "trackingUrl": self._endpoint.registry}
 
-    def serve(self, model: Model) -> Endpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return None: no request is kept."""
+        return None
+
+    def serve(self, model: Model, after: Before = ()) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``. Fails the plan for what the owner doesn't have."""
         args = self._endpoint
         # By the image, which no pod can do without: the plan can't go on past it.
         image = pulumi.Output.all(args.image, self._shared).apply(lambda found: self._able(model, *found))
-        return Endpoint(model, replace(args, image=image), self._child)
+        return Endpoint(model, replace(args, image=image), waiting(self._child, after))
 
     def _text(self, key: str) -> pulumi.Output[str]:
         return self._shared.apply(lambda shared: str(shared[key]))
@@ -75,7 +81,8 @@ class BorrowedPlace(pulumi.ComponentResource):
         if model.resources.gpu and not shared["gpus"]:
             raise pulumi.RunError(
                 f"{path}.resources.gpu is {model.resources.gpu}: the platform of {self._stack}"
-                " has no GPU nodes. Add them there first, or leave gpu out"
+                " has no GPU nodes, or an image that doesn't use them (platform.imageUsesGpu)."
+                " Add them there first, or leave gpu out"
             )
         if self._endpoint.keda and not shared.get("keda"):
             raise pulumi.RunError(

@@ -91,7 +91,7 @@ class Endpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _release(self, share: Share) -> Release:
         name = self._title(share)

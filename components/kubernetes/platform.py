@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.endpoint import Before, waiting
 from components.environment import Cluster, Model
 from components.kubernetes.charts import METRICS_SERVER, install
 from components.kubernetes.endpoint import Endpoint, EndpointArgs
@@ -96,7 +98,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             "gatewayNamespace": endpoint.gateway_namespace,
             "proxies": endpoint.proxies,
             "waiter": endpoint.waiter,
-            "gpus": settings.gpu != "none",
+            "gpus": settings.gpu != "none" and settings.cluster.image_uses_gpu,
             "keda": endpoint.keda,
             "prometheus": endpoint.prometheus,
         }
@@ -107,9 +109,13 @@ class KubernetesPlace(pulumi.ComponentResource):
             "platform": shared,
         }
 
-    def serve(self, model: Model) -> Endpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return None: no request is kept."""
+        return None
+
+    def serve(self, model: Model, after: Before = ()) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
-        return Endpoint(model, self._endpoint, self._inside)
+        return Endpoint(model, self._endpoint, waiting(self._inside, after))
 
     def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
         """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""

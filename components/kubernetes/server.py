@@ -132,6 +132,8 @@ def _server(args: ServerArgs) -> k8s.core.v1.ContainerArgsDict:
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104
         *("--threads", str(max(1, math.floor(model.resources.cpu)))),
         *("--drain", str(_DRAIN_SECONDS), "--grace", str(_GRACE_SECONDS)),
+        # Not ready unless the model runs on it.
+        *(("--device", "gpu") if model.resources.gpu else ()),
     ]
     return {
         "name": "server",

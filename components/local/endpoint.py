@@ -18,7 +18,7 @@ from components.local.gateway import Gateway, Route
 from components.release import Release
 from components.traffic import Share, shares
 
-_LOGGED_PERCENT = 10
+LOGGED_PERCENT = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +45,6 @@ class Endpoint(ModelEndpoint):
     def __init__(self, model: Model, args: EndpointArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:local:Endpoint", model.name, None, opts)
         self._model, self._args = model, args
-        self.request_log = {"percent": _LOGGED_PERCENT}
         split = shares(model)
         releases = [self._release(share) for share in split]
         backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
@@ -59,7 +58,7 @@ class Endpoint(ModelEndpoint):
                 ],
             }
         )
-        self.register_outputs({"endpoint": self.outputs})
+        self.register_outputs({})
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
@@ -89,7 +88,7 @@ class Endpoint(ModelEndpoint):
             *(sys.executable, "-m", "serving", "--model", model.name, "--version", str(share.version)),
             *("--artifact", release.artifact, "--digest", release.digest, "--port", "{port}"),
             *("--access-log", str(run / "logs" / f"{name}-{replica}.requests.jsonl")),
-            *("--sample", str(_LOGGED_PERCENT / 100)),
+            *("--sample", str(LOGGED_PERCENT / 100)),
         ]
         return ProcessArgs(
             folder=run,

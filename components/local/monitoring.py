@@ -43,7 +43,7 @@ class Monitoring(pulumi.ComponentResource):
             ready="/-/ready",
             files={"prometheus.yml": json.dumps(configuration(run / "targets"), indent=1)},
         )
-        Process(f"{name}-prometheus", args, pulumi.ResourceOptions(parent=self))
+        self.process = Process(f"{name}-prometheus", args, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"url": self.url})
 
 

@@ -3,11 +3,14 @@ beside them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pulumi
 
+from components.endpoint import Before
 from components.environment import LocalPlatform, Model
 from components.local.cluster import Supervisor
-from components.local.endpoint import Endpoint, EndpointArgs
+from components.local.endpoint import LOGGED_PERCENT, Endpoint, EndpointArgs
 from components.local.gateway import Gateway
 from components.local.monitoring import Monitoring
 from components.local.tracking import Tracking
@@ -38,14 +41,19 @@ class LocalPlace(pulumi.ComponentResource):
 
     @property
     def outputs(self) -> dict[str, pulumi.Input[str]]:
-        """``gatewayUrl``, ``trackingUrl`` and ``prometheusUrl``."""
-        return {
-            "gatewayUrl": self._gateway.url,
-            "trackingUrl": self._tracking.url,
-            "prometheusUrl": self._monitoring.url,
+        """``gatewayUrl``, ``trackingUrl`` and ``prometheusUrl``, each known when its process is ready."""
+        parts = {
+            "gatewayUrl": self._gateway,
+            "trackingUrl": self._tracking,
+            "prometheusUrl": self._monitoring,
         }
+        return {key: part.process.urn.apply(lambda _, url=part.url: url) for key, part in parts.items()}
 
-    def serve(self, model: Model) -> Endpoint:
+    def request_log(self, model: Model) -> Mapping[str, int] | None:
+        """Return the share of the requests that the servers log; nothing deletes them."""
+        return {"percent": LOGGED_PERCENT}
+
+    def serve(self, model: Model, after: Before = ()) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
-        needed = [self._supervisor, self._gateway.process]
+        needed = [self._supervisor, self._gateway.process, *after]
         return Endpoint(model, self._endpoint, pulumi.ResourceOptions(parent=self, depends_on=needed))

@@ -44,5 +44,5 @@ class Tracking(pulumi.ComponentResource):
             # A first start migrates an empty database, which took 84 s with 20 processes on 2 cores.
             ready_seconds=600,
         )
-        Process(f"{name}-server", args, pulumi.ResourceOptions(parent=self))
+        self.process = Process(f"{name}-server", args, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"url": self.url})

@@ -35,8 +35,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--stack", default="local", help="the stack to preview (default: local)")
     add("--config-file", type=Path, help="another file than Pulumi.<stack>.yaml")
-    add("--policy-pack", type=Path, default=_PACK, help="the pack that judges it (default: policy)")
+    add("--policy-pack", type=Path, default=_PACK, help="a pack that judges it beside policy/")
     add("--no-policy", action="store_true", help="preview without a policy pack")
+    add(
+        "--base",
+        default="",
+        help="the commit it is to be merged into: what it loosens in policy/ counts later",
+    )
     add("--events", type=Path, help="review this event log instead of running a preview")
     add("--format", choices=("terminal", "markdown", "json"), default="terminal")
     add("--output", type=Path, help="write to this file instead of the standard output")
@@ -44,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--post", action="store_true", help="write the comment to the pull request, over the one before")
     add("--repository", help="owner/name, with --post (default: GITHUB_REPOSITORY)")
     add("--pull-request", type=int, help="its number, with --post (default: from GITHUB_REF)")
+    add("--verbose", action="store_true", help="tell why, how to fix and which framework asks, of advice too")
     add("--note", default="", help=argparse.SUPPRESS)
 
 
@@ -98,6 +104,7 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
             config_file=arguments.config_file,
             policy_pack=pack,
             environment=environment,
+            base=arguments.base,
         )
         text, source = preview.run(request), "the event log"
     return build(
@@ -106,6 +113,7 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
         prices=prices,
         policy_expected=pack is not None,
         note=arguments.note,
+        verbose=arguments.verbose,
     )
 
 

@@ -7,10 +7,17 @@ engine puts the policy's description before it. A message of another shape is sh
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from delivery.review.events import PolicyResult, short
+from policy.rule import signature
+from policy.rules import RULES
+
+EXEMPTIONS = "exemptions"
+"""The policy that tells what exemptions let through, and what a change under review would loosen."""
+NAME = "model-delivery"
+"""The project's own pack."""
 
 _LABEL = re.compile(r"^(Why|Fix|Rule): *(.*)$")
 
@@ -37,6 +44,16 @@ def violations(results: Iterable[PolicyResult]) -> tuple[Violation, ...]:
     return tuple(sorted(found, key=lambda v: (not v.mandatory, v.rule, v.resource, v.what)))
 
 
+def advice(found: Iterable[Violation]) -> Iterator[tuple[str, str]]:
+    """What stops nothing, a line for each rule and model: the rule, and what it finds."""
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        model = re.sub(r"-v\d+$", "", each.resource)
+        grouped.setdefault((each.rule, model), []).append(each.what.removeprefix(f"{each.resource}: "))
+    for (rule, _), words in grouped.items():
+        yield rule, "; ".join(words)
+
+
 def _read(result: PolicyResult) -> Violation:
     parts = {"": list[str](), "Why": list[str](), "Fix": list[str](), "Rule": list[str]()}
     label = ""
@@ -47,6 +64,10 @@ def _read(result: PolicyResult) -> Violation:
         parts[label].append(line.strip())
     # The first line is the policy's description, where there is more than that line.
     what = parts[""][1:] or parts[""]
+    rule = RULES.get(result.policy) if result.pack == NAME else None
+    if rule and not parts["Rule"]:
+        # The pack says in one line what stops nothing; the rest is the rule's.
+        parts |= {"Why": [rule.why], "Fix": [rule.fix], "Rule": [signature(rule)]}
     return Violation(
         rule=result.policy,
         pack=result.pack,

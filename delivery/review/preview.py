@@ -13,6 +13,7 @@ from pathlib import Path
 
 from delivery import login
 from delivery.review.errors import ReviewError
+from policy.base import VARIABLE as BASE
 
 ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 20
@@ -30,7 +31,10 @@ class Request:
     config_file: Path | None = None
     """Another file than Pulumi.<stack>.yaml."""
     policy_pack: Path | None = None
+    """A pack that judges it, beside the project's own; None: none does, the project's own included."""
     command: Sequence[str] = (str(ROOT / "pulumiw"),)
+    base: str = ""
+    """The git commit that the change is to be merged into, see policy/base.py; empty: judged as it is."""
     environment: Mapping[str, str] | None = None
     """None: this process' own."""
     seconds: float = 3600
@@ -44,9 +48,10 @@ def run(request: Request) -> str:
         words += ["--non-interactive", "--color", "never", "--suppress-outputs"]
         if request.config_file is not None:
             words += ["--config-file", str(request.config_file)]
-        if request.policy_pack is not None:
-            words += ["--policy-pack", str(request.policy_pack)]
+        words += ["--policy-pack", str(request.policy_pack)] if request.policy_pack else ["--no-policy-pack"]
         environment = dict(os.environ if request.environment is None else request.environment)
+        if request.base:
+            environment[BASE] = request.base
         # The flag is one of those that only this shows.
         environment["PULUMI_DEBUG_COMMANDS"] = "true"
         try:

@@ -12,7 +12,9 @@ from delivery.review.values import ABSENT, at, differences, leaves, shown
 STACK = "pulumi:pulumi:Stack"
 LOUD = ("delete", "replace")
 ORDER = ("delete", "replace", "create", "update", "import", "read", "refresh", "discard")
-_BOOKKEEPING = {"delivery:registry:Rollout": ("since", "was", "served")}
+WISH = "delivery:registry:Step"
+"""What a policy judges of a model: it says nothing that the model's rollout doesn't say."""
+_BOOKKEEPING = {"delivery:registry:Rollout": ("since", "was", "served", "judge")}
 """What the provider notes by itself, and nobody has changed."""
 _FINISHED = frozenset({"kubernetes:batch/v1:Job"})
 """What has done its work and holds nothing: every promotion replaces the Jobs that wait for capacity, and a
@@ -55,7 +57,7 @@ def changes(steps: Iterable[Step]) -> tuple[Change, ...]:
     found: list[Change] = []
     for step in steps:
         fields: tuple[Field, ...] = ()
-        if step.op in PARTS or step.type == STACK:
+        if step.op in PARTS or step.type in (STACK, WISH):
             continue
         if step.old and step.new:
             fields = tuple(_fields(step, step.old, step.new))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from enum import IntEnum
 
 from delivery.review import resources
 from delivery.review.cost import Delta, delta
-from delivery.review.events import Log, Remark
+from delivery.review.events import Log, Remark, Step, short
 from delivery.review.masking import Masker, masked
-from delivery.review.policies import Violation, violations
+from delivery.review.policies import EXEMPTIONS, Violation, violations
 from delivery.review.releases import Comparison, comparisons
 from delivery.review.resources import Change, changes
-from delivery.review.traffic import Kind, Traffic, traffic
+from delivery.review.traffic import Kind, Split, Traffic, traffic
 from delivery.review.values import differences, shown
 from policy.prices import Prices
 
@@ -54,6 +55,8 @@ class Review:
     full: tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]
     """The full diff: operation, resource, and marked lines."""
     seconds: int
+    verbose: bool
+    """Whether advice is told with its reasons, remedies and frameworks."""
     note: str
     """What is particular about the run, such as stand-ins; empty: nothing is."""
     masker: Masker
@@ -89,6 +92,16 @@ class Review:
         return ["outputs change" if self.outputs else "no changes"]
 
     @property
+    def unjudged(self) -> tuple[Traffic, ...]:
+        """The models whose step in force was applied without a policy pack."""
+        return tuple(t for t in self.traffic if t.judge == "")
+
+    @property
+    def unfinished(self) -> tuple[tuple[Traffic, Split], ...]:
+        """The models of which an update ended half-way, each with the step that it had begun."""
+        return tuple((t, t.unfinished) for t in self.traffic if t.unfinished)
+
+    @property
     def stopped(self) -> tuple[Violation, ...]:
         """The violations that stop the change."""
         return tuple(v for v in self.violations if v.mandatory)
@@ -106,10 +119,12 @@ def build(
     prices: Prices,
     policy_expected: bool = False,
     note: str = "",
+    verbose: bool = False,
 ) -> Review:
     """Judge a preview. ``policy_expected``: a pack was asked for, so a preview without one has failed."""
     log, masker = masked(log)
-    found = violations(log.policies)
+    moved = traffic(log.steps)
+    found = tuple(v for v in violations(log.policies) if v.mandatory or _touched(v, log.steps, moved))
     errors = [r for r in log.remarks if r.severity == "error"]
     if policy_expected and not log.packs:
         errors.append(
@@ -125,11 +140,12 @@ def build(
     if not log.succeeded and not errors and not stopped:
         errors.append(Remark(severity="error", message="the engine says only that it failed", urn=""))
     outcome = Outcome.FAILED if errors else Outcome.REFUSED if stopped else Outcome.PASSED
-    moved = traffic(log.steps)
     before, after = log.outputs
     changed = changes(log.steps)
     counts = Counter(
-        step.op for step in log.steps if step.op not in resources.PARTS and step.type != resources.STACK
+        step.op
+        for step in log.steps
+        if step.op not in resources.PARTS and step.type not in (resources.STACK, resources.WISH)
     )
     return Review(
         stack=stack,
@@ -153,12 +169,29 @@ def build(
         full=tuple(
             (step.op, f"{step.type}::{step.name}", tuple(resources.whole(step)))
             for step in log.steps
-            if step.op not in ("same", *resources.PARTS) and step.type != resources.STACK
+            if step.op not in ("same", *resources.PARTS)
+            and step.type not in (resources.STACK, resources.WISH)
         ),
         seconds=log.seconds,
+        verbose=verbose,
         note=note,
         masker=masker,
     )
+
+
+def _touched(violation: Violation, steps: Iterable[Step], moved: Iterable[Traffic]) -> bool:
+    """Whether what a violation is about changes: the resource itself, or the traffic of its model."""
+    kind, _, name = violation.resource.partition("::")
+    if kind in ("", resources.STACK) or violation.rule == EXEMPTIONS:
+        return True
+    if kind in _OF_MODELS and any(
+        t.kind is not Kind.NONE and re.fullmatch(rf"{re.escape(t.model)}(-v\d+)?", name) for t in moved
+    ):
+        return True
+    return any(step.op != "same" and short(step.urn) == violation.resource for step in steps)
+
+
+_OF_MODELS = ("delivery:registry:Release", "delivery:registry:Rollout", resources.WISH)
 
 
 def _distinct(remarks: Iterable[Remark]) -> list[Remark]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from delivery.review.comparison import comparison
 from delivery.review.events import short
 from delivery.review.policies import Violation
+from delivery.review.policies import advice as told
 from delivery.review.resources import ORDER, Change, Field
 from delivery.review.review import Outcome, Review
 from delivery.review.text import block, code, prose
@@ -116,13 +117,23 @@ def destructive(review: Review, most: int | None) -> list[str]:
 def policies(review: Review, most: int | None) -> list[str]:
     """What stops the change, each rule with its fix; or that nothing does."""
     pack = ", ".join(code(name, 60) for name in review.packs)
+    past = [
+        f"⚠️ {code(t.model, 80)}: the step in force ({_split(t.before)}) was judged by no policy pack."
+        for t in _first(review.unjudged, most)
+    ]
+    past += [
+        f"⚠️ {code(t.model, 80)}: an update to {begun.words} ended half-way; traffic may go by that, or by "
+        f"{_split(t.before)}."
+        for t, begun in _first(review.unfinished, most)
+    ]
+    after = [line for text in past for line in ("", text)]
     if review.stopped:
-        return [f"### Stopped by policy ({pack})", "", *_rules(review.stopped, most)]
+        return [f"### Stopped by policy ({pack})", "", *_rules(review.stopped, most), *after]
     if not review.packs:
-        return ["**Policy**: ⚠️ no policy pack has judged this."]
+        return ["**Policy**: ⚠️ no policy pack has judged this.", *after]
     if count := len(review.violations):
-        return [f"**Policy**: {pack}, nothing stops this; {count} {_plural('remark', count)} below."]
-    return [f"**Policy**: {pack}, nothing stops this."]
+        return [f"**Policy**: {pack}, nothing stops this; {count} {_plural('remark', count)} below.", *after]
+    return [f"**Policy**: {pack}, nothing stops this.", *after]
 
 
 def advice(review: Review, most: int | None) -> list[str]:
@@ -131,7 +142,11 @@ def advice(review: Review, most: int | None) -> list[str]:
     if not found:
         return []
     head = f"<details><summary>Remarks of policy that stop nothing ({len(found)})</summary>"
-    return [head, "", *_rules(found, most), "", "</details>"]
+    if review.verbose:
+        return [head, "", *_rules(found, most), "", "</details>"]
+    said = list(told(found))
+    lines = [f"- {code(rule, 80)}: {prose(words)}" for rule, words in _first(said, most)]
+    return [head, "", *lines, *_more(said, most, "rule"), "", "</details>"]
 
 
 def traffic(review: Review, most: int | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from delivery.review.events import short
-from delivery.review.policies import Violation
+from delivery.review.policies import Violation, advice
 from delivery.review.releases import Comparison
 from delivery.review.resources import ORDER, Field
 from delivery.review.review import Outcome, Review
@@ -53,9 +53,26 @@ def render(review: Review, *, colour: bool) -> str:
             mark, code = _MARKS.get(op, (op, _BOLD))
             lines.append(paint(f"  {mark} {plain(change.type)} {plain(change.name)}", code))
             lines += [f"      {_field(field)}" for field in change.fields]
-    for violation in review.advised:
+    if review.advised:
+        lines.append("")
+    for violation in review.advised if review.verbose else ():
         said, *more = _violation(violation)
-        lines += ["", paint(f"advice: {said}", _YELLOW), *more]
+        lines += [paint(f"advice: {said}", _YELLOW), *more]
+    for rule, words in advice(() if review.verbose else review.advised):
+        lines.append(paint(f"advice: {plain(rule)}: {plain(words, 2000)}", _YELLOW))
+    for change, begun in review.unfinished:
+        before = f" or by {change.before.words}" if change.before else ""
+        said = f"unfinished: {plain(change.model)}: an update to {begun.words} ended half-way"
+        lines.append(paint(f"{said}: traffic may go by that{before}", _YELLOW))
+    for change in review.unjudged:
+        since = f" since {plain(change.since)}" if change.since else ""
+        before = change.before.words if change.before else "nothing"
+        lines.append(
+            paint(
+                f"unjudged: {plain(change.model)} {before}, in force{since}: no policy pack judged it",
+                _YELLOW,
+            )
+        )
     counted = [f"{count} {op}" for op, count in sorted(review.counts.items())]
     lines += ["", ", ".join(counted) or "nothing declared", _cost(review)]
     for warning in review.warnings:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from delivery.review.events import Step
+from delivery.review.resources import WISH
 from delivery.review.values import listed, mapping
 
 ROLLOUT = "delivery:registry:Rollout"
@@ -75,6 +76,10 @@ class Traffic:
     after: Split | None
     served: tuple[int, ...] = ()
     """Versions that had traffic in an earlier step."""
+    judge: str | None = None
+    """The policy pack that judged the step that is in force; empty: none did; None: that isn't recorded."""
+    unfinished: Split | None = None
+    """A step that was begun after ``before`` and did not come to its end: traffic may go by either."""
     since: str = ""
     """When the step that is replaced was applied."""
 
@@ -154,26 +159,36 @@ class Traffic:
 
 def traffic(steps: Iterable[Step]) -> tuple[Traffic, ...]:
     """Each model's traffic, those that change first, then by name."""
+    steps = tuple(steps)
+    begun = {step.name: _split(step.old.inputs) for step in steps if step.type == WISH and step.old}
     found: list[Traffic] = []
     for step in steps:
         if step.type != ROLLOUT or step.op == "delete-replaced":
             continue
         old = step.old.inputs if step.old else {}
         new = step.new.inputs if step.new else {}
-        said = new or old
+        said, before = new or old, _split(old)
+        wish = begun.get(step.name)
         found.append(
             Traffic(
                 model=str(said.get("model", step.name)),
                 runtime=str(said.get("runtime", "")),
                 owner=str(said.get("owner", "")),
                 risk_class=str(said.get("riskClass", "")),
-                before=_split(old),
+                before=before,
                 after=_split(new),
                 served=tuple(int(v) for v in listed(said.get("served")) if isinstance(v, int | float)),
+                judge=_judge(step),
+                unfinished=wish if wish != before else None,
                 since=str(old.get("since", "")),
             )
         )
     return tuple(sorted(found, key=lambda t: (t.kind is Kind.NONE, t.model)))
+
+
+def _judge(step: Step) -> str | None:
+    found = step.old.inputs.get("judge") if step.old else None
+    return found if isinstance(found, str) else None
 
 
 def _split(inputs: Mapping[str, Any]) -> Split | None:

@@ -21,13 +21,19 @@ from policy.rules import (
     pods,
     readiness,
     releases,
+    servable,
     steps,
 )
 
 GROUPS: Final[Mapping[str, tuple[Rule, ...]]] = {
     "Traceability": releases.RULES,
     "High-risk models": high_risk.RULES,
-    "Release safety": (*steps.RULES, *candidates.RULES, *readiness.RULES),
+    "Release safety": (
+        *steps.RULES,
+        *candidates.RULES,
+        *servable.RULES,
+        *readiness.RULES,
+    ),
     "Pods": pods.RULES,
     "Kubernetes": kubernetes.RULES,
     "Data on AWS": aws_data.RULES,

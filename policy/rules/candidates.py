@@ -9,8 +9,9 @@ from typing import Any, Final, Literal, cast
 
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.releases import RELEASE, ROLLOUT, called, endpoint_of
+from policy.rules.releases import RELEASE, STEP, called, endpoint_of
 
+_LISTED: Final = 10
 Direction = Literal["higher", "lower"]
 DIRECTIONS: Final[Mapping[str, Direction]] = {
     **dict.fromkeys(
@@ -102,33 +103,36 @@ def _signature(case: Case) -> Iterator[Finding]:
     if pair is None:
         return
     stable, canary = pair
-    for side, word in (("inputs", "input"), ("outputs", "output")):
-        before, after = _named(_columns(stable, side)), _named(_columns(canary, side))
-        if not before or not after:
-            continue
-        for name, kind in before.items():
-            if name not in after:
-                yield Finding(message=f"{called(canary)} lacks the {word} {name} of {called(stable)}")
-            elif after[name] != kind:
-                yield Finding(
-                    message=f"{called(canary)} has the {word} {name} as {after[name]}, "
-                    f"{called(stable)} as {kind}"
-                )
-        optional = {
-            str(c.get("name", i)) for i, c in enumerate(_columns(canary, side)) if c.get("required") is False
-        }
-        for name in after.keys() - before.keys() if side == "inputs" else ():
-            if name not in optional:
-                yield Finding(
-                    message=f"{called(canary)} requires the input {name}, which callers of {called(stable)} "
-                    "don't send"
-                )
-        both = [name for name in after if name in before]
-        if side == "inputs" and both != [name for name in before if name in after]:
-            yield Finding(
-                message=f"{called(canary)} has the inputs in another order than {called(stable)}: rows sent "
-                "without names would be misread"
-            )
+    told = [text for side in ("inputs", "outputs") for text in _changes(stable, canary, side)]
+    if told:
+        yield Finding(message=f"{called(canary)} against {called(stable)}: {'; '.join(told)}")
+
+
+def _changes(stable: Resource, canary: Resource, side: str) -> Iterator[str]:
+    """What callers of the stable version would break on, a text a kind of change."""
+    before, after = _named(_columns(stable, side)), _named(_columns(canary, side))
+    if not before or not after:
+        return
+    if gone := [name for name in before if name not in after]:
+        yield f"lacks the {side} {_listed(gone)}"
+    both = [name for name in before if name in after]
+    if other := [f"{name} ({before[name]} → {after[name]})" for name in both if after[name] != before[name]]:
+        yield f"has another type of the {side} {_listed(other)}"
+    if side == "outputs":
+        return
+    optional = {
+        str(c.get("name", i)) for i, c in enumerate(_columns(canary, side)) if c.get("required") is False
+    }
+    if new := [name for name in after if name not in before and name not in optional]:
+        yield f"requires the inputs {_listed(new)}, which callers don't send"
+    if both and both != [name for name in after if name in before]:
+        yield "has the inputs in another order: rows sent without names would be misread"
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names for one line; of many only the first and how many more."""
+    more = len(names) - _LISTED
+    return ", ".join(names[:_LISTED]) + (f" and {more} more" if more > 0 else "")
 
 
 RULES: Final = (
@@ -139,9 +143,9 @@ RULES: Final = (
         references=(eu("Art. 15(1)"), nist("MEASURE 2.3"), nist("MANAGE 1.1")),
         why="A version that was worse in its evaluation is not likely to be better in production.",
         fix="train a better candidate; or, where another figure is what counts, exempt it with that reason",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_metrics,
-        whole_stack=True,
+        beside=frozenset({RELEASE}),
         strict=True,
     ),
     Rule(
@@ -151,9 +155,9 @@ RULES: Final = (
         references=(soc2("CC8.1"), nist("MEASURE 2.5")),
         why="The same caller is answered by either of them: what one takes, the other must take.",
         fix="serve the changed signature under a new model name, or make new inputs optional",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_signature,
-        whole_stack=True,
+        beside=frozenset({RELEASE}),
         strict=True,
     ),
 )

@@ -8,35 +8,34 @@ from typing import Any, Final
 
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
-from policy.rules.releases import RELEASE, ROLLOUT, called, endpoint_of
+from policy.rules.releases import RELEASE, STEP, called, endpoint_of
 
 _ORDER: Final = {"minimal": 0, "limited": 1, "high": 2}
 
 
-def rollout_of(case: Case, model: str) -> Resource | None:
-    """The rollout of a model in the stack."""
-    found = (rollout for rollout in case.others(ROLLOUT) if rollout.value("model", rollout.name) == model)
-    return next(found, None)
+def step_of(case: Case, model: str) -> Resource | None:
+    """The step of a model in the stack."""
+    return next((step for step in case.others(STEP) if step.value("model", step.name) == model), None)
 
 
 def _is_high(case: Case) -> bool:
     """Whether a release is of a high-risk system: its registry says so, or the environment's file does."""
     if case.resource.value("riskClass") == "high":
         return True
-    rollout = rollout_of(case, endpoint_of(case.resource))
-    return rollout is not None and rollout.value("riskClass") == "high"
+    step = step_of(case, endpoint_of(case.resource))
+    return step is not None and step.value("riskClass") == "high"
 
 
 def _class_agrees(case: Case) -> Iterator[Finding]:
-    rollout = rollout_of(case, endpoint_of(case.resource))
+    step = step_of(case, endpoint_of(case.resource))
     registered = case.resource.value("riskClass")
-    declared = rollout.value("riskClass") if rollout else None
+    declared = step.value("riskClass") if step else None
     if registered in _ORDER and declared in _ORDER and _ORDER[declared] < _ORDER[registered]:
         yield Finding(
             message=f"{called(case.resource)}: the environment's file says riskClass {declared}, the "
             f"registry says {registered}"
         )
-    elif registered == "high" and rollout is not None and declared is None:
+    elif registered == "high" and step is not None and declared is None:
         yield Finding(
             message=f"{called(case.resource)}: the environment's file says no riskClass, the registry says "
             "high"
@@ -71,11 +70,11 @@ def _evaluation(case: Case) -> Iterator[Finding]:
 
 
 def _request_log(case: Case) -> Iterator[Finding]:
-    rollout = case.resource
-    if rollout.value("riskClass") != "high":
+    step = case.resource
+    if step.value("riskClass") != "high":
         return
-    log: dict[str, Any] = rollout.value("requestLog", {})
-    days, model = log.get("retentionDays"), rollout.value("model", rollout.name)
+    log: dict[str, Any] = step.value("requestLog", {})
+    days, model = log.get("retentionDays"), step.value("model", step.name)
     if not log:
         yield Finding(message=f"{model} is high-risk and its requests are not logged")
     elif not isinstance(days, int | float) or days < case.settings.log_days:
@@ -111,7 +110,7 @@ RULES: Final = (
         fix="write the registry's risk class into the environment's file, or have the model classified anew",
         types=frozenset({RELEASE}),
         check=_class_agrees,
-        whole_stack=True,
+        beside=frozenset({STEP}),
         strict=True,
     ),
     Rule(
@@ -123,7 +122,7 @@ RULES: Final = (
         fix="record who decided: python -m pipeline approve MODEL VERSION --by NAME",
         types=frozenset({RELEASE}),
         check=_approval,
-        whole_stack=True,
+        beside=frozenset({STEP}),
         strict=True,
     ),
     Rule(
@@ -135,7 +134,7 @@ RULES: Final = (
         fix="record the result: python -m pipeline approve MODEL VERSION --by NAME --evaluation approved",
         types=frozenset({RELEASE}),
         check=_evaluation,
-        whole_stack=True,
+        beside=frozenset({STEP}),
         strict=True,
     ),
     Rule(
@@ -145,8 +144,8 @@ RULES: Final = (
         references=(eu("Art. 12(1)"), eu("Art. 19(1)"), eu("Art. 26(6)"), soc2("CC7.2")),
         why="What a high-risk system did must be found out afterwards: logs are kept for six months or more.",
         fix="keep the model's requests for six months or more; this version declares no such log, so "
-        "exempt the rollout and name the log that you have",
-        types=frozenset({ROLLOUT}),
+        "exempt the step and name the log that you have",
+        types=frozenset({STEP}),
         check=_request_log,
         strict=True,
     ),
@@ -157,8 +156,8 @@ RULES: Final = (
         references=(eu("Art. 26(5)"), eu("Art. 72(1)"), nist("MEASURE 2.4"), nist("MANAGE 4.1")),
         why="A model gets worse when the world moves away from its training data, without any error.",
         fix="watch its inputs against its training data; this version declares no monitor, so "
-        "exempt the rollout and name the one that you have",
-        types=frozenset({ROLLOUT}),
+        "exempt the step and name the one that you have",
+        types=frozenset({STEP}),
         check=_drift,
         strict=True,
     ),

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
 from policy.rules.pods import is_selected, labels_of
-from policy.rules.releases import ROLLOUT
+from policy.rules.releases import STEP
 
 PROMETHEUS_RULE: Final = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
@@ -122,7 +122,7 @@ RULES: Final = (
         references=(eu("Art. 26(5)"), nist("MEASURE 2.4"), nist("MANAGE 4.1"), soc2("CC7.2")),
         why="A release that fails unseen serves wrong answers until a caller complains.",
         fix="declare alerts for the model's runtime",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_alerts,
         whole_stack=True,
     ),
@@ -133,7 +133,7 @@ RULES: Final = (
         references=(eu("Art. 15(4)"), soc2("A1.2")),
         why="With one server every lost node, and every update of a node, is an outage of the model.",
         fix="set autoscaling.min of the model",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_replicas,
         strict=True,
     ),

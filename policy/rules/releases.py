@@ -10,7 +10,10 @@ from policy.references import eu, nist, soc2
 from policy.rule import Case, Check, Finding, Reference, Resource, Rule, Severity
 
 RELEASE: Final = "delivery:registry:Release"
+STEP: Final = "delivery:registry:Step"
+"""The step that a model is to take, declared before anything of it is done."""
 ROLLOUT: Final = "delivery:registry:Rollout"
+"""The step that a model has taken."""
 RISK_CLASSES: Final = ("minimal", "limited", "high")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 _DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")

@@ -1,14 +1,16 @@
-"""Rules on how a model's traffic moves: ``policy/steps.py`` asked about each planned rollout."""
+"""Rules on how a model's traffic moves: ``policy/steps.py`` asked about each planned step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from policy.references import nist, soc2
 from policy.rule import Case, Check, Finding, Rule, Severity
+from policy.rules.releases import STEP
 from policy.steps import (
     CANARY_STEP,
     PREVIOUS_STABLE_KEPT,
@@ -19,36 +21,43 @@ from policy.steps import (
     step,
 )
 
-ROLLOUT: Final = "delivery:registry:Rollout"
-_HISTORY: Final = timedelta(hours=1)
-"""A step is judged when it is taken. ``since`` is the time of the check for a step that isn't in the
-state yet. One that is older has been applied and was judged then; refusing what else changes helps nobody."""
+_BEFORE: Final = {
+    "was": "",
+    "unfinished": " (counted from a step that was begun and not finished: its traffic may be in force)",
+}
+"""What a step is judged against, by the property that has it."""
 
 
 def found(case: Case) -> list[StepProblem]:
-    """What ``policy/steps.py`` says of a rollout's last step; nothing of one that was taken long ago."""
-    rollout = case.resource
-    was = rollout.value("was")
-    after, since = (
-        step({"stable": rollout.value("stable"), "canary": rollout.value("canary")}),
-        _time(rollout.value("since")),
-    )
-    if was is None or since is None or case.now - since > _HISTORY:
-        return []
-    model = str(rollout.value("model", rollout.name))
-    served = [int(version) for version in rollout.items("served")]
-    registered = [
-        str(each or model) for each in (was.get("registeredModel"), rollout.value("registeredModel"))
+    """What ``policy/steps.py`` says of a planned step, after the one that is in force and after one that was
+    begun and not finished: traffic may go by either. The step in force itself has neither, so it may always
+    be gone back to."""
+    planned = case.resource
+    return [
+        replace(problem, message=f"{problem.message}{note}")
+        for key, note in _BEFORE.items()
+        if (before := planned.value(key)) is not None
+        for problem in _after(before, case)
     ]
-    if registered[0] != registered[1]:
-        return other_model(model, registered[0], registered[1], step(was), after, served)
+
+
+def _after(before: Mapping[str, Any], case: Case) -> list[StepProblem]:
+    planned = case.resource
+    after = step({"stable": planned.value("stable"), "canary": planned.value("canary")})
+    model = str(planned.value("model", planned.name))
+    served = [int(version) for version in planned.items("served")]
+    was, now = (
+        str(each or model) for each in (before.get("registeredModel"), planned.value("registeredModel"))
+    )
+    if was != now:
+        return other_model(model, was, now, step(before), after, served)
     return problems(
         model,
-        step(was),
+        step(before),
         after,
         served=served,
-        since=_time(was.get("since")),
-        now=since,
+        since=_time(before.get("since")),
+        now=case.now,
         limits=case.settings.limits,
     )
 
@@ -67,7 +76,36 @@ def _asks(rule: str) -> Check:
     return partial(_only, rule)
 
 
+ROUTE: Final = "delivery:local:Route"
+
+
+def _follows(case: Case) -> Iterator[Finding]:
+    """The engine hands over the old step where a ``--target`` leaves it out: the route is then ahead."""
+    route = case.resource
+    model = str(route.value("model", route.name))
+    planned = next((one for one in case.others(STEP) if one.value("model", one.name) == model), None)
+    shares = {int(each["version"]): int(each["weight"]) for each in route.items("backends")}
+    wish = step(planned.properties) if planned else None
+    if wish is None or any(wish.share(version) != weight for version, weight in shares.items()):
+        said = f"its step says {wish}" if wish else "its step is no part of it"
+        words = ", ".join(f"v{version} {weight} %" for version, weight in shares.items())
+        yield Finding(message=f"{model}: this update would send {words}, and {said}")
+
+
 RULES: Final = (
+    Rule(
+        id="route-follows-step",
+        title="Traffic moves with a step that is judged",
+        severity=Severity.HIGH,
+        references=(nist("MANAGE 2.4"), soc2("CC8.1")),
+        why="With --target or --exclude an update may move a route and leave out the step that rules judge.",
+        fix="leave --target and --exclude out, or target '**delivery:registry:Step**' and "
+        "'**delivery:registry:Rollout**' too",
+        types=frozenset({ROUTE}),
+        check=_follows,
+        beside=frozenset({STEP}),
+        strict=True,
+    ),
     Rule(
         id=CANARY_STEP,
         title="A version's share of the traffic grows in steps",
@@ -76,7 +114,7 @@ RULES: Final = (
         why="What a version does wrong shows first under real requests: a small share at first, so that few "
         "callers see it, and a step that can be watched before the next one.",
         fix="take the smaller step, and the next one when it has been watched",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_asks(CANARY_STEP),
         strict=True,
     ),
@@ -87,7 +125,7 @@ RULES: Final = (
         references=(nist("MANAGE 2.4"), soc2("CC8.1")),
         why="A version that has answered no request yet would answer all of them at once.",
         fix="declare the version as a canary first",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_asks(STABLE_WITHOUT_CANARY),
         strict=True,
     ),
@@ -99,7 +137,7 @@ RULES: Final = (
         why="Going back takes seconds while the previous version's servers are there, and minutes when they "
         "have to start again: on the day after a promotion an incident hangs on that.",
         fix="keep the previous version as a canary of weight 0 until the new one has baked",
-        types=frozenset({ROLLOUT}),
+        types=frozenset({STEP}),
         check=_asks(PREVIOUS_STABLE_KEPT),
         strict=True,
     ),

@@ -30,6 +30,8 @@ PLATFORM: dict[str, Any] = {
     "url": "https://models.example.com",
     "gateway": {"tlsSecret": "models-tls"},
     "gpu": "install",
+    # Its stand-in of a server takes `--device gpu` for what it is: nothing here has a GPU.
+    "imageUsesGpu": True,
     "metricsServer": "install",
     "tracking": {"image": IMAGE, "access": ACCESS},
     "monitoring": "install",

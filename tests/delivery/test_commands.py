@@ -88,13 +88,18 @@ class Workplace:
         self.state: dict[str, Any] | str = {"tumour": APPLIED}
         self.asked: list[str] = []
         self.releases: list[dict[str, Any]] = []
+        self.begun: dict[str, Any] | None = None
         monkeypatch.setattr(past, "exported", self._exported)
 
     def _exported(self, stack: str) -> dict[str, Any]:
         self.asked.append(stack)
         if isinstance(self.state, str):
             raise NoStateError(self.state)
-        return export(*self.state.values(), releases=self.releases)
+        found = export(*self.state.values(), releases=self.releases)
+        if self.begun:
+            step = {"type": "delivery:registry:Step", "urn": "urn", "outputs": self.begun}
+            found["deployment"]["resources"].append(step)
+        return found
 
     def run(self, *words: str, stack: str = "local") -> int:
         return main([*words, "--stack", stack, "--config-file", str(self.file)])
@@ -212,7 +217,7 @@ class TestPromote:
         self, place: Workplace, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert place.run("promote", "tumour", "4", "--weight", "100", stack="dev") == 0
-        assert "warning: tumour: v4 goes from 10 % to 100 %" in capsys.readouterr().err
+        assert "warning: canary-step: tumour: v4 goes from 10 % to 100 %" in capsys.readouterr().err
         assert place.says(("weight: 10", "weight: 100"))
 
     def test_what_an_exemption_lets_through_is_said(
@@ -235,7 +240,7 @@ class TestPromote:
         assert place.run("promote", "tumour", "4", "--weight", "100") == 0
         assert place.says(("weight: 10", "weight: 100"))
         told = capsys.readouterr().err
-        assert "warning: tumour: v4 goes from 10 % to 100 %" in told
+        assert "warning: canary-step: tumour: v4 goes from 10 % to 100 %" in told
         assert f"It is let through until {until} by the exemption in-a-hurry (owner tests: a test)" in told
 
     def test_a_step_is_judged_by_what_is_applied_not_by_what_the_file_says(self, place: Workplace) -> None:
@@ -372,6 +377,14 @@ class TestPromote:
         assert "Pulumi.prd.yaml" in told and "Did you mean prod?" in told
         assert all(f.name.split(".")[1] in told for f in ROOT.glob("Pulumi.*.yaml"))
 
+    def test_blue_green_is_as_right_here_as_in_the_pack(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 0)}
+        assert place.run("promote", "tumour", "4", "--weight", "90") == 3
+        assert place.run("promote", "tumour", "4", "--weight", "100") == 0
+        assert place.says(("weight: 10", "weight: 100"))
+
 
 class TestRollback:
     def test_a_canary_answers_no_more(self, place: Workplace) -> None:
@@ -439,6 +452,19 @@ class TestRollback:
         told = capsys.readouterr().err
         assert "--remove" in told and "--to 2" in told
 
+    def test_advice_is_not_in_the_way_of_a_rollback(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.state = {"tumour": rollout("tumour", 3, 4, 50, served=[3], riskClass="high")}
+        place.releases = [{"model": "tumour", "version": version, "riskClass": "high"} for version in (3, 4)]
+        assert place.run("promote", "tumour", "4", "--weight", "60") == 0
+        told = capsys.readouterr().err
+        assert "warning: high-risk-approval: tumour v4 is high-risk" in told
+        assert "tumour v3" not in told, "it gets no more than before"
+        assert all(line.startswith(("warning: ", "judged by")) for line in told.splitlines())
+        assert place.run("rollback", "tumour") == 0
+        assert "warning" not in capsys.readouterr().err
+
 
 class TestStatus:
     def test_the_file_alone(self, place: Workplace, capsys: pytest.CaptureFixture[str]) -> None:
@@ -454,13 +480,40 @@ class TestStatus:
         place.state = {"tumour": rollout("tumour", 3, 4, 5), "fraud": rollout("fraud", 1)}
         assert place.run("status", "--live") == 0
         lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
-        shown = {line[0]: [word.strip() for word in line if word.strip()][-3:] for line in lines}
-        assert shown["churn"] == ["–", "–", "not applied yet"]
-        assert shown["tumour"] == ["v3 95 %, v4 5 %", "2026-01-01T00:00:00Z", "differs from the file"]
-        assert shown["fraud"] == ["v1 100 %", "2026-01-01T00:00:00Z", "not in the file any more"]
+        shown = {line[0]: [word.strip() for word in line if word.strip()][-4:] for line in lines}
+        since = "2026-01-01T00:00:00Z"
+        assert shown["churn"] == ["–", "–", "–", "not applied yet"]
+        assert shown["tumour"] == ["v3 95 %, v4 5 %", since, "–", "differs from the file"]
+        assert shown["fraud"] == ["v1 100 %", since, "–", "not in the file any more"]
         place.state = {"tumour": APPLIED}
         assert place.run("status", "tumour", "--live") == 0
         assert "as in the file" in capsys.readouterr().out
+
+    @pytest.mark.parametrize(
+        ("judge", "said"), [("model-delivery 0.1.0", "model-delivery 0.1.0"), ("", "no policy pack")]
+    )
+    def test_which_pack_judged_a_step(
+        self, place: Workplace, judge: str, said: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.state = {"tumour": {**APPLIED, "judge": judge}}
+        assert place.run("status", "--live") == 0
+        assert said in capsys.readouterr().out
+
+    def test_a_step_that_did_not_come_to_its_end_is_no_fact(
+        self, place: Workplace, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        place.begun = {**rollout("tumour", 3, 4, 60), "since": "2026-01-02T00:00:00Z"}
+        assert place.run("status", "--live") == 0
+        told = capsys.readouterr().out
+        assert "a later step is not finished" in told
+        assert (
+            "tumour: the step to v3 40 %, v4 60 % was begun at 2026-01-02T00:00:00Z and did not come to its"
+            " end: traffic may go by v3 40 %, v4 60 % or v3 90 %, v4 10 %."
+        ) in told
+        # What is asked for next is judged by both.
+        assert place.run("promote", "tumour", "4", "--weight", "65") == 3
+        assert "v4 goes from 10 % to 65 %" in capsys.readouterr().err
+        assert place.run("rollback", "tumour") == 0
 
     def test_a_stack_that_is_not_there_is_no_empty_stack(
         self, place: Workplace, capsys: pytest.CaptureFixture[str]

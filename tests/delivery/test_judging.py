@@ -27,7 +27,7 @@ def past(**facts: Any) -> Past:
 def rules(stack: str, before: Past, after: Step = AFTER) -> dict[str, bool]:
     """The rules that object, and whether they stop it."""
     found = objections(stack, "fraud", before, after, NOW)
-    return {said.text.rpartition("Rule: ")[2].partition(" ")[0]: said.stops for said in found}
+    return {said.rule: said.stops for said in found}
 
 
 def test_a_release_that_is_all_right_may_have_more() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 import pytest
+from mlflow import MlflowClient
 
 from tests.engine.conftest import add_version
 from tests.engine.stack import Stack
@@ -101,20 +102,30 @@ def test_a_missing_tool(tmp_path: Path) -> None:
     assert "Traceback" not in ran.text
 
 
-def test_a_changed_artifact_stops_the_plan(running: Stack, tmp_path: Path) -> None:
+def test_a_pinned_release_that_is_lost_stops_no_other_model(running: Stack, tmp_path: Path) -> None:
+    """Every update was refused, the rollback of another model too."""
     registry = running.home / "registry"
     add_version(registry, tmp_path, "changing", 1)
     models = {**GOOD, "changing": {"stable": {"version": 1}}}
-    running.up(models)
+    running.up({**models, "churn": {"stable": {"version": 1}, "canary": {"version": 2, "weight": 20}}})
     model = Path(_state(running, "Release", "changing")["artifact"]) / "MLmodel"
     kept = model.read_text()
     try:
         model.write_text(kept + "\n")
-        refused(
-            running, {**models, "fraud": {"stable": {"version": 1}}}, "changing", "is not what was registered"
-        )
+        rolled_back = running.up(models).text
+        assert "changing-v1 stays as it is pinned" in rolled_back
+        assert "is not what was registered" in rolled_back
+        assert "Its servers answer until they are restarted, and can't start again" in rolled_back
+        assert [r["weight"] for r in running.outputs()["endpoints"]["churn"]["releases"]] == [100]
     finally:
         model.write_text(kept)
+    uri = f"sqlite:///{registry}/mlflow.db"
+    MlflowClient(uri, uri).delete_model_version("changing", "1")
+    promoted = {**models, "churn": {"stable": {"version": 2}}}
+    said = running.up(promoted).text
+    assert "changing has no version 1 in the registry" in said and "can start again" in said
+    # A new release of it has nothing to go on with.
+    refused(running, {**promoted, "changing": {"stable": {"version": 2}}}, "changing has no version 2")
     running.up(GOOD)
 
 
@@ -159,7 +170,7 @@ def test_a_server_that_can_not_start_leaves_traffic_as_it_was(running: Stack, tm
     broken = {**models, "broken": {"stable": {"version": 1}}}
     text = refused(running, broken, "broken-v1-0")
     assert _states(running, "Rollout", "broken") == [], "what could not start has served nobody"
-    assert "flavor" in text or "flavour" in text
+    assert "cannot load" in text
     running.up(GOOD)
 
 
@@ -168,7 +179,10 @@ def add_broken_version(registry: Path, work: Path) -> None:
 
     folder = work / "broken"
     folder.mkdir()
-    (folder / "MLmodel").write_text("artifact_path: model\nflavors:\n  spacy: {}\n")
+    (folder / "MLmodel").write_text(
+        "flavors:\n  sklearn: {pickled_model: model.pkl, serialization_format: pickle}\n"
+    )
+    (folder / "model.pkl").write_bytes(b"no pickle")
     facts = Facts(training_digest="sha256:b", data_name="none", data_digest="sha256:0")
     register(
         folder,

@@ -91,11 +91,13 @@ def test_a_second_up_changes_nothing(stack: Stack) -> None:
 def test_a_weight_is_one_changed_route_and_restarts_nothing(stack: Stack) -> None:
     stack.up(CANARY_10)
     before = stack.pids()
-    route, rollout = sorted(stack.plan(churn(1, version=2, weight=50)), key=lambda step: step.type)
+    planned = sorted(stack.plan(churn(1, version=2, weight=50)), key=lambda step: step.type)
+    route, rollout, wish = planned
     assert (route.op, route.type, route.name) == ("update", "local:Route", "churn")
     assert route.paths == {"backends[0].weight", "backends[1].weight"}
     assert (rollout.op, rollout.type, rollout.name) == ("update", "registry:Rollout", "churn")
     assert rollout.paths >= {"canary.weight", "since"}
+    assert (wish.op, wish.type, wish.paths) == ("update", "registry:Step", {"canary.weight"})
     shown = stack.preview().text
     assert "weight : 10 => 50" in " ".join(shown.replace("\n", " ").split()) or "10 => 50" in shown
     assert "churn: v1 90 %, v2 10 % → v1 50 %, v2 50 %" in shown

@@ -29,7 +29,9 @@ def running(stack: Stack) -> Stack:
 def pack(tmp_path: Path) -> Path:
     """A copy of the pack, whose files a test may change."""
     copy = tmp_path / "checkout" / "policy"
-    shutil.copytree(ROOT / "policy", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "policy", copy, ignore=shutil.ignore_patterns("__pycache__", "e*.yaml"))
+    for file in (ROOT / "tests" / "policy" / "settings").iterdir():
+        shutil.copy(file, copy)
     for name in ("components", ".venv"):
         (copy.parent / name).symlink_to(ROOT / name)
     return copy
@@ -38,7 +40,7 @@ def pack(tmp_path: Path) -> Path:
 def exempt(pack: Path, until: datetime) -> None:
     (pack / "exemptions.yaml").write_text(
         "exemptions:\n  in-a-hurry:\n    rule: canary-step\n"
-        "    resource: delivery:registry:Rollout::churn\n    environment: local\n"
+        "    resource: delivery:registry:Step::churn\n    environment: local\n"
         f"    reason: a test\n    owner: tests\n    until: {until.date()}\n"
     )
 

@@ -6,6 +6,7 @@ already in the store of fetched artifacts, so nothing is downloaded.
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -67,6 +68,7 @@ class SeededRegistry:
         fresh = store / f".new-{name}-{version}"
         fresh.mkdir(parents=True)
         (fresh / "MLmodel").write_text(_MLMODEL.format(name=name, version=version))
+        (fresh / "model.pkl").write_bytes(pickle.dumps(None))
         found = digest(fresh)
         kept = store / found.replace(":", "-")
         shutil.rmtree(kept, ignore_errors=True)

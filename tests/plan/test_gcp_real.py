@@ -15,7 +15,7 @@ pytestmark = pytest.mark.real
 
 URL_MAP = "gcp:compute/regionUrlMap:RegionUrlMap"
 TRAFFIC = {URL_MAP, "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"}
-ROLLOUT = {"delivery:registry:Rollout"}
+ROLLOUT = {"delivery:registry:Rollout", "delivery:registry:Step"}
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ CAPACITY = {
     "aws:lambda/provisionedConcurrencyConfig:ProvisionedConcurrencyConfig",
 }
 # Says who serves what, on every runtime.
-ROLLOUT = {"delivery:registry:Rollout"}
+ROLLOUT = {"delivery:registry:Rollout", "delivery:registry:Step"}
 # A configuration of SageMaker can't be changed: a new one is made, and the endpoint moves to it.
 CONFIGURATION = {"aws:sagemaker/endpointConfiguration:EndpointConfiguration"}
 

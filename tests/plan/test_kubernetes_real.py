@@ -20,6 +20,7 @@ PLATFORM: dict[str, Any] = {
     "kind": "kubernetes",
     "context": "prod",
     "image": IMAGE,
+    "imageUsesGpu": True,
     "registry": "https://mlflow.example.com",
     "url": "https://models.example.com",
     "gateway": {"tlsSecret": "models-tls"},
@@ -88,6 +89,7 @@ def test_a_weight_changes_one_models_route_and_capacity(stack: PlannedStack) -> 
             "fraud",
             frozenset({"canary.weight", "served[0]", "served[1]", "since", "was"}),
         ),
+        ("update", "Step", "fraud", frozenset({"canary.weight"})),
         ("delete", "Job", "fraud-v3-c9", frozenset()),
     }
     order = [(kind(step), step.name) for step in steps if step.op != "same"]
@@ -108,6 +110,7 @@ def test_a_promotion_keeps_the_pods_and_removes_the_old_release_last(stack: Plan
         ("Service", "fraud-v4"),
         ("HTTPRoute", "fraud"),
         ("Rollout", "fraud"),
+        ("Step", "fraud"),
     }
     order = [(step.op, kind(step), step.name) for step in steps if step.op != "same"]
     assert order.index(("update", "HTTPRoute", "fraud")) < order.index(("delete", "Deployment", "fraud-v3"))

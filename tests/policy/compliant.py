@@ -34,7 +34,7 @@ def release(model: str, version: int, **facts: Any) -> Resource:
 
 def rollout(model: str, runtime: str, **more: Any) -> Resource:
     return resource(
-        "delivery:registry:Rollout",
+        "delivery:registry:Step",
         model,
         **{
             "model": model,
@@ -103,6 +103,16 @@ MODELS = (
     *(release("score", version) for version in (3, 4)),
     rollout("fraud", "kubernetes"),
     rollout("score", "lambda"),
+    rollout("tiny", "local"),
+    resource(
+        "delivery:local:Route",
+        "tiny",
+        model="tiny",
+        backends=[
+            {"version": 3, "weight": 80, "shadow": False, "addresses": ["127.0.0.1:1"]},
+            {"version": 4, "weight": 20, "shadow": False, "addresses": ["127.0.0.1:2"]},
+        ],
+    ),
 )
 CLUSTER = (
     kubernetes("apps/v1:Deployment", "fraud", spec={"template": POD}),

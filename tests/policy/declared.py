@@ -15,6 +15,7 @@ from tests.unit import aws, kubernetes
 from tests.unit.graph import Declared, Graph, declare
 
 RELEASE = "delivery:registry:Release"
+STEP = "delivery:registry:Step"
 ROLLOUT = "delivery:registry:Rollout"
 STACK = Resource(type="pulumi:pulumi:Stack", name="model-delivery-prod", properties={}, urn="urn:stack")
 FACTS: dict[str, Any] = {
@@ -80,7 +81,6 @@ def graph_of(environment: Environment) -> Graph:
 
     def program() -> None:
         place = declare_platform(environment.platform)
-        for model in environment.models:
-            deliver(place, model)
+        deliver(place, environment.models)
 
     return declare(program, answers, calls=aws.CALLS)

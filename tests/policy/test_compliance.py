@@ -21,7 +21,7 @@ RULES = (
         why="Its cost is charged to a team",
         fix="set models.NAME.owner",
         severity=Severity.LOW,
-        types=frozenset({"delivery:registry:Rollout"}),
+        types=frozenset({"delivery:registry:Step"}),
         check=lambda case: (),
     ),
 )

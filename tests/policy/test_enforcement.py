@@ -140,7 +140,7 @@ def test_a_file_that_is_missing_or_no_yaml_is_one_message(file: Path) -> None:
 
 GOOD = {
     "rule": "canary-step",
-    "resource": "delivery:registry:Rollout::fraud",
+    "resource": "delivery:registry:Step::fraud",
     "environment": "prod",
     "reason": "a test with the bank",
     "owner": "risk-team",
@@ -161,7 +161,7 @@ def test_an_exemption_is_for_one_rule_of_one_resource_in_one_environment(file: P
     assert found.of("org/project/prod", "canary-step", GOOD["resource"]) == one
     assert found.of("dev", "canary-step", GOOD["resource"]) is None
     assert found.of("prod", "stable-without-canary", GOOD["resource"]) is None
-    assert found.of("prod", "canary-step", "delivery:registry:Rollout::churn") is None
+    assert found.of("prod", "canary-step", "delivery:registry:Step::churn") is None
 
 
 def test_a_reason_and_an_owner_may_be_long(file: Path) -> None:
@@ -233,8 +233,8 @@ def test_an_exemption_says_everything(file: Path, key: str) -> None:
     ("key", "value", "says"),
     [
         ("resource", "'*'", "wildcards are refused"),
-        ("resource", "'delivery:registry:Rollout::*'", "wildcards are refused"),
-        ("resource", "delivery:registry:Rollout", "TYPE::NAME"),
+        ("resource", "'delivery:registry:Step::*'", "wildcards are refused"),
+        ("resource", "delivery:registry:Step", "TYPE::NAME"),
         ("resource", "fraud", "TYPE::NAME"),
         ("environment", "'*'", "no wildcards"),
         ("rule", "'*'", "must be one of"),

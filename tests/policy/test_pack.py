@@ -98,8 +98,8 @@ def test_levels_are_the_environments() -> None:
 
 
 def test_every_rule_is_a_policy_under_its_id() -> None:
-    policies = packed().policies()
-    assert [p.name for p in policies] == list(RULES)
+    *policies, judge = packed().policies()
+    assert [p.name for p in policies] == list(RULES) and judge.name == pack.JUDGE
     for policy in policies:
         whole = RULES[policy.name].whole_stack
         assert isinstance(policy, StackValidationPolicy if whole else ResourceValidationPolicy)
@@ -318,3 +318,108 @@ def test_what_is_declared_counts_where_a_preview_has_no_outputs() -> None:
         StackValidationArgs(resources[:1], None, {}), lambda message, urn=None: told.append(message)
     )
     assert len(told) == 1 and "Bucket::b" in told[0]
+
+
+def step_as_handed_over(**more: Any) -> dict[str, Any]:
+    return {
+        "model": "m",
+        "runtime": "local",
+        "stable": {"version": 1.0},
+        "canary": {"version": 2.0, "weight": 10.0, "shadow": False},
+        "settled": False,
+        "served": [],
+        **more,
+    }
+
+
+STEP = "delivery:registry:Step"
+RELEASED = "delivery:registry:Release"
+
+
+def declared(
+    one: Pack, rules: list[Rule], *resources: tuple[str, str, dict[str, Any]]
+) -> list[list[tuple[str, str | None]]]:
+    """What is told at each declaration, in the order in which a program declares."""
+    policies = one.policies(rules)
+    found: list[list[tuple[str, str | None]]] = []
+    for kind, name, properties in resources:
+        told: list[tuple[str, str | None]] = []
+        for policy in policies:
+            if isinstance(policy, ResourceValidationPolicy):
+                props = unknown_checking_proxy(properties)
+                args = ResourceValidationArgs(kind, props, f"urn:{name}", name, options(), None, None, {})
+                policy.validate(args, lambda message, urn=None, told=told: told.append((message, urn)))
+        found.append(told)
+    return found
+
+
+def versions(first: float = 0.9, second: float = 0.5) -> list[tuple[str, str, dict[str, Any]]]:
+    return [
+        (RELEASED, f"m-v{version}", {"model": "m", "version": float(version), "metrics": {"accuracy": value}})
+        for version, value in ((1, first), (2, second))
+    ]
+
+
+def test_a_pair_is_judged_when_the_second_release_is_declared_before_anything_is_done_with_it() -> None:
+    rule = RULES["candidate-metrics"]
+    at_step, first, second = declared(packed(), [rule], (STEP, "m", step_as_handed_over()), *versions())
+    assert (at_step, first) == ([], [])
+    ((message, urn),) = second
+    assert message.startswith("m v2 is worse than m v1: accuracy 0.9 → 0.5") and urn == "urn:m"
+    # Whichever comes last.
+    *_, last = declared(packed(), [rule], (STEP, "m", step_as_handed_over()), *reversed(versions()))
+    assert len(last) == 1
+    other = [(kind, name, {**found, "model": "other"}) for kind, name, found in versions()]
+    assert declared(packed(), [rule], (STEP, "m", step_as_handed_over()), *other) == [[], [], []]
+
+
+@pytest.mark.parametrize("resource", [f"{STEP}::m", "delivery:registry:Rollout::m", f"{RELEASED}::m-v2"])
+def test_an_exemption_of_a_pair_names_the_step_or_the_release_that_is_shown(
+    tmp_path: Path, resource: str
+) -> None:
+    one = packed(exempted=exempted(tmp_path, "2026-11-24", rule="candidate-metrics", resource=resource))
+    *_, last = declared(one, [RULES["candidate-metrics"]], (STEP, "m", step_as_handed_over()), *versions())
+    assert last == []
+
+
+def test_advice_is_a_line_and_only_of_what_changes() -> None:
+    rule = RULES["release-model-card"]
+    first = declared(packed("local"), [rule], (STEP, "m", step_as_handed_over()), *versions())
+    assert [message for told in first for message, _ in told] == [
+        "m v1: the registry has no model card for it",
+        "m v2: the registry has no model card for it",
+    ]
+    settled = declared(packed("local"), [rule], (STEP, "m", step_as_handed_over(settled=True)), *versions())
+    assert settled == [[], [], []]
+    # Of a promotion, the version that gets more: the one that gives it up is as it was.
+    was = {"stable": {"version": 1.0}, "canary": {"version": 2.0, "weight": 5.0, "shadow": False}}
+    grows = declared(packed("local"), [rule], (STEP, "m", step_as_handed_over(was=was)), *versions())
+    assert [len(told) for told in grows] == [0, 0, 1]
+    # What stops an update is told in full whatever changes: an exemption may have ended.
+    strict = declared(packed("prod"), [rule], (STEP, "m", step_as_handed_over(settled=True)), *versions())
+    assert [len(told) for told in strict] == [0, 1, 1] and "\nWhy: " in strict[1][0][0]
+
+
+def test_an_update_does_not_repeat_the_advice_of_its_own_preview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_DRY_RUN", "true")
+    monkeypatch.setenv(pack.ADVICE, "preview")
+    assert pack.load("local").advises
+    monkeypatch.setenv("PULUMI_DRY_RUN", "false")
+    assert not pack.load("local").advises
+    monkeypatch.delenv(pack.ADVICE)
+    assert pack.load("local").advises, "without a preview before it the update is the only one to tell"
+
+
+def test_the_pack_writes_its_name_into_a_step_that_is_taken() -> None:
+    *_, judge = packed().policies()
+    assert isinstance(judge, ResourceValidationPolicy)
+
+    def noted(kind: str, properties: dict[str, Any]) -> Any:
+        props = unknown_checking_proxy(properties)
+        return judge.remediate(ResourceValidationArgs(kind, props, "urn:m", "m", options(), None, None, {}))
+
+    assert noted(STEP, step_as_handed_over()) == step_as_handed_over(judge=f"{pack.NAME} {pack.VERSION}")
+    assert noted(STEP, step_as_handed_over(settled=True)) is None
+    assert noted(KIND, GOOD) is None
+    said = (Path(pack.__file__).parent / "PulumiPolicy.yaml").read_text()
+    assert f"version: {pack.VERSION}\n" in said

@@ -55,7 +55,7 @@ def test_every_rule_says_why_how_to_mend_it_and_where_it_comes_from() -> None:
 
 
 def test_a_violation_reads_from_what_is_wrong_to_the_rule() -> None:
-    (violation,) = found(with_change("Rollout::fraud", "canary.weight", 90))
+    (violation,) = found(with_change("Step::fraud", "canary.weight", 90))
     assert violation.message.splitlines() == [
         "fraud: v4 starts at 90 %, it may start at 20 %: v3 100 % → v3 10 %, v4 90 %",
         "Why: What a version does wrong shows first under real requests: a small share at first, so that few "

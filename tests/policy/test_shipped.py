@@ -26,8 +26,8 @@ def violations(name: str, level: str) -> set[tuple[str, str]]:
 def test_nothing_that_prod_declares_stops_it() -> None:
     assert violations("prod", "mandatory") == set()
     assert violations("prod", "advisory") == {
-        ("high-risk-drift-monitor", "delivery:registry:Rollout::fraud"),
-        ("high-risk-request-log", "delivery:registry:Rollout::fraud"),
+        ("high-risk-drift-monitor", "delivery:registry:Step::fraud"),
+        ("high-risk-request-log", "delivery:registry:Step::fraud"),
     }
 
 

@@ -242,3 +242,19 @@ def test_a_step_is_read_from_the_properties_of_a_rollout() -> None:
         str(step({"stable": {"version": 3}, "canary": {"version": 4, "shadow": True}}))
         == "v3 100 %, v4 shadow"
     )
+
+
+@pytest.mark.parametrize("waiting", [at(3, 4, 0), at(3, 4, shadow=True)])
+def test_blue_green_switches_where_a_warmed_version_may(waiting: Step) -> None:
+    warm = Limits(warm_minutes=30)
+    switch = at(3, 4, 100)
+    assert wrong(waiting, switch, hours=0.5, limits=warm) == []
+    [early] = wrong(waiting, switch, hours=0.25, limits=warm)
+    assert early.rule == CANARY_STEP and "has been declared for 15 of 30 min" in early.message
+    # By default, so in prod, it goes up by steps; so does one that takes less than all, or was not declared.
+    assert rules(waiting, switch, hours=99) == [CANARY_STEP]
+    assert rules(waiting, at(3, 4, 90), hours=99, limits=warm) == [CANARY_STEP]
+    assert rules(at(3), switch, hours=99, limits=warm) == [CANARY_STEP]
+    assert rules(at(3, 5, 0), switch, hours=99, limits=warm) == [CANARY_STEP]
+    # And back in one step, or on to stable.
+    assert wrong(switch, at(3, 4, 0), limits=warm) == [] == wrong(switch, at(4, 3, 0), limits=warm)

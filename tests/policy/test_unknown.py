@@ -58,7 +58,7 @@ def test_a_value_that_decides_is_undecided_or_refused_while_it_is_unknown(
 def test_a_release_or_a_step_that_is_not_known_in_full_is_refused() -> None:
     """All that is asked of them is read from the registry and the file: a preview knows it, or something is
     wrong."""
-    asked_of = {"delivery:registry:Release", "delivery:registry:Rollout"}
+    asked_of = {"delivery:registry:Release", "delivery:registry:Step"}
     about = [rule for rule in RULES.values() if rule.types & asked_of]
     # Alerts are resources of their own, of providers that know some of it after the update only.
     assert {rule.id for rule in about if not rule.strict} == {"alerts-present"}

@@ -92,8 +92,8 @@ RIGHT: list[tuple[str, str, Any]] = [
     ("Release::fraud-v4", "approvedAt", "2026-11-19T10:00:00+00:00"),
     # The file may call a model more risky than its registry does.
     ("Release::score-v3", "riskClass", "minimal"),
-    ("Rollout::fraud", "requestLog.retentionDays", 180),
-    ("Rollout::score", "minReplicas", 0),
+    ("Step::fraud", "requestLog.retentionDays", 180),
+    ("Step::score", "minReplicas", 0),
 ]
 
 
@@ -130,6 +130,31 @@ def test_order_of_inputs_counts_for_rows_without_names() -> None:
     ]
     (violation,) = evaluate([RULES["signature-compatible"]], stack, now=NOW)
     assert "in another order" in violation.message
+
+
+def test_a_changed_signature_is_one_finding_of_a_model() -> None:
+    """A finding for each column hides that it is one change."""
+    column = [{"type": "double", "name": f"f{n}", "required": True} for n in range(30)]
+    other = [{"type": "double", "name": f"g{n}", "required": True} for n in range(12)]
+    kept = {"type": "long", "name": "age", "required": True}
+    before = {"inputs": json.dumps([kept, *column]), "outputs": '[{"type": "long"}]'}
+    after = {
+        "inputs": json.dumps([*other, {**kept, "type": "string"}]),
+        "outputs": '[{"type": "string"}]',
+    }
+    stack = [
+        rollout("fraud", "kubernetes"),
+        release("fraud", 3, signature=before),
+        release("fraud", 4, signature=after),
+    ]
+    (violation,) = evaluate([RULES["signature-compatible"]], stack, now=NOW)
+    assert violation.message.splitlines()[0] == (
+        "fraud v4 against fraud v3: "
+        "lacks the inputs f0, f1, f2, f3, f4, f5, f6, f7, f8, f9 and 20 more; "
+        "has another type of the inputs age (long → string); "
+        "requires the inputs g0, g1, g2, g3, g4, g5, g6, g7, g8, g9 and 2 more, which callers don't send; "
+        "has another type of the outputs 0 (long → string)"
+    )
 
 
 def test_tensors_are_compared_as_a_whole() -> None:
@@ -349,13 +374,27 @@ def test_what_a_high_risk_model_needs_others_do_not() -> None:
     assert any("churn is high-risk and its requests are not logged" in line for line in words)
 
 
-def test_a_step_that_was_taken_long_ago_is_history() -> None:
+def test_a_step_is_judged_by_what_is_in_force_and_by_what_was_begun() -> None:
     rule = [RULES["canary-step"]]
     jump = rollout("fraud", "local", canary={"version": 4, "weight": 90})
     assert len(evaluate(rule, [jump], now=NOW)) == 1
-    assert evaluate(rule, [changed(jump, "since", "2026-11-24T10:30:00Z")], now=NOW) == []
-    assert len(evaluate(rule, [changed(jump, "since", "2026-11-24T11:30:00Z")], now=NOW)) == 1
-    assert evaluate(rule, [changed(jump, "was", MISSING)], now=NOW) == []
+    assert evaluate(rule, [changed(jump, "was", MISSING)], now=NOW) == [], "it is in force, or the first"
+    # 10 % are recorded, and an update to 60 % ended half-way: neither the one nor the other may be forgotten.
+    step = {"stable": {"version": 3}, "canary": {"version": 4, "weight": 10, "shadow": False}, "since": ""}
+    grown = changed(changed(jump, "was", step), "canary.weight", 60)
+    assert evaluate(rule, [grown], now=NOW) == []
+    begun = changed(changed(jump, "was", step), "unfinished", changed_weight(step, 60))
+    (told,) = evaluate(rule, [begun], now=NOW)
+    assert "v4 goes from 10 % to 90 %" in told.message
+    lost = changed(
+        changed(changed(jump, "was", changed_weight(step, 60)), "unfinished", step), "canary.weight", 70
+    )
+    (told,) = evaluate(rule, [lost], now=NOW)
+    assert "v4 goes from 10 % to 70 %" in told.message and "was begun and not finished" in told.message
+
+
+def changed_weight(step: dict[str, Any], weight: int) -> dict[str, Any]:
+    return {**step, "canary": {**step["canary"], "weight": weight}}
 
 
 def test_images_count_wherever_they_are_named() -> None:

@@ -47,6 +47,17 @@ INPUTS: dict[str, dict[str, Any]] = {
         ],
     },
     "delivery:registry:Release": {"model": "churn", "version": 1, "registry": "sqlite:////no/mlflow.db"},
+    "delivery:registry:Step": {
+        "model": "churn",
+        "stable": {"version": 1},
+        "canary": {"version": 2, "weight": 50, "shadow": False},
+        "applied": {
+            "stable": {"version": 1},
+            "canary": {"version": 2, "weight": 10, "shadow": False},
+            "since": "2026-01-01T00:00:00Z",
+            "served": [1],
+        },
+    },
     "delivery:registry:Rollout": {
         "model": "churn",
         "runtime": "local",
@@ -65,6 +76,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
     },
     "delivery:local:Route": {"inForce": True},
     "delivery:registry:Release": {"digest": "sha256:1", "metrics": {}},
+    "delivery:registry:Step": {"since": "2026-01-01T00:00:00Z", "served": [1], "judge": "", "settled": False},
     "delivery:registry:Rollout": {
         "since": "2026-01-01T00:00:00Z",
         "served": [1],
@@ -76,6 +88,7 @@ REQUIRED = {
     "delivery:local:Process": ["folder", "command", "ready"],
     "delivery:local:Route": ["folder", "model", "backends"],
     "delivery:registry:Release": ["model", "version", "registry"],
+    "delivery:registry:Step": ["model", "stable"],
     "delivery:registry:Rollout": ["model", "stable"],
 }
 

@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider.artifacts import fetched
+from provider.fit import Fit
 from provider.masking import masked, reason
-from provider.registry import Registered, UnknownModelError, UnreachableError
+from provider.registry import Registered, UnfetchedError, UnknownModelError, UnreachableError
 from provider.release import Release
 from provider.resource import UNKNOWN, ProviderError
 from serving.artifact import ArtifactError, digest
@@ -63,7 +64,7 @@ ASKED = {"model": "churn", "version": 3, "registry": "https://ann:pw123@host/api
 MASKED = "https://***@host/api?***"
 
 
-def release(answer: Registered | Exception) -> Release:
+def release(answer: Registered | Exception, fits: Fit | None = None) -> Release:
     def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
         assert (uri, model, version) == (ASKED["registry"], "churn", 3)
         assert store.is_absolute() and store.name == "artifacts"
@@ -71,7 +72,11 @@ def release(answer: Registered | Exception) -> Release:
             raise answer
         return answer
 
-    return Release(lookup)
+    return Release(lookup, lambda artifact, size, memory: fits or Fit())
+
+
+def served(artifact: Path, size: int, memory: int | None) -> Fit:
+    return Fit()
 
 
 def pinned(**more: Any) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def test_another_address_of_the_registry_is_asked_and_the_declared_one_kept(
         return FOUND
 
     monkeypatch.setenv("MODEL_DELIVERY_REGISTRY", "http://localhost:5000")
-    checked = Release(lookup).check(told.context("churn-v3"), None, ASKED)
+    checked = Release(lookup, served).check(told.context("churn-v3"), None, ASKED)
     assert asked == ["http://localhost:5000"] and checked.inputs == pinned()
 
 
@@ -157,20 +162,107 @@ def test_a_release_that_was_never_pinned_needs_the_registry(told: Told, old: dic
     assert not told.warnings
 
 
-def test_a_version_changed_under_a_release_stops_the_plan(told: Told) -> None:
-    moved = replace(FOUND, digest="sha256:bbb")
-    (failure,) = release(moved).check(told.context("churn-v3"), pinned(), ASKED).failures
-    assert "version 3 of churn was changed after it was deployed" in failure.reason
-    assert "sha256:aaa" in failure.reason and "sha256:bbb" in failure.reason
-    assert failure.reason.endswith("Register the new artifact as a new version, or restore the old one")
-    # Another version, or a first declaration, has nothing to compare with.
-    assert not release(moved).check(told.context("churn-v3"), None, ASKED).failures
-    assert not release(moved).check(told.context("churn-v3"), pinned(version=2), ASKED).failures
+GONE = [
+    (ProviderError("churn has no version 3 in the registry; registered are 1, 2"), "churn has no version 3"),
+    (UnknownModelError("the registry has no model 'churn'", ""), "the registry has no model 'churn'"),
+    (ProviderError("the artifact of churn version 3 has no files"), "has no files"),
+    (replace(FOUND, digest="sha256:bbb"), "is pinned to sha256:aaa, the registry now has sha256:bbb"),
+]
 
 
-def test_what_the_registry_refuses_is_the_users_to_read(told: Told) -> None:
-    (failure,) = release(ProviderError("no version 3")).check(told.context("v"), pinned(), ASKED).failures
-    assert (failure.property, failure.reason) == ("", "no version 3")
+@pytest.mark.parametrize(("answer", "says"), GONE)
+def test_a_pinned_release_goes_on_when_the_registry_no_longer_has_it(
+    told: Told, answer: Registered | Exception, says: str
+) -> None:
+    """One that fails would stand in the way of every other model of the stack, a rollback of it included."""
+    checked = release(answer).check(told.context("churn-v3"), pinned(), ASKED)
+    assert checked.failures == ()
+    lost = checked.inputs["lost"]
+    assert checked.inputs == pinned(lost=lost)
+    assert says in lost and "one that starts fetches s3://models/1, and only loads it with the pinned" in lost
+    (warning,) = told.warnings
+    assert "churn-v3 stays as it is pinned, sha256:aaa" in warning and says in warning
+
+
+@pytest.mark.parametrize(("answer", "says"), GONE[:3])
+def test_a_new_release_that_the_registry_does_not_have_fails(
+    told: Told, answer: Exception, says: str
+) -> None:
+    for old in (None, pinned(version=2)):
+        (failure,) = release(answer).check(told.context("churn-v3"), old, ASKED).failures
+        assert failure.property == "" and says in failure.reason
+    assert not told.warnings
+    # Another version, or a first declaration, has no digest to compare with.
+    for old in (None, pinned(version=2)):
+        assert not release(replace(FOUND, digest="sha256:bbb")).check(told.context("v"), old, ASKED).failures
+
+
+def test_a_local_release_that_is_lost_says_whether_its_servers_can_start_again(
+    told: Told, tmp_path: Path
+) -> None:
+    folder, context = tmp_path / "model", told.context("churn-v3")
+    folder.mkdir()
+    (folder / "MLmodel").write_text("flavors: {}\n")
+    kept = pinned(local=True, artifact=str(folder), digest=digest(folder))
+    gone = release(ProviderError("churn has no version 3 in the registry"))
+    lost = gone.check(context, kept, {**ASKED, "local": True}).inputs["lost"]
+    assert f"Its files are still in {folder}, so its servers can start again" in lost
+    (folder / "MLmodel").write_text("flavors: {onnx: {}}\n")
+    lost = gone.check(context, kept, {**ASKED, "local": True}).inputs["lost"]
+    assert "Its servers answer until they are restarted, and can't start again" in lost
+    assert f"{folder} no longer has the pinned files" in lost
+
+
+def test_what_is_told_of_a_release_goes_when_it_no_longer_holds(told: Told) -> None:
+    kind, context = release(FOUND), told.context("churn-v3")
+    before = pinned(lost="deleted", refusals=["no"], mismatches=["old"])
+    after = kind.check(context, before, ASKED).inputs
+    assert after == pinned()
+    assert kind.diff(context, "churn/3", before, after).changes == {
+        "lost": False,
+        "refusals": False,
+        "mismatches": False,
+    }
+
+
+def test_an_unfetched_artifact_is_no_registry_that_does_not_answer(told: Told) -> None:
+    kind, context = release(UnfetchedError("the artifact can't be fetched from s3://m/1")), told.context("v3")
+    (failure,) = kind.check(context, None, ASKED).failures
+    assert failure.reason == "v3 can't be resolved: the artifact can't be fetched from s3://m/1"
+    assert kind.check(context, pinned(), ASKED).inputs == pinned()
+    assert "does not answer" not in told.warnings[0] and "can't be fetched from s3://m/1" in told.warnings[0]
+
+
+def test_a_new_release_that_the_server_can_not_serve_fails_and_a_pinned_one_is_told(told: Told) -> None:
+    fits = Fit(("it has the flavours lightgbm", "it needs the module acme"), ("scikit-learn 1.7 wrote it",))
+    kind, context = release(FOUND, fits), told.context("churn-v3")
+    for old in (None, pinned(version=2)):
+        (failure,) = kind.check(context, old, ASKED).failures
+        assert failure.reason == (
+            "churn-v3 can't be served: it has the flavours lightgbm; it needs the module acme"
+        )
+    checked = kind.check(context, pinned(), ASKED)
+    assert checked.failures == ()
+    assert checked.inputs == pinned(refusals=list(fits.refusals), mismatches=list(fits.mismatches))
+
+
+def test_versions_that_do_not_fit_are_told_of_a_new_release_too(told: Told) -> None:
+    kind = release(FOUND, Fit(mismatches=("scikit-learn 1.7 wrote it",)))
+    checked = kind.check(told.context("churn-v3"), None, ASKED)
+    assert checked.failures == () and checked.inputs == pinned(mismatches=["scikit-learn 1.7 wrote it"])
+
+
+def test_it_is_judged_for_the_memory_that_a_server_has_and_the_state_keeps_none(told: Told) -> None:
+    seen: list[tuple[Path, int, int | None]] = []
+
+    def judge(artifact: Path, size: int, memory: int | None) -> Fit:
+        seen.append((artifact, size, memory))
+        return Fit()
+
+    kind = Release(lambda uri, model, version, store: FOUND, judge)
+    assert kind.check(told.context("v"), None, {**ASKED, "memory": 512}).inputs == pinned()
+    kind.check(told.context("v"), None, {**ASKED, "local": True})
+    assert seen == [(Path("/artifacts/1"), 2048, 512), (Path("/artifacts/1"), 2048, None)]
 
 
 @pytest.mark.parametrize("key", ASKED)
@@ -207,9 +299,9 @@ def test_artifacts_are_kept_beside_the_run_folder(
         return FOUND
 
     monkeypatch.setenv("MODEL_DELIVERY_HOME", str(tmp_path))
-    Release(lookup).check(told.context("v"), None, ASKED)
+    Release(lookup, served).check(told.context("v"), None, ASKED)
     monkeypatch.delenv("MODEL_DELIVERY_HOME")
-    Release(lookup).check(told.context("v"), None, ASKED)
+    Release(lookup, served).check(told.context("v"), None, ASKED)
     assert stores == [tmp_path / "artifacts", ROOT / ".delivery" / "artifacts"]
 
 

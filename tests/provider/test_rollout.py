@@ -59,7 +59,7 @@ def model(told: Told) -> Model:
 
 def test_a_first_step_comes_from_nowhere_and_nobody_served(model: Model) -> None:
     first = step(3, owner="risk-team", riskClass="high")
-    assert model.planned(first) == {**first, "since": "2026-01-01T01:00:00Z", "served": []}
+    assert model.planned(first) == {**first, "since": "2026-01-01T01:00:00Z", "served": [], "judge": ""}
 
 
 def test_the_next_step_says_what_was_since_when_and_who_served(model: Model) -> None:
@@ -73,6 +73,7 @@ def test_the_next_step_says_what_was_since_when_and_who_served(model: Model) -> 
             "since": "2026-01-01T02:00:00Z",
         },
         "served": [3, 4],
+        "judge": "",
     }
 
 
@@ -135,7 +136,7 @@ def test_a_history_has_an_end(model: Model) -> None:
 
 def test_a_history_is_made_here_and_not_declared(model: Model) -> None:
     claimed = {**step(3), "since": "1999-01-01T00:00:00Z", "served": [7], "was": {"stable": {"version": 7}}}
-    assert model.planned(claimed) == {**step(3), "since": "2026-01-01T01:00:00Z", "served": []}
+    assert model.planned(claimed) == {**step(3), "since": "2026-01-01T01:00:00Z", "served": [], "judge": ""}
 
 
 def test_a_state_of_no_rollout_has_no_history(model: Model) -> None:
@@ -188,6 +189,16 @@ def test_who_served_is_always_who_had_traffic_in_an_applied_step(steps: list[tup
         had += [stable] * (weight < 100) + [canary] * (weight > 0)
         after = model.planned(step(99))["served"]
         assert set(after) == set(had) and len(after) == len(set(after))
+
+
+def test_a_step_keeps_the_judge_that_it_had_when_it_was_taken(model: Model) -> None:
+    model.applied({**step(3), "judge": "rules 1.0"}, {**step(3, 4, 10), "judge": ""})
+    assert model.planned({**step(3, 4, 10), "judge": "rules 1.0"})["judge"] == ""
+    assert model.planned({**step(3, 4, 20), "judge": "rules 1.0"})["judge"] == "rules 1.0"
+    # One that was applied before this was recorded claims nothing.
+    assert model.state is not None
+    del model.state["judge"]
+    assert "judge" not in model.planned({**step(3, 4, 10), "judge": "rules 1.0"})
 
 
 NAMED = "main.ml.churn"

@@ -156,6 +156,23 @@ def test_v2_refuses_what_nothing_reads(matrix: Client, body: Any, error: str) ->
     assert answer.status_code == 400 and answer.json()["error"].startswith(error), answer.text
 
 
+@pytest.mark.parametrize("path", ["/predict", "/invocations", "/v2/models/churn/infer"])
+@pytest.mark.parametrize("kind", ["named", "matrix"])
+def test_an_error_about_input_comes_with_a_request_that_fits(
+    request: pytest.FixtureRequest, kind: str, path: str
+) -> None:
+    client: Client = request.getfixturevalue(kind)
+    refused = client.post(path, json={"rows": []})
+    assert refused.status_code == 400
+    assert client.post(path, json=refused.json()["example"]).status_code == 200
+
+
+def test_an_example_of_very_many_values_is_left_out(tmp_path: Path) -> None:
+    tensor = [{"type": "tensor", "tensor-spec": {"dtype": "float64", "shape": [-1, 65]}}]
+    with serve(folders.sklearn(tmp_path / "m", folders.Sum(), tensor)) as client:
+        assert "example" not in client.post("/predict", json={}).json()
+
+
 # How a body is packed
 
 BODY = b'{"features": [[1.0, 2.0, 3.0]]}'

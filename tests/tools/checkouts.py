@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.waiting import PATIENCE
 from tools.paths import ROOT
+from tools.pulumiw import JUDGED, NO_PACK, read
 
 PROJECT = """name: tiny
 runtime: {name: python, options: {toolchain: uv, virtualenv: .venv}}
@@ -26,7 +27,12 @@ class Checkout:
     env: dict[str, str] = field(default_factory=dict[str, str])
 
     def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """Starts `./pulumiw ARGUMENTS`. Its process is the CLI's own: the wrapper becomes Pulumi."""
+        """Starts `./pulumiw ARGUMENTS`. Its process is the CLI's own: the wrapper becomes Pulumi.
+
+        There is no policy/ in this checkout: the pack is left out.
+        """
+        if read(arguments).command in JUDGED:
+            arguments = (*arguments, NO_PACK)
         return subprocess.Popen(
             [self.root / "pulumiw", *arguments],
             cwd=cwd or self.root,

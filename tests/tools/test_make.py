@@ -87,8 +87,12 @@ def test_a_machine_without_a_new_enough_python_gets_one_message(tmp_path: Path) 
     old = tmp_path / "python3"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
+    fresh = tmp_path / "fresh"  # a checkout without an environment
+    (fresh / "tools").mkdir(parents=True)
+    shutil.copy2(ROOT / "pulumiw", fresh)
+    shutil.copy2(ROOT / "tools" / "python.sh", fresh / "tools")
     answer = subprocess.run(
-        ["/bin/sh", ROOT / "pulumiw", "up"],
+        ["/bin/sh", fresh / "pulumiw", "up"],
         env={"PATH": str(tmp_path)},
         capture_output=True,
         text=True,

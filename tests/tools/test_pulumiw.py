@@ -91,6 +91,46 @@ def test_another_stack_keeps_the_users_login_and_passphrase() -> None:
     assert not any("language_host" in entry for entry in path)
 
 
+@pytest.mark.parametrize("command", ["preview", "pre", "up", "update", "watch"])
+@pytest.mark.parametrize("stack", ["", " -s prod", " --stack acme/model-delivery/local"])
+def test_the_policy_pack_judges_every_preview_and_update(command: str, stack: str) -> None:
+    line = f"{command}{stack} --yes".split()
+    assert pulumiw.pack_arguments(pulumiw.read(line), line, {}) == ["--policy-pack", "policy"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "up --policy-pack policy",
+        "up --policy-pack=policy",
+        "up --policy-pack ./policy/",
+        f"up --policy-pack {ROOT}/policy",
+        "up --policy-pack theirs,policy",
+        "up --policy-pack theirs --policy-pack policy",
+        "up --no-policy-pack",
+        # These take no pack.
+        "destroy",
+        "refresh",
+        "stack output",
+        "-C /somewhere/else up",
+    ],
+)
+def test_the_pack_is_not_given_twice_nor_where_it_can_not_be(line: str) -> None:
+    words = line.split()
+    assert pulumiw.pack_arguments(pulumiw.read(words), words, {}) == []
+
+
+@pytest.mark.parametrize("line", ["up --policy-pack theirs", "up -- --no-policy-pack", f"-C {ROOT} up"])
+def test_nothing_else_leaves_the_pack_out(line: str) -> None:
+    words = line.split()
+    assert pulumiw.pack_arguments(pulumiw.read(words), words, {}) == ["--policy-pack", "policy"]
+
+
+def test_a_pack_that_the_official_variable_names_is_not_given_twice() -> None:
+    given = {"PULUMI_OPTION_POLICY_PACK": "theirs,policy"}
+    assert pulumiw.pack_arguments(pulumiw.read(["up"]), ["up"], given) == []
+
+
 def _stack(
     tmp_path: Path, latest: dict[str, object] | None = None, config: str | None = "config: {a: 1}\n"
 ) -> LocalStack:

@@ -35,6 +35,7 @@ PROD: dict[str, Any] = {
     "nat": "zone",
     "protectData": True,
     "tracking": {"image": MLFLOW},
+    "imageUsesGpu": True,
     "database": {"instanceClass": "db.m7g.large", "storageGb": 100, "multiZone": True},
     "nodes": {
         "cpu": {"instanceTypes": ["m7i.xlarge", "m6i.xlarge"], "min": 3, "max": 12},

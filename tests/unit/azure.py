@@ -37,6 +37,7 @@ PLATFORM: dict[str, Any] = {
     "region": "westeurope",
     "workspace": "models",
     "image": f"acmemodels.azurecr.io/serving@{DIGEST}",
+    "imageUsesGpu": True,
     "registry": "https://mlflow.example.com",
 }
 """As little as can be said."""

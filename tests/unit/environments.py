@@ -93,8 +93,10 @@ def clusters(draw: st.DrawFn) -> Cluster:
     existing = Gateway(name=draw(labels), namespace=draw(labels))
     installed = Gateway(tls_secret=draw(labels) if secure else None)
     gateway = draw(st.sampled_from([existing, installed]))
+    image = draw(images | builds)
     return Cluster(
-        image=draw(images | builds),
+        image=image,
+        image_uses_gpu=isinstance(image, str) and draw(st.booleans()),
         registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
         url=f"{'https' if secure else 'http'}://{host}",
         namespace=draw(labels),
@@ -166,7 +168,7 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
     runtime = draw(st.sampled_from(platform.runtimes))
     canary = draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow))
-    has = draw(resources(runtime, platform.gpus))
+    has = draw(resources(runtime, platform.gpus and platform.uses_gpus))
     return Model(
         name=name,
         runtime=runtime,
@@ -217,6 +219,7 @@ def _platform(platform: Platform) -> dict[str, Any]:
 def _cluster(cluster: Cluster) -> dict[str, Any]:
     written: dict[str, Any] = {
         "image": _image(cluster.image),
+        "imageUsesGpu": cluster.image_uses_gpu,
         "registry": cluster.registry,
         "url": cluster.url,
         "namespace": cluster.namespace,

@@ -42,6 +42,7 @@ PROD: dict[str, Any] = {
     "zones": ["europe-west4-a", "europe-west4-b", "europe-west4-c"],
     "protectData": True,
     "tracking": {"image": MLFLOW},
+    "imageUsesGpu": True,
     "database": {"tier": "db-perf-optimized-N-2", "storageGb": 100, "multiZone": True},
     "nodes": {
         "cpu": {"machineType": "n2-standard-4", "min": 3, "max": 12},

@@ -16,6 +16,7 @@ PLATFORM: dict[str, Any] = {
     "kind": "kubernetes",
     "context": "prod",
     "image": IMAGE,
+    "imageUsesGpu": True,
     "registry": "https://mlflow.example.com",
     "url": "http://models.example.com",
 }

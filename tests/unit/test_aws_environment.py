@@ -91,7 +91,7 @@ def test_a_gpu_on_the_cluster_needs_a_pool_that_has_some() -> None:
         "models.churn.resources.gpu is 1: this platform of kind aws has no GPU nodes. Add them to the"
         " platform, or leave gpu out."
     ]
-    assert parse({**DEV, "nodes": PROD["nodes"]}, models).models[0].resources.gpu == 1
+    assert parse({**DEV, "imageUsesGpu": True, "nodes": PROD["nodes"]}, models).models[0].resources.gpu == 1
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

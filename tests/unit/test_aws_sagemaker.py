@@ -324,7 +324,7 @@ class TestRollback:
         with pytest.raises(pulumi.RunError, match=told):
             environment = parse(DEV, {"churn": CHURN})
             declare(
-                lambda: deliver(declare_platform(environment.platform), environment.models[0]),
+                lambda: deliver(declare_platform(environment.platform), environment.models),
                 back,
                 into=graphs,
             )
@@ -419,9 +419,11 @@ class TestInstances:
 
     def test_a_gpu_needs_no_gpu_pool_and_takes_no_key(self) -> None:
         """Instances with disks of their own refuse one."""
-        graph, _ = churn(resources={"gpu": 1})
+        graph, _ = churn({**DEV, "imageUsesGpu": True}, resources={"gpu": 1})
         assert [v["instanceType"] for v in variants(graph)] == ["ml.g5.xlarge"]
         assert "kmsKeyArn" not in graph.one(CONFIGURATION, "churn").inputs
+        (name,) = graph.names(MODEL)
+        assert graph.one(MODEL, name).inputs["primaryContainer"]["environment"]["SERVING_DEVICE"] == "gpu"
 
     @pytest.mark.parametrize(
         ("resources", "most"),
@@ -434,7 +436,7 @@ class TestInstances:
     def test_more_than_any_has_is_a_mistake_in_the_file(self, resources: dict[str, Any], most: str) -> None:
         models = {"churn": {"runtime": "sagemaker", "stable": {"version": 3}, "resources": resources}}
         with pytest.raises(ConfigError) as caught:
-            parse(DEV, models)
+            parse({**DEV, "imageUsesGpu": True}, models)
         assert [str(problem) for problem in caught.value.problems] == [
             "models.churn.resources is a map of 1 key: more than a SageMaker instance has; the largest has"
             f" {most}."

@@ -9,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.azure.bodies import Names, fetchable, template
+from components.azure.bodies import Names, fetchable, template, variables
 from components.environment import AzurePlatform, ConfigError, parse
 from components.environment.azure import azure_instance
 from components.environment.values import Resources
@@ -202,6 +202,23 @@ def test_an_artifact_that_servers_cannot_fetch_stops_the_plan() -> None:
     for uri in ("s3://bucket/model", "azureml://models/churn", "file:///model"):
         with pytest.raises(pulumi.RunError, match=r"is not handed out by an MLflow server"):
             fetchable(uri)
+
+
+def test_a_server_that_has_a_gpu_is_told_to_use_it() -> None:
+    for gpu, device in ((0, None), (1, "gpu")):
+        environment = parse(PLATFORM, churn(resources={"gpu": gpu}))
+        (model,) = environment.models
+        assert isinstance(environment.platform, AzurePlatform)
+        names = Names(prefix="model-delivery-prod", settings=environment.platform)
+        told = variables(names, model, shares(model)[0], 4, "sha256:a", "mlflow-artifacts:/a")
+        assert told.get("SERVING_DEVICE") == device
+
+
+def test_a_gpu_needs_an_image_that_uses_it() -> None:
+    (found,) = mistakes(churn(resources={"gpu": 1}), imageUsesGpu=False)
+    assert found.startswith(
+        "models.churn.resources.gpu is 1: the model server's image has onnxruntime for CPUs"
+    )
 
 
 @pytest.mark.parametrize(

@@ -742,7 +742,7 @@ class TestAScalingRuntime:
     def test_gpu_load_needs_a_gpu_keda_and_a_prometheus(self):
         def found(platform: dict[str, Any], gpu: int = 1) -> list[str]:
             block = CHURN | {"resources": {"gpu": gpu}, "autoscaling": {"gpuUtilization": 60}}
-            return mistakes(CLUSTER | {"gpu": "existing"} | platform, {"churn": block})
+            return mistakes(CLUSTER | {"gpu": "existing", "imageUsesGpu": True} | platform, {"churn": block})
 
         at = "models.churn.autoscaling.gpuUtilization is 60: "
         assert found({}) == [
@@ -756,7 +756,7 @@ class TestAScalingRuntime:
             at + "needs a Prometheus that KEDA can ask."
             " Set platform.prometheus, or platform.monitoring to install."
         ]
-        platform = CLUSTER | {"gpu": "existing", "keda": "install"}
+        platform = CLUSTER | {"gpu": "existing", "imageUsesGpu": True, "keda": "install"}
         block = CHURN | {"resources": {"gpu": 1}, "autoscaling": {"gpuUtilization": 60}}
         assert parse(platform, {"churn": block}).models[0].autoscaling.gpu_utilization == 60
         elsewhere = {
@@ -769,7 +769,9 @@ class TestAScalingRuntime:
     @pytest.mark.parametrize("value", [0, 101, 0.5, "60", True])
     def test_gpu_load_is_a_percentage(self, value: object):
         block = CHURN | {"resources": {"gpu": 1}, "autoscaling": {"gpuUtilization": value}}
-        (found,) = mistakes(CLUSTER | {"gpu": "existing", "keda": "install"}, {"churn": block})
+        (found,) = mistakes(
+            CLUSTER | {"gpu": "existing", "imageUsesGpu": True, "keda": "install"}, {"churn": block}
+        )
         assert "must be a whole number from 1 to 100." in found
 
     def test_requests_are_counted_by_somebody(self):
@@ -824,8 +826,24 @@ class TestAScalingRuntime:
             "models.churn.resources.gpu is 1: this platform of kind kubernetes has no GPU nodes."
             " Add them to the platform, or leave gpu out."
         ]
-        (found,) = parse(CLUSTER | {"gpu": "existing"}, {"churn": CHURN | {"resources": {"gpu": 1}}}).models
+        (found,) = parse(
+            CLUSTER | {"gpu": "existing", "imageUsesGpu": True}, {"churn": CHURN | {"resources": {"gpu": 1}}}
+        ).models
         assert found.resources.gpu == 1
+
+    def test_a_gpu_needs_an_image_that_uses_it(self):
+        """What is built here has onnxruntime for CPUs, which ignores a GPU without a word."""
+        blocks = {"churn": CHURN | {"resources": {"gpu": 1}}}
+        assert mistakes(CLUSTER | {"gpu": "existing"}, blocks) == [
+            "models.churn.resources.gpu is 1: the model server's image has onnxruntime for CPUs: the GPU"
+            " would be paid for, and not used. Leave gpu out; or name an image of your own with"
+            " onnxruntime-gpu as platform.image, and set platform.imageUsesGpu to true."
+        ]
+        built = {"image": {"build": {"base": IMAGE, "repository": "registry.example.com/serving"}}}
+        assert mistakes(CLUSTER | {"imageUsesGpu": True} | built, {}) == [
+            "platform.imageUsesGpu is true: not for an image that is built here: it has onnxruntime for CPUs."
+            " Name an image of your own with onnxruntime-gpu, by its digest, as platform.image."
+        ]
 
     def test_resources_limit_nothing_on_the_runtime_local(self):
         assert model_mistakes(resources={"cpu": 1}) == [

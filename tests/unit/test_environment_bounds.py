@@ -17,6 +17,7 @@ KUBERNETES: dict[str, Any] = {
     "kind": "kubernetes",
     "context": "prod",
     "image": f"registry.example.com/serving@sha256:{'a' * 64}",
+    "imageUsesGpu": True,
     "registry": "https://mlflow.example.com",
     "url": "http://models.example.com",
     "keda": "install",

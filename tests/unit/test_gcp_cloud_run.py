@@ -186,9 +186,11 @@ def test_what_a_server_is_told() -> None:
     ],
 )
 def test_resources(resources: dict[str, Any], limits: dict[str, str], idle: bool) -> None:
-    graph, _, _ = google(churn(resources=resources))
+    graph, _, _ = google(churn(resources=resources), {**DEV, "imageUsesGpu": True})
     template = graph.one(SERVICE, "churn-v3").inputs["template"]
     (container,) = template["containers"]
+    device = [e["value"] for e in container["envs"] if e["name"] == "SERVING_DEVICE"]
+    assert device == ([] if idle else ["gpu"])
     assert container["resources"]["limits"] == limits
     assert container["resources"]["cpuIdle"] is idle
     assert template.get("nodeSelector") == (None if idle else {"accelerator": "nvidia-l4"})

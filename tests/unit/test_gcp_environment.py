@@ -130,13 +130,14 @@ CANNOT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     ),
     (
         on_cloud_run(resources={"gpu": 2}),
-        {},
+        {"imageUsesGpu": True},
         "models.churn.resources.gpu is 2: too many for Cloud Run: an instance has one.",
     ),
     (
         on_cloud_run(resources={"gpu": 1}),
         {
             "region": "europe-west3",
+            "imageUsesGpu": True,
             "image": f"europe-west3-docker.pkg.dev/{PROJECT}/serving/serving@{DIGEST}",
         },
         f"models.churn.resources.gpu is 1: Cloud Run has no GPU in europe-west3; it has in"
@@ -147,6 +148,13 @@ CANNOT: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {},
         "models.churn.resources is a map of 1 key: more than an instance of Cloud Run has; the largest has 8"
         " cores, 32Gi.",
+    ),
+    (
+        on_cloud_run(resources={"gpu": 1}),
+        {},
+        "models.churn.resources.gpu is 1: the model server's image has onnxruntime for CPUs: the GPU would be"
+        " paid for, and not used. Leave gpu out; or name an image of your own with onnxruntime-gpu as"
+        " platform.image, and set platform.imageUsesGpu to true.",
     ),
     (
         {"churn": {"stable": {"version": 3}, "resources": {"gpu": 1}}},

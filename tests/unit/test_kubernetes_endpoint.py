@@ -65,6 +65,7 @@ def test_one_stable_release_gets_everything() -> None:
         "model": "churn",
         "version": 3,
         "registry": "https://mlflow.example.com",
+        "memory": 2048,
     }
     assert graph.one(ROUTE, "churn").inputs == {
         "apiVersion": "gateway.networking.k8s.io/v1",
@@ -388,12 +389,14 @@ def test_a_gpu_is_asked_for_by_the_server_alone() -> None:
     graph, _ = kubernetes({"churn": {**STABLE, "resources": {"gpu": 2}}}, gpu="existing")
     (fetch,), (server,) = pod(graph)["initContainers"], pod(graph)["containers"]
     assert server["resources"]["limits"]["nvidia.com/gpu"] == "2"
+    # With it the server isn't ready unless the model runs on the GPU.
+    assert server["args"][-2:] == ["--device", "gpu"]
     assert "nvidia.com/gpu" not in fetch["resources"]["limits"]
     assert pod(graph)["tolerations"] == [
         {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     ]
     plain, _ = kubernetes({"churn": STABLE}, gpu="existing")
-    assert "tolerations" not in pod(plain)
+    assert "tolerations" not in pod(plain) and "--device" not in pod(plain)["containers"][0]["args"]
 
 
 def test_everything_is_labelled_and_nothing_restarts_for_it() -> None:

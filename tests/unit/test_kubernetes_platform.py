@@ -362,6 +362,7 @@ def test_an_image_that_is_built_is_used_everywhere() -> None:
     graph, _ = kubernetes(
         {"churn": {**STABLE, "autoscaling": {"min": 2}}},
         image={"build": {"base": IMAGE, "repository": built}},
+        imageUsesGpu=False,
     )
     (tag,) = graph.one("docker-build:index:Image", "serving").inputs["tags"]
     assert tag.startswith(f"{built}:")

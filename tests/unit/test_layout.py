@@ -14,7 +14,8 @@ MAY_IMPORT = {
     "components.traffic": {"components.environment"},
     "components.release": {"components.environment"},
     "components.endpoint": set[str](),
-    "components.rollout": {"components.environment"},
+    "components.step": {"components.environment"},
+    "components.rollout": {"components.environment", "components.step"},
     "components.platform": {
         "components.endpoint",
         "components.environment",
@@ -25,6 +26,7 @@ MAY_IMPORT = {
         "components.azure",
         "components.image",
         "components.rollout",
+        "components.step",
     },
     "components.local": {
         "components.endpoint",
@@ -62,9 +64,9 @@ MAY_IMPORT = {
         "components.release",
         "components.traffic",
     },
-    # The digest of an artifact is one rule, the server's.
+    # The digest of an artifact is one rule, the server's; so is what it can serve.
     # Where a local stack keeps its things is one reading, the tools'.
-    "provider": {"serving.artifact", "tools.paths"},
+    "provider": {"serving.artifact", "serving.mlmodel", "tools.paths"},
     # The drift reference of a model is what its server will compare with: the server's own reading of it.
     "pipeline": {
         "serving.artifact",
@@ -75,7 +77,7 @@ MAY_IMPORT = {
         "tools.paths",
     },
     "serving": set[str](),
-    "delivery": {"components.environment", "policy"},
+    "delivery": {"components.environment", "policy", "provider.gateway"},
     # Everything that it judges reaches it as the engine's properties.
     "policy": {"components.environment"},
     "tools": set[str](),

@@ -11,7 +11,7 @@ from components.environment import AzurePlatform, Environment, GcpPlatform, pars
 from components.platform import declare as declare_platform
 from components.platform import deliver
 from tests.environments import environment_file
-from tests.policy.declared import RELEASE, ROLLOUT, graph_of
+from tests.policy.declared import RELEASE, ROLLOUT, STEP, graph_of
 from tests.unit import azure, gcp
 from tests.unit.graph import Graph, declare
 
@@ -35,8 +35,7 @@ def declared(environment: Environment) -> Graph:
 
     def program() -> None:
         platform = declare_platform(environment.platform)
-        for model in environment.models:
-            deliver(platform, model)
+        deliver(platform, environment.models)
 
     return declare(program, answers, calls=calls)
 
@@ -52,7 +51,9 @@ def rest(graph: Graph) -> dict[tuple[str, str], str]:
     return {
         (found.type, found.name): json.dumps(asdict(found), default=sorted, sort_keys=True)
         for found in graph.resources
-        if found.type not in (RELEASE, ROLLOUT) and not found.secrets and SECRET not in str(found.inputs)
+        if found.type not in (RELEASE, STEP, ROLLOUT)
+        and not found.secrets
+        and SECRET not in str(found.inputs)
     }
 
 

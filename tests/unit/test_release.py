@@ -24,7 +24,7 @@ def test_a_release_is_asked_for_by_version_and_tells_four_facts() -> None:
 
     graph = declare(program, lambda type, name, inputs: FACTS)
     asked = {"model": "churn", "version": 3, "registry": "https://mlflow.example.com"}
-    assert graph.one("delivery:registry:Release", "churn-v3").inputs == asked
+    assert graph.one("delivery:registry:Release", "churn-v3").inputs == {**asked, "memory": 2048}
     assert graph.one("delivery:registry:Release", "churn-v4").inputs == {**asked, "version": 4, "local": True}
     assert found == FACTS
 

@@ -10,7 +10,7 @@ import pytest
 from components.environment import Environment, parse
 from components.platform import declare as declare_platform
 from components.platform import deliver
-from components.rollout import inputs
+from components.step import inputs
 from tests.unit.aws import DEV, answers
 from tests.unit.azure import PLATFORM as MICROSOFT
 from tests.unit.azure import TRAFFIC, needs_sdk
@@ -18,12 +18,15 @@ from tests.unit.azure import answers as microsoft
 from tests.unit.gcp import CALLS, URL_MAP
 from tests.unit.gcp import DEV as GOOGLE
 from tests.unit.gcp import answers as google
-from tests.unit.graph import Graph, declare
+from tests.unit.graph import Declared, Graph, declare
 from tests.unit.kubernetes import PLATFORM as CLUSTER
 from tests.unit.kubernetes import registry
 from tests.unit.test_local_graph import home, provider  # noqa: F401 (a fixture)
 
 ROLLOUT = "delivery:registry:Rollout"
+STEP = "delivery:registry:Step"
+PLATFORM: tuple[str, ...] = ()
+"""Types of the platform's own whose names have a model's in them."""
 CHURN = {"stable": {"version": 3}, "canary": {"version": 4, "weight": 10}, "owner": "risk-team"}
 LOGGED: dict[str, dict[str, int]] = {
     "local": {"percent": 10},
@@ -45,11 +48,22 @@ PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
 }
 
 
+def needed(graph: Graph, declared: Declared) -> set[str]:
+    """All that is done before a resource: what it and its parents name."""
+    by_urn = {r.urn: r for r in graph.resources}
+    found, pending = set[str](), [declared]
+    while pending:
+        one = pending.pop()
+        for urn in {*one.needs, one.parent_urn} - found:
+            found.add(urn)
+            pending += [by_urn[urn]] if urn in by_urn else []
+    return found
+
+
 def delivered(environment: Environment, outputs: Any, preview: bool = False) -> Graph:
     def program() -> None:
         place = declare_platform(environment.platform)
-        for model in environment.models:
-            deliver(place, model)
+        deliver(place, environment.models)
 
     return declare(program, outputs, preview=preview, calls=CALLS)
 
@@ -73,12 +87,21 @@ def test_every_runtime_tells_its_steps_in_the_same_words(place: str) -> None:
         **({"requestLog": logged} if logged else {}),
         "stable": {"version": 3},
         "canary": {"version": 4, "weight": 10, "shadow": False},
+        "judge": "",
     }
     assert rollout.parent == "", "its name is the same on every place"
     # What moves the traffic is done before the step is noted.
     before = {urn.split("::")[-2].rpartition("$")[2] for urn in rollout.needs}
     assert traffic in before
     assert not any("fraud" in urn for urn in rollout.needs), "another model's failure is none of its business"
+    # And its step is judged before anything of it begins.
+    step = graph.one(STEP, "churn")
+    assert {k: v for k, v in rollout.inputs.items() if k != "judge"} == step.inputs
+    assert step.parent == "" and not step.needs
+    for declared in graph.resources:
+        if "churn" in declared.name and declared.type not in (STEP, *PLATFORM):
+            assert step.urn in needed(graph, declared), (declared.type, declared.name)
+            assert not any(f"{STEP}::fraud" in urn for urn in declared.needs)
 
 
 def test_what_a_file_does_not_say_is_absent() -> None:
@@ -111,7 +134,47 @@ def test_an_endpoint_is_exported_as_ever(home: Path) -> None:  # noqa: F811
     found: list[Any] = []
 
     def program() -> None:
-        deliver(declare_platform(environment.platform), environment.models[0]).apply(found.append)
+        deliver(declare_platform(environment.platform), environment.models)["churn"].apply(found.append)
 
     declare(program, provider)
     assert [(r["version"], r["weight"]) for r in found[0]["releases"]] == [(3, 90), (4, 10)]
+
+
+def test_a_step_is_told_what_the_stack_has_applied(home: Path) -> None:  # noqa: F811
+    environment = parse({"kind": "local"}, {"churn": CHURN, "fraud": {"stable": {"version": 1}}})
+    kept = {"stable": {"version": 3}, "since": "2026-01-01T00:00:00Z", "served": [2]}
+    state = {
+        "urn:r": {"type": ROLLOUT, "outputs": {**kept, "model": "churn", "runtime": "local", "judge": ""}},
+        "urn:p": {"type": "delivery:local:Process", "outputs": {"model": "churn", "stable": 9}},
+    }
+
+    def program() -> None:
+        deliver(declare_platform(environment.platform), environment.models)
+
+    calls = {"pulumi:pulumi:readStackResourceOutputs": {"outputs": state}}
+    graph = declare(program, provider, calls=calls)
+    assert graph.one(STEP, "churn").inputs["applied"] == kept
+    assert "applied" not in graph.one(STEP, "fraud").inputs
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize(
+    "place", [pytest.param(p, marks=[needs_sdk] if p == "azure-ml" else []) for p in PLACES]
+)
+def test_a_step_that_is_not_recorded_is_not_exported(place: str) -> None:
+    """The stack keeps the outputs of the step before."""
+    platform, outputs, runtime, _ = PLACES[place]
+    environment = parse(platform, {"churn": {**CHURN, "runtime": runtime}})
+    exported: list[Any] = []
+
+    def failing(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
+        if type == ROLLOUT:
+            raise RuntimeError("the update stops here")
+        return outputs(type, name, inputs)
+
+    def program() -> None:
+        deliver(declare_platform(environment.platform), environment.models)["churn"].apply(exported.append)
+
+    with pytest.raises(Exception, match="the update stops here"):
+        declare(program, failing, calls=CALLS)
+    assert exported == []
