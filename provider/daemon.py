@@ -14,6 +14,7 @@ from typing import Any, cast
 from provider.files import locked, make_folder, refused, tail, write_file
 from provider.orphans import MARK, end_orphans
 from provider.resource import ProviderError
+from provider.room import prove
 from provider.unix_http import UnixConnection
 from provider.waiting import wait_until
 
@@ -40,9 +41,14 @@ silent = true
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
 
+"""
+_INCLUDE = """
 [include]
 files = programs/*.conf
 """
+_PARTS = ("programs", "logs", "processes", "targets")
+"""The folders in a run folder that are written to."""
+_SUPERVISE = Path(__file__).with_name("supervise.py")
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -53,6 +59,7 @@ class Daemon:
         self.folder = folder
         self.programs = folder / "programs"
         self.logs = folder / "logs"
+        self._starting = folder / ".supervisord.starting"
 
     def alive(self) -> bool:
         """Whether supervisord answers."""
@@ -62,18 +69,52 @@ class Daemon:
             return False
 
     def start(self) -> None:
-        """Start supervisord, with every program that its folder names, and wait until it answers."""
-        if self.alive():
+        """Start supervisord, with every program that its folder names, and wait until it answers.
+
+        What a killed supervisord left running goes on until its successor has shown that it can start.
+        """
+        if self.alive() and not self._starting.exists():
             return
+        self.prove()
         for folder in (self.folder, self.programs, self.logs):
             make_folder(folder, private=folder == self.folder)
         with locked(self.folder / ".supervisord.lock"):
-            if not self.alive():
-                self._start()
+            if not self.alive() or self._starting.exists():
+                write_file(self._starting, "")
+                self._take_over()
+                self._starting.unlink()
 
-    def _start(self) -> None:
-        end_orphans(self.folder)
-        write_file(self.folder / "supervisord.conf", _CONFIGURATION)
+    def prove(self) -> None:
+        """Raise ProviderError unless the run folder takes what an update writes."""
+        prove(self.folder, _PARTS)
+
+    def _take_over(self) -> None:
+        configuration = self.folder / "supervisord.conf"
+        write_file(configuration, _CONFIGURATION)
+        started = None if self.alive() else self._start()
+        write_file(configuration, _CONFIGURATION + _INCLUDE)
+        try:
+            self._ask("supervisor.reloadConfig")
+        except ProviderError:
+            # A damaged section: without its supervisord, what runs goes on, and the next try begins anew.
+            if started is not None:
+                started.terminate()
+                started.wait()
+            raise
+        end_orphans(self.folder, spared={self._supervisor()})
+        for section in sorted(self.programs.glob("*.conf")):
+            self._ask("supervisor.addProcessGroup", section.stem, accept=("ALREADY_ADDED",))
+
+    def _supervisor(self) -> int:
+        try:
+            return int(cast(int, self._call("supervisor.getPID")))
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
+            raise ProviderError(
+                f"supervisord of {self.folder} ended right after its start ({error}); "
+                f"see {self.folder}/supervisord.log"
+            ) from None
+
+    def _start(self) -> subprocess.Popen[bytes]:
         words = self.folder / "supervisord.out"
         try:
             with words.open("wb") as out:
@@ -82,8 +123,9 @@ class Daemon:
                         sys.executable,
                         "-W",
                         "ignore",
-                        "-m",
-                        "supervisor.supervisord",
+                        # Without the script's folder in its path, whose names hide the standard library's.
+                        "-P",
+                        str(_SUPERVISE),
                         "-c",
                         "supervisord.conf",
                     ],
@@ -105,6 +147,7 @@ class Daemon:
 
         if not wait_until(answers, _START_SECONDS):
             raise ProviderError(self._late("answer", _START_SECONDS))
+        return process
 
     def stop(self) -> None:
         """Stop every program and supervisord itself. Returns when all are gone."""

@@ -46,13 +46,16 @@ class Gateway:
         file = self._route_file(route["model"])
         make_folder(file.parent)
         with locked(self._folder / ".lock"):
-            before = read_file(file)
+            # Written beside it first: the record must not fail once the traffic has moved. Until then the
+            # former one holds, by which the routes of other models are written.
+            staged = file.with_name(f".{file.name}.new")
+            write_file(staged, json.dumps(record, indent=1))
             try:
-                write_file(file, json.dumps(record, indent=1))
-                self._apply(self._routes())
+                self._apply(self._routes(instead=record))
             except ProviderError:
-                self._back_to(file, before)
+                self._back_to(staged)
                 raise
+            staged.replace(file)
 
     def owner(self, model: str) -> str | None:
         """The id of the creation that a model's route belongs to, or None where none was noted."""
@@ -125,13 +128,10 @@ class Gateway:
                 f"its log ends with:\n{tail(self._log, 5)}"
             )
 
-    def _back_to(self, file: Path, before: str | None) -> None:
+    def _back_to(self, staged: Path) -> None:
         # The first error is the one to tell; a disk that is full now may well refuse this too.
         with suppress(ProviderError, OSError):
-            if before is None:
-                file.unlink(missing_ok=True)
-            elif read_file(file) != before:
-                write_file(file, before)
+            staged.unlink(missing_ok=True)
             self._write(self._routes())
 
     def _write(self, routes: list[Properties]) -> None:
@@ -142,8 +142,11 @@ class Gateway:
             if read_file(file) != text:
                 write_file(file, text)
 
-    def _routes(self) -> list[Properties]:
-        files = sorted((self._folder / "routes").glob("*.json"))
+    def _routes(self, instead: Properties | None = None) -> list[Properties]:
+        """Every route of the gateway, with ``instead`` in place of the recorded one of its model."""
+        changed = [] if instead is None else [{key: instead[key] for key in ("model", "backends")}]
+        names = {f"{route['model']}.json" for route in changed}
+        files = [f for f in sorted((self._folder / "routes").glob("*.json")) if f.name not in names]
         found = [_read(file) for file in files]
         for file, route in zip(files, found, strict=True):
             if route is None:
@@ -151,7 +154,7 @@ class Gateway:
                 raise ProviderError(
                     f"{file} is no route any more; run the same command again to write it again"
                 )
-        return [route for route in found if route is not None]
+        return [*(route for route in found if route is not None), *changed]
 
     def _table(self, routes: list[Properties]) -> tuple[str, str]:
         own = _object(read_file(self._folder / "own.json")) or {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -28,18 +29,19 @@ def marked(pid: int, folder: Path) -> bool:
         return False
 
 
-def end_orphans(folder: Path) -> None:
-    """End what is still marked with the run folder: it holds the ports that its successor needs.
+def end_orphans(folder: Path, spared: Iterable[int] = ()) -> None:
+    """End what is still marked with the run folder, but for the processes ``spared`` and what called this: it
+    holds the ports that its successor needs.
 
     Raises ProviderError when something survives SIGKILL.
     """
-    spared = _ancestors()
+    left_alone = _ancestors() | set(spared)
     pids = [int(entry.name) for entry in Path("/proc").glob("[0-9]*")]
     # A number may be another process' by the time it is used; a pidfd stays with the one that was looked at.
     handles: dict[int, int] = {}
     try:
         for pid in pids:
-            if pid in spared or not marked(pid, folder):
+            if pid in left_alone or not marked(pid, folder):
                 continue
             with suppress(ProcessLookupError):
                 handles[pid] = os.pidfd_open(pid)

@@ -144,8 +144,9 @@ class Claims:
 
     def release(self, program: str) -> None:
         """Give a program's port back."""
+        # On a full disk it stays noted, which costs a port at most; what is removed must be removable there.
         if program in self._read():
-            with locked(self._lock):
+            with suppress(ProviderError), locked(self._lock):
                 self._write({p: n for p, n in self._read().items() if p != program})
 
     def programs(self, name: str) -> list[str]:

@@ -97,6 +97,7 @@ class Program:
 
         On a ProviderError it is as it was: the former one runs again, or nothing where there was none.
         """
+        self._daemon.prove()
         before = self._snapshot()
         ran = before[self._section] is not None and self.running()
         stopped = False

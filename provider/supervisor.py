@@ -12,7 +12,7 @@ from pathlib import Path
 
 from provider.daemon import Daemon
 from provider.files import read_file, write_file
-from provider.resource import Checked, Context, Diff, Properties
+from provider.resource import Checked, Context, Diff, Failure, Properties, ProviderError
 
 _IDENTITY = "identity"
 
@@ -21,6 +21,10 @@ class Supervisor:
     """See the module's text for inputs and outputs."""
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
+        try:
+            Daemon(Path(new["folder"])).prove()
+        except ProviderError as error:
+            return Checked(new, (Failure("", str(error)),))
         return Checked(new)
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
