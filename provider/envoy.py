@@ -124,6 +124,8 @@ def _cluster(name: str, addresses: list[str]) -> Properties:
                 "unhealthy_interval": "0.25s",
                 "unhealthy_threshold": 1,
                 "healthy_threshold": 1,
+                # While a model holds up its server, new connections alone are answered (serving/health.py).
+                "reuse_connection": False,
                 "http_health_check": {"path": "/v2/health/ready"},
             }
         ],

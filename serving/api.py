@@ -63,13 +63,19 @@ def build(service: Service) -> FastAPI:
             )
 
     @api.get("/v2/health/live", tags=["health"])
-    async def live() -> dict[str, bool]:
-        return {"live": True}
+    async def live() -> Response:
+        stuck = service.stuck()
+        return JSONResponse({"live": not stuck, **why(stuck)}, 503 if stuck else 200)
 
     def readiness() -> JSONResponse:
-        ready = service.state is State.READY
-        content = {"ready": ready, "state": service.state.value}
+        stuck = service.stuck()
+        ready = service.state is State.READY and not stuck
+        content = {"ready": ready, "state": "stuck" if stuck else service.state.value, **why(stuck)}
         return JSONResponse(content, 200 if ready else 503)
+
+    def why(stuck: bool) -> dict[str, str]:
+        limit = settings.stuck
+        return {"error": f"requests wait and none was answered for {limit:g} s"} if stuck else {}
 
     @api.get("/v2/health/ready", tags=["health"])
     @api.get("/ping", tags=["health"], description="The same, where SageMaker asks.")

@@ -6,7 +6,6 @@ import gc
 import logging
 import math
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from serving import model
 from serving.app import App
 from serving.artifact import ArtifactError
+from serving.health_process import HealthProcess
 from serving.model import Model
 from serving.request_log import RequestLog
 from serving.service import Service, State
@@ -54,10 +54,13 @@ def run(settings: Settings) -> int:
         listener.close()
         return _refuse(f"cannot write the request log {settings.access_log}: {error.strerror}")
     service = Service(settings, log)
-    server = _Server(service, App(service))
+    health = HealthProcess(listener, settings)
+    service.entered = health.tell
+    server = _Server(service, App(service), health)
     try:
         server.run(sockets=[listener])
     finally:
+        health.close()
         service.close()
     if server.unanswered:
         return _refuse(
@@ -87,8 +90,10 @@ def _refuse(message: str) -> int:
 class _Server(uvicorn.Server):
     """uvicorn, with a model that is loaded behind the open port, and our own order of ending."""
 
-    def __init__(self, service: Service, app: App) -> None:
+    def __init__(self, service: Service, app: App, health: HealthProcess) -> None:
         self._service = service
+        self._health = health
+        self._adopting: set[asyncio.Task[object]] = set()
         self._draining: asyncio.Task[None] | None = None
         self.failed = False
         self.unanswered = 0
@@ -111,16 +116,17 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop)
+        self._health.attach(loop, self._stop, self._adopt)
         # A daemon thread: the end of the process does not wait for a model that takes minutes to load.
         threading.Thread(target=self._load, args=(loop,), name="load", daemon=True).start()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        yield  # startup() has handlers on the loop
+        yield  # startup() watches for them on the loop
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # It holds the port too, and no connection may reach a port that is no longer served.
+        self._health.close()
         await super().shutdown(sockets)
         # What is still there has just been cancelled; each request is told so.
         self.unanswered = self._service.metrics.in_flight
@@ -163,6 +169,21 @@ class _Server(uvicorn.Server):
             loaded.row_seconds * 1e6,
             loaded.batch_rows,
         )
+
+    def _adopt(self, connection: socket.socket) -> None:
+        """Serve a connection that the health process accepted while the loop was held up."""
+        connection.setblocking(False)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        loop = asyncio.get_running_loop()
+        task: asyncio.Task[object] = loop.create_task(
+            loop.connect_accepted_socket(self._connection, connection)
+        )
+        self._adopting.add(task)
+        task.add_done_callback(self._adopting.discard)
+
+    def _connection(self) -> asyncio.Protocol:
+        kind: Any = self.config.http_protocol_class
+        return kind(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     def _stop(self) -> None:
         if self._draining is not None:

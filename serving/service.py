@@ -5,7 +5,7 @@ import logging
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
@@ -73,6 +73,10 @@ class Service:
         self.model: Model | None = None
         self.metrics = Metrics(settings.model, settings.version, settings.digest)
         self.last_request = 0.0
+        self.entered: Callable[[State], None] = lambda state: None
+        """Called with each state that the service enters."""
+        self._progress = 0.0
+        """When a request was last answered, or came while no other was being answered."""
         self._log = log
         self._batcher: Batcher | None = None
         self._id_prefix = os.urandom(6).hex()
@@ -105,6 +109,11 @@ class Service:
         """Return a request id that no other request has."""
         return f"{self._id_prefix}{next(self._id_counter):08x}"
 
+    def stuck(self) -> bool:
+        """Return whether requests wait and none has been answered for ``--stuck`` seconds."""
+        waited = time.perf_counter() - self._progress
+        return self.metrics.in_flight > 0 and waited > self.settings.stuck
+
     def count(self, status: int, reason: str = "") -> None:
         """Count a request that was answered outside of ``infer``."""
         self.metrics.requests[status] += 1
@@ -132,6 +141,8 @@ class Service:
         A request that was refused while its body was read is given in place of the body.
         """
         metrics = self.metrics
+        if not metrics.in_flight:
+            self._progress = start
         metrics.in_flight += 1
         self.last_request = start
         job: Job | None = None
@@ -178,7 +189,8 @@ class Service:
             status, reason, message = 500, "internal", "internal error; the server's log has the details"
         finally:
             metrics.in_flight -= 1
-        seconds = time.perf_counter() - start
+        self._progress = time.perf_counter()
+        seconds = self._progress - start
         metrics.requests[status] += 1
         metrics.latency.add(seconds)
         if reason:
@@ -234,3 +246,4 @@ class Service:
     def _enter(self, state: State) -> None:
         self.state = state
         self.metrics.ready = state is State.READY
+        self.entered(state)

@@ -44,6 +44,8 @@ class Settings:
     """Seconds for which the server goes on answering after SIGTERM, while it is already not ready."""
     grace: float = 20.0
     """Seconds after SIGTERM within which the process ends, whatever is still open."""
+    stuck: float = 120.0
+    """Seconds without an answer, while requests wait, after which the server is neither live nor ready."""
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Settings:
@@ -77,6 +79,12 @@ def parse(arguments: Sequence[str], environment: Mapping[str, str] = os.environ)
     option("--threads", _number(int, 1, 256), "threads of onnxruntime for one call", Settings.threads)
     option("--drain", _number(float, 0, 3600), "seconds to go on answering after SIGTERM", Settings.drain)
     option("--grace", _number(float, 0, 3600), "seconds after SIGTERM until the end", Settings.grace)
+    option(
+        "--stuck",
+        _number(float, 1, 86400),
+        "seconds without an answer, while requests wait, after which it is not live",
+        Settings.stuck,
+    )
     values = vars(parser.parse_args(arguments))
     log: str = values.pop("access_log")
     return Settings(access_log=None if log == "-" else Path(log), **values)

@@ -22,7 +22,7 @@ from serving.artifact import digest
 from serving.process import _OneWrite
 from tests.ports import free_port
 from tests.serving import folders
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
 ROOT = Path(__file__).parents[2]
@@ -84,7 +84,7 @@ def started(folder: Path, tmp_path: Path, *flags: str, expected: str | None = No
 
 
 class Gated:
-    """A model whose predictions wait for a file to appear, to hold a request open; zeros pass at once."""
+    """A model whose predictions of ``ROW`` wait for a file to appear, to hold a request open."""
 
     def __init__(self, gate: str) -> None:
         self.gate = gate
@@ -94,7 +94,7 @@ class Gated:
 
         array = numpy.asarray(rows)
         end = time.monotonic() + 3 * PATIENCE
-        if array.any():
+        if (array == ROW).all(axis=1).any():
             Path(self.gate + ".reached").touch()
             while not Path(self.gate).exists() and time.monotonic() < end:
                 time.sleep(0.01)
@@ -429,6 +429,131 @@ def test_health_answers_while_a_slow_model_is_busy(tmp_path: Path) -> None:
         assert server.status("/v2/health/ready") == 200
         gate.touch()
         caller.join(PATIENCE)
+
+
+class Holding:
+    """A model that keeps the interpreter for a prediction of ``ROW`` until the pipe is opened."""
+
+    def __init__(self, pipe: Path) -> None:
+        self.pipe = str(pipe)
+
+    def predict(self, rows: Any) -> Any:
+        import ctypes
+
+        import numpy
+
+        array = numpy.asarray(rows)
+        if (array == ROW).all(axis=1).any():
+            Path(self.pipe + ".reached").touch()
+            # Unlike ctypes.CDLL, PyDLL keeps the interpreter's lock during the call.
+            ctypes.PyDLL(None).open(self.pipe.encode(), os.O_RDONLY)
+        return array.sum(axis=1)
+
+    @contextmanager
+    def held(self, server: Server) -> Iterator[list[httpx.Response]]:
+        """Have a prediction hold the server's interpreter; its response is in the list afterwards."""
+        answers: list[httpx.Response] = []
+        caller = threading.Thread(target=lambda: answers.append(server.predict()))
+        caller.start()
+        try:
+            server.wait(Path(self.pipe + ".reached").exists, "the model holds the interpreter")
+            yield answers
+        finally:
+            # Without a reader this fails: the call has ended.
+            with suppress(OSError):
+                until(lambda: os.close(os.open(self.pipe, os.O_WRONLY | os.O_NONBLOCK)) is None, 5)
+            caller.join(PATIENCE)
+
+
+@pytest.fixture
+def holding(tmp_path: Path) -> Holding:
+    os.mkfifo(tmp_path / "pipe")
+    return Holding(tmp_path / "pipe")
+
+
+def test_health_answers_while_the_model_holds_the_interpreter(holding: Holding, tmp_path: Path) -> None:
+    folder = folders.sklearn(tmp_path / "model", holding)
+    with started(folder, tmp_path) as server:
+        server.ready()
+        with holding.held(server) as answers:
+            for path in ("/v2/health/live", "/v2/health/ready", "/ping", "/v2/models/churn/ready"):
+                response = httpx.get(server.url(path), headers={"x-request-id": "mine"}, timeout=PATIENCE)
+                assert response.status_code == 200, path
+                assert response.headers["x-model-version"] == "3"
+                assert response.headers["x-request-id"] == "mine"
+            assert response.json() == {"ready": True, "state": "ready"}
+            # A new connection for something else waits for the server, and is then served by it.
+            other: list[httpx.Response] = []
+            asking = threading.Thread(
+                target=lambda: other.append(httpx.get(server.url("/v2"), timeout=PATIENCE))
+            )
+            asking.start()
+            # The server is not ready from the signal on, though it can't act on it yet.
+            server.process.send_signal(signal.SIGTERM)
+            server.wait(lambda: server.status("/v2/health/ready") == 503, "not ready")
+            assert server.status("/v2/health/live") == 200
+            assert answers == []
+        asking.join(PATIENCE)
+        assert answers[0].status_code == 200
+        assert answers[0].json()["predictions"] == [6.0]
+        assert other[0].json()["name"] == "model-delivery"
+        assert server.end() == 0
+
+
+def test_a_server_that_is_stuck_is_not_live(holding: Holding, tmp_path: Path) -> None:
+    folder = folders.sklearn(tmp_path / "model", holding)
+    with started(folder, tmp_path, "--stuck", "1") as server:
+        server.ready()
+        with holding.held(server):
+            server.wait(lambda: server.status("/v2/health/live") == 503, "not live")
+            answer = httpx.get(server.url("/v2/health/ready"), timeout=PATIENCE)
+            assert (answer.status_code, answer.json()["state"]) == (503, "stuck")
+            assert "a call of the model does not return" in answer.json()["error"]
+        # The call has returned after all.
+        server.wait(lambda: server.status("/v2/health/live") == 200, "live again")
+        assert server.status("/v2/health/ready") == 200
+
+
+def test_a_model_whose_thread_does_not_return_is_not_live(tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    folder = folders.sklearn(tmp_path / "model", SlowGate(str(gate)))
+    with started(folder, tmp_path, "--stuck", "1") as server:
+        gate.touch()
+        server.ready()
+        gate.unlink()
+        Path(f"{gate}.reached").unlink(missing_ok=True)
+        caller = threading.Thread(target=server.predict)
+        caller.start()
+        server.wait(Path(f"{gate}.reached").exists, "the model is called")
+        server.wait(lambda: server.status("/v2/health/live") == 503, "not live")
+        assert server.status("/v2/health/ready") == 503
+        gate.touch()
+        caller.join(PATIENCE)
+        assert server.status("/v2/health/live") == 200
+
+
+def children(server: Server) -> str:
+    return Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text()
+
+
+def test_the_health_process_ends_with_its_server(summing: Path, tmp_path: Path) -> None:
+    with started(summing, tmp_path) as server:
+        server.ready()
+        pid = int(children(server))
+        server.process.kill()
+        server.process.wait()
+        until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+def test_without_its_health_process_the_server_answers_health(summing: Path, tmp_path: Path) -> None:
+    with started(summing, tmp_path) as server:
+        server.ready()
+        os.kill(int(children(server)), signal.SIGKILL)
+        server.wait(lambda: "health process has ended" in server.log.read_text(), "noticed")
+        assert server.status("/v2/health/ready") == 200
+        assert server.predict().status_code == 200
+        server.process.terminate()
+        assert server.end() == 0
 
 
 def test_a_response_is_one_piece_on_the_wire(summing: Path, tmp_path: Path) -> None:
