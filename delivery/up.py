@@ -68,7 +68,7 @@ def _claims(environment: Environment) -> list[str]:
 def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
     """Where everything is and what to try next, from the stack's outputs."""
     lines = ["", "Up. Everything listens on 127.0.0.1 only.", ""]
-    lines += [f"  {name:<12} {outputs[key]}" for name, key in _PAGES]
+    lines += [f"  {name:<12} {_page(name, outputs[key])}" for name, key in _PAGES]
     for name, endpoint in outputs["endpoints"].items():
         traffic = ", ".join(
             f"v{r['version']} {'shadow' if r['shadow'] else str(r['weight']) + ' %'}"
@@ -100,6 +100,17 @@ def farewell(environment: Environment, outputs: dict[str, Any]) -> str:
 
 
 _PAGES = (("gateway", "gatewayUrl"), ("MLflow", "trackingUrl"), ("Prometheus", "prometheusUrl"))
+
+
+def _page(name: str, url: str) -> str:
+    """What to open: a Prometheus that was built here has no pages, but answers queries."""
+    if name != "Prometheus":
+        return url
+    try:
+        pages = httpx.get(f"{url}/query", trust_env=False, timeout=5).status_code == 200
+    except httpx.HTTPError:
+        pages = True
+    return url if pages else f"{url}/api/v1/query?query=model_requests_total"
 
 
 def _step(number: int, what: str) -> None:

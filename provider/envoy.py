@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+from provider import pages
 from provider.resource import Properties
 
 ROUTE_TABLE = "models"
@@ -68,18 +69,22 @@ def clusters(routes: Iterable[Properties]) -> list[Properties]:
 
 def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) -> Properties:
     """The route table: the gateway's own entries, then every model: ``/MODEL/…`` goes to the model's
-    releases by weight, with the prefix taken off.
+    releases by weight, with the prefix taken off. ``/`` and ``/MODEL`` are pages of the gateway's.
 
     A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release
     whatever its weight, so a release at weight 0 can be tried before anyone meets it.
     """
-    entries = list(own)
-    for route in sorted(routes, key=lambda r: str(r["model"])):
+    ordered = sorted(routes, key=lambda r: str(r["model"]))
+    entries = [*own, *pages.index(ordered)]
+    for route in ordered:
         entries += [_pinned(route["model"], b) for b in route["backends"]]
+        entries += pages.summary(route["model"], route["backends"])
         entries.append(_weighted(route["model"], route["backends"]))
+    entries.append(pages.nothing(ordered))
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
         "name": ROUTE_TABLE,
+        "max_direct_response_body_size_bytes": pages.LONGEST,
         # Once for all routes: Envoy reads the table anew for every change, and this is most of a route.
         "virtual_hosts": [
             {

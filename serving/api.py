@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
-from serving import protocol
+from serving import page, protocol
 from serving.service import Service, State
 
 
@@ -49,6 +49,9 @@ def build(service: Service) -> FastAPI:
         title=f"{settings.model} version {settings.version}",
         version=settings.version,
         redirect_slashes=False,
+        # FastAPI's own page loads its scripts from elsewhere, and knows of no prefix.
+        docs_url=None,
+        redoc_url=None,
     )
     api.add_exception_handler(StarletteHTTPException, _http_error)
     api.add_exception_handler(RequestValidationError, _http_error)
@@ -100,6 +103,11 @@ def build(service: Service) -> FastAPI:
         require(name, version)
         return readiness()
 
+    @api.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        text = page.docs(settings.model, settings.version, service.model)
+        return HTMLResponse(text, headers={"content-security-policy": page.POLICY})
+
     @api.get("/metrics", tags=["metrics"])
     async def metrics() -> Response:
         return Response(service.render_metrics(), media_type=CONTENT_TYPE_LATEST)
@@ -121,7 +129,7 @@ def build(service: Service) -> FastAPI:
     async def predict() -> None:
         raise AssertionError("served in front of this application")
 
-    _ = (live, ready, server, model, model_ready, metrics, infer, predict)
+    _ = (docs, live, ready, server, model, model_ready, metrics, infer, predict)
     return api
 
 
@@ -136,7 +144,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return JSONResponse({"error": str(error)}, 400)
     message = str(error.detail)
     if error.status_code == 404 and message == "Not Found":
-        message = f"no such path: {request.url.path}; see /docs"
+        message = f"no such path: {request.url.path}; the page docs shows what there is"
     elif error.status_code == 405:
         message = f"{request.method} is not accepted at {request.url.path}"
     return JSONResponse({"error": message}, error.status_code, headers=error.headers)

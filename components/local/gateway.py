@@ -31,6 +31,8 @@ def bootstrap(port: int) -> dict[str, Any]:
         "@type": f"{_TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         "stat_prefix": "gateway",
         "use_remote_address": True,
+        # The caller's x-request-id stays, so that its log can be joined with the server's.
+        "preserve_external_request_id": True,
         "normalize_path": True,
         "merge_slashes": True,
         "path_with_escaped_slashes_action": "REJECT_REQUEST",

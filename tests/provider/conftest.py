@@ -16,6 +16,8 @@ import envoy
 import pytest
 
 from components.local.gateway import bootstrap, own_routes
+from provider.daemon import Daemon
+from provider.files import read_file
 from provider.process import Process
 from provider.resource import Checked, Context, Diff
 from provider.route import Route
@@ -125,12 +127,13 @@ class Run:
         return self.process.check(self.context(name), old, inputs)
 
     def pid(self, program: str) -> int:
-        from provider.daemon import Daemon
-
         return Daemon(self.folder).pid(program)
 
     def stop(self) -> None:
-        Supervisor().delete(self.context("supervisor"), "supervisord", {"folder": str(self.folder)})
+        # Of whichever creation is the latest: tests make others of the same folder.
+        id = read_file(self.folder / "identity") or "supervisord"
+        Supervisor().delete(self.context("supervisor"), id, {"folder": str(self.folder)})
+        assert not Daemon(self.folder).alive()
 
 
 @pytest.fixture

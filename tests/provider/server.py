@@ -59,6 +59,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.send_header("x-model-version", VERSION)
+        if identifier := self.headers.get("x-request-id"):
+            self.send_header("x-request-id", identifier)
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()

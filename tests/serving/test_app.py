@@ -318,9 +318,9 @@ def test_numbers_too_large_for_the_graph_are_refused(onnx_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "status", "message"),
     [
-        ("GET", "/nothing", 404, "no such path: /nothing; see /docs"),
+        ("GET", "/nothing", 404, "no such path: /nothing; the page docs shows what there is"),
         ("GET", "/predict", 405, "GET is not accepted at /predict"),
-        ("POST", "/predict/", 404, "no such path: /predict/; see /docs"),
+        ("POST", "/predict/", 404, "no such path: /predict/; the page docs shows what there is"),
         ("POST", "/v2/models/other/infer", 404, "no model 'other' here; this server has 'churn'"),
         (
             "POST",
