@@ -25,7 +25,7 @@ def switches(folder: Path, route: Properties, load: Load) -> list[str]:
         hold(1.0)
         for backend in route["backends"]:
             backend["weight"] = 100 * ((backend["version"] == 2) == (switch % 2 == 0))
-        gateway.put(route)
+        gateway.put(route, "the benchmark")
         written.append((folder / "routes.json").stat().st_mtime)
     hold(1.0)
     answers = load.stop()
