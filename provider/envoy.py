@@ -69,16 +69,16 @@ def clusters(routes: Iterable[Properties]) -> list[Properties]:
 
 def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) -> Properties:
     """The route table: the gateway's own entries, then every model: ``/MODEL/…`` goes to the model's
-    releases by weight, with the prefix taken off. ``/`` and ``/MODEL`` are pages of the gateway's.
+    releases by weight, with the prefix taken off. ``/`` is the gateway's own, and ``/MODEL`` leads to the
+    model's page.
 
     A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release
     whatever its weight, so a release at weight 0 can be tried before anyone meets it.
     """
     ordered = sorted(routes, key=lambda r: str(r["model"]))
-    entries = [*own, *pages.index(ordered)]
+    entries = [*own, *pages.index(ordered), *pages.entrances()]
     for route in ordered:
         entries += [_pinned(route["model"], b) for b in route["backends"]]
-        entries += pages.summary(route["model"], route["backends"])
         entries.append(_weighted(route["model"], route["backends"]))
     entries.append(pages.nothing(ordered))
     return {

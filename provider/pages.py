@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import html
 import json
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,11 @@ from provider.resource import Properties
 
 LONGEST = 1024 * 1024
 """Bytes that a page may have; Envoy's own limit is 4096."""
+# Few entries, whatever the number of models: Envoy reads all of them with every change of a weight.
+_MODEL = "/([a-z][a-z0-9-]*)"
+_NAMED: Properties = {"pattern": {"regex": f"^{_MODEL}/?$"}}
+_GET: Properties = {"name": ":method", "string_match": {"exact": "GET"}}
+_BROWSER: Properties = {"name": "accept", "string_match": {"contains": "text/html"}}
 _STYLE = """
 :root { color-scheme: light dark }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 2rem auto; padding: 0 1rem }
@@ -36,28 +40,21 @@ def index(routes: Sequence[Properties]) -> list[Properties]:
     return _page({"path": "/"}, {"models": listed}, "Models", body)
 
 
-def summary(model: str, backends: Sequence[Properties]) -> list[Properties]:
-    """Return the routes of ``/MODEL``: which releases answer, and how they are asked."""
-    path = f"/{model}"
-    links = {"docs": f"{path}/docs", "metadata": f"{path}/v2/models/{model}", "predict": f"{path}/predict"}
-    releases = [{"version": b["version"], "weight": b["weight"], "shadow": b["shadow"]} for b in backends]
-    content = {"model": model, "releases": releases, "links": links}
-    body = (
-        f"<p>{html.escape(_traffic(backends))}</p>"
-        f'<p><a href="{links["docs"]}">Try it</a>, with the columns that it takes and an example. '
-        f'<a href="{links["metadata"]}">What it takes and gives</a>, as JSON.</p>'
-        f"<pre>curl -X POST $GATEWAY{links['predict']} -d '{{&quot;features&quot;: [[…]]}}'</pre>"
-    )
-    match = {"safe_regex": {"regex": f"{re.escape(path)}/?"}}
-    wrong = {"error": f"requests go to {links['predict']} or {links['metadata']}/infer; GET {path} says more"}
-    return [*_page(match, content, model, body), _direct(match, 405, wrong)]
+def entrances() -> list[Properties]:
+    """Return the routes of ``/MODEL``: a browser is led to the model's page, others to its metadata."""
+    path = {"safe_regex": {"regex": f"{_MODEL}/?"}}
+    return [
+        {"match": {**path, "headers": headers}, "redirect": {"regex_rewrite": {**_NAMED, "substitution": to}}}
+        for headers, to in (([_GET, _BROWSER], r"/\1/docs"), ([_GET], r"/\1/v2/models/\1"))
+    ]
 
 
 def nothing(routes: Sequence[Properties]) -> Properties:
     """Return the route of every other path."""
     names = ", ".join(str(route["model"]) for route in routes)
     there = f"the models are {names}" if names else "there is no model yet"
-    return _direct({"prefix": "/"}, 404, {"error": f"no model has this path; {there}. GET / lists them"})
+    how = "requests go to /MODEL/predict or /MODEL/v2/models/MODEL/infer, and GET / lists the models"
+    return _direct({"prefix": "/"}, 404, {"error": f"nothing is at this path; {there}: {how}"})
 
 
 def _traffic(backends: Sequence[Properties]) -> str:
@@ -73,11 +70,9 @@ def _page(match: dict[str, Any], content: object, title: str, body: str) -> list
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
         f"<h1>{title}</h1>{body}</html>"
     )
-    get = {"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}
-    browser = {"name": "accept", "string_match": {"contains": "text/html"}}
     return [
-        _answer({**match, "headers": [get, browser]}, 200, page, "text/html; charset=utf-8"),
-        _direct({**match, "headers": [get]}, 200, content),
+        _answer({**match, "headers": [_GET, _BROWSER]}, 200, page, "text/html; charset=utf-8"),
+        _direct({**match, "headers": [_GET]}, 200, content),
     ]
 
 

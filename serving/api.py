@@ -103,6 +103,11 @@ def build(service: Service) -> FastAPI:
         require(name, version)
         return readiness()
 
+    @api.get("/", include_in_schema=False)
+    async def root() -> Response:
+        # Relative: behind a gateway the page is under the model's prefix.
+        return Response(status_code=307, headers={"location": "docs"})
+
     @api.get("/docs", include_in_schema=False)
     async def docs() -> Response:
         text = page.docs(settings.model, settings.version, service.model)
@@ -129,7 +134,7 @@ def build(service: Service) -> FastAPI:
     async def predict() -> None:
         raise AssertionError("served in front of this application")
 
-    _ = (docs, live, ready, server, model, model_ready, metrics, infer, predict)
+    _ = (docs, root, live, ready, server, model, model_ready, metrics, infer, predict)
     return api
 
 

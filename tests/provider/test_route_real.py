@@ -67,10 +67,10 @@ def test_paths_lose_the_models_prefix_and_a_named_version_wins_over_weights(run:
 def test_what_is_no_model_is_404(run: Run, gate: Gate) -> None:
     server = run.serve("churn-v1-0")
     state = gate.put("churn", (1, 100, [server]))
-    for path in ("/nothing", "/churners/predict", "/fraud/predict", "/-/stats", "/-/quitquitquit"):
+    for path in ("/-/no", "/churners/predict", "/fraud/predict", "/-/stats", "/-/quitquitquit"):
         status, content = get(gate.port, path)
         assert status == 404, path
-        assert content["error"] == "no model has this path; the models are churn. GET / lists them"
+        assert content["error"].startswith("nothing is at this path; the models are churn: requests go to")
     run.route.delete(run.context("churn"), gate.ids["churn"], state)
     assert get(gate.port, "/churn/predict")[0] == 404
     assert get(gate.port, "/-/ready")[0] == 200
@@ -82,16 +82,16 @@ def test_the_gateway_says_which_models_there_are_and_how_they_are_asked(run: Run
     gate.put("churn", (1, 90, [server]), (2, 10, [other]))
     traffic = "v1 90 %, v2 10 %"
     assert get(gate.port, "/") == (200, {"models": [{"name": "churn", "url": "/churn", "traffic": traffic}]})
+    url, browser = f"http://127.0.0.1:{gate.port}", {"accept": "text/html,*/*"}
+    page = httpx.get(f"{url}/", headers=browser)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert traffic in page.text and 'href="/churn"' in page.text
     for path in ("/churn", "/churn/"):
-        status, content = get(gate.port, path)
-        assert status == 200 and [r["weight"] for r in content["releases"]] == [90, 10]
-        assert get(gate.port, content["links"]["predict"])[1]["path"] == "/predict"
-        page = httpx.get(f"http://127.0.0.1:{gate.port}{path}", headers={"accept": "text/html,*/*"})
-        assert page.headers["content-type"] == "text/html; charset=utf-8"
-        assert traffic in page.text and 'href="/churn/docs"' in page.text
-        # A prediction that went astray must not look like one that was answered.
-        wrong = httpx.post(f"http://127.0.0.1:{gate.port}{path}", json={"features": [[1]]})
-        assert wrong.status_code == 405 and "requests go to /churn/predict" in wrong.json()["error"]
+        assert httpx.get(url + path, headers=browser).headers["location"] == f"{url}/churn/docs"
+        assert httpx.get(url + path).headers["location"] == f"{url}/churn/v2/models/churn"
+    # A prediction that went astray must not look like one that was answered.
+    wrong = httpx.post(f"{url}/churn", json={"features": [[1]]})
+    assert wrong.status_code == 404 and "requests go to /MODEL/predict" in wrong.json()["error"]
 
 
 def test_a_request_keeps_the_id_that_its_caller_gave_it(run: Run, gate: Gate) -> None:

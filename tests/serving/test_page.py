@@ -24,6 +24,12 @@ def test_all_that_the_page_refers_to_is_there_behind_a_prefix(tmp_path: Path) ->
         assert 'fetch("predict"' in answer.text
 
 
+def test_the_server_leads_to_it(summing: Path) -> None:
+    with serve(summing) as client:
+        answer = client.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (307, "docs")
+
+
 def test_it_shows_the_columns_and_a_request_that_is_answered(tmp_path: Path) -> None:
     folder = folders.sklearn(tmp_path / "m", folders.Sum(), folders.columns("double", "double"))
     with serve(folder) as client:
