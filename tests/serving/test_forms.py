@@ -205,6 +205,8 @@ def test_another_packing_is_refused_by_name(matrix: Client) -> None:
         (BODY, 400, "the body is no gzip"),
         (gzip.compress(b" " * 10_000_000), 413, "the body unpacks to more than"),
     ],
+    # Packed, a body has the time in it, and names of tests must be the same in every process.
+    ids=["cut", "tail", "unpacked", "bomb"],
 )
 def test_a_badly_packed_body_is_told(matrix: Client, body: bytes, status: int, error: str) -> None:
     answer = matrix.post("/predict", content=body, headers={"content-encoding": "gzip"})
