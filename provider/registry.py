@@ -17,6 +17,7 @@ from urllib.request import url2pathname
 
 import yaml
 
+from provider.answers import Answer, Answers
 from provider.artifacts import fetched
 from provider.masking import masked, reason
 from provider.resource import Properties, ProviderError
@@ -86,17 +87,19 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
     """Look a version up of a registered model. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
     The digest is computed from the artifact, and compared with the one that was registered where there is
-    one. An artifact that isn't on this machine is fetched once into ``store``.
+    one. An artifact that isn't on this machine is fetched once into ``store``, which also keeps the answers of
+    a registry in a file until that file changes.
 
     Raises UnreachableError when the registry does not answer, UnknownModelError when it has no such model,
     another ProviderError when the version or its artifact can't be served.
     """
-    with _ONE_AT_A_TIME:
-        client = _client(uri)
-        found = _version(client, uri, model, version)
-        source = _source(client, uri, model, version)
-        metrics, run_tags = _run(client, found.run_id)
-    tags: dict[str, str] = dict(found.tags or {})
+    answers = Answers(store / ".answers", uri, model, version)
+    said = answers.kept()
+    if said is None:
+        with _ONE_AT_A_TIME:
+            said = _ask(uri, model, version)
+        answers.keep(said)
+    tags, source = said.tags, said.source
     registered = tags.get("artifact.digest", "")
     what = f"{model} version {version}"
     artifact = _local(source) or _fetch(uri, source, registered, store, what)
@@ -117,18 +120,34 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
         source=masked(source),
         flavor=next((f for f in _FLAVORS if f in flavors), ", ".join(sorted(flavors))),
         signature={k: v for k, v in _map(content.get("signature")).items() if v},
-        metrics=metrics,
-        run=found.run_id or "",
+        metrics=said.metrics,
+        run=said.run,
         data=tags.get("data.digest", ""),
-        commit=tags.get("git.commit") or run_tags.get("mlflow.source.git.commit", ""),
-        code=masked(tags.get("training.code") or _code(run_tags)),
+        commit=tags.get("git.commit") or said.run_tags.get("mlflow.source.git.commit", ""),
+        code=masked(tags.get("training.code") or _code(said.run_tags)),
         owner=tags.get("owner", ""),
         risk_class=tags.get("risk.class", ""),
-        card=tags.get("card") or found.description or "",
+        card=tags.get("card") or said.description,
         approved_by=tags.get("approved.by", "") if approved else "",
         approved_at=tags.get("approved.at", "") if approved else "",
         evaluation=tags.get("evaluation", ""),
-        registered=_utc(found.creation_timestamp),
+        registered=_utc(said.created),
+    )
+
+
+def _ask(uri: str, model: str, version: int) -> Answer:
+    client = _client(uri)
+    found = _version(client, uri, model, version)
+    source = _source(client, uri, model, version)
+    metrics, run_tags = _run(client, found.run_id)
+    return Answer(
+        run=found.run_id or "",
+        source=source,
+        tags=dict(found.tags or {}),
+        description=found.description or "",
+        created=found.creation_timestamp,
+        metrics=metrics,
+        run_tags=run_tags,
     )
 
 

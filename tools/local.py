@@ -42,6 +42,9 @@ READ_CONFIG = (
 )
 """Commands that read the whole configuration and take `--config-file`."""
 
+_ON_THIS_MACHINE = re.compile(r"^\s*kind:\s*[\"']?local\b", re.MULTILINE)
+"""The line of a platform that is this machine; the tools run before a YAML library is installed."""
+
 
 @dataclass(frozen=True)
 class LocalStack:
@@ -76,7 +79,13 @@ class LocalStack:
 
     def environment(self) -> dict[str, str]:
         """The variables with which Pulumi works on this stack, whoever is logged in where."""
-        return {
+        text = self.config.read_text() if self.config.exists() else ""
+        # Pulumi would fetch a plugin for every cloud whose SDK is installed, hundreds of megabytes, before it
+        # runs the program; without a way out it tries for seconds, at each command. This platform needs none.
+        alone = (
+            {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"} if _ON_THIS_MACHINE.search(text) else {}
+        )
+        return alone | {
             # Go reads the path back from the URL: a space or a percent sign must be written as one. Without
             # `skip` each file gets a second one, which a killed Pulumi may leave empty: then no command can
             # read the state any more ("failed to load checkpoint: EOF").

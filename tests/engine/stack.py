@@ -60,6 +60,7 @@ class Stack:
             "PULUMI_HOME": str(folder / "pulumi-home"),
             "PULUMI_ERROR_OUTPUT_STRING": "true",
             "MODEL_DELIVERY_HOME": str(self.home),
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
         self.pulumi = str(tool.executable)
         self.command("stack", "init", "local", "--no-select", cwd=self._empty_project())

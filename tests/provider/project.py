@@ -49,6 +49,7 @@ class Project:
             "PULUMI_CONFIG_PASSPHRASE": "for tests",
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_STACK": "test",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
         }
         self.env.pop("PULUMI_CONFIG_PASSPHRASE_FILE", None)
         assert self.command("stack", "init", "test").code == 0

@@ -116,7 +116,33 @@ def test_a_registered_version_is_read_whole(registry: Registry, name: str, tmp_p
         evaluation="approved",
         registered="",
     )
-    assert not list(tmp_path.iterdir())
+    # Nothing was fetched.
+    assert {path.name for path in tmp_path.iterdir()} == {".answers"}
+
+
+def test_what_the_registry_learns_is_seen_by_the_next_look(
+    registry: Registry, name: str, tmp_path: Path
+) -> None:
+    artifact = registry.artifact("one")
+    registry.register(name, artifact, {}, {})
+    assert resolve(registry.uri, name, 1, tmp_path).evaluation == ""
+    registry.client.set_model_version_tag(name, "1", "evaluation", "approved")
+    assert resolve(registry.uri, name, 1, tmp_path).evaluation == "approved"
+    registry.client.set_model_version_tag(name, "1", "evaluation", "rejected")
+    assert resolve(registry.uri, name, 1, tmp_path).evaluation == "rejected"
+
+
+def test_an_unchanged_registry_is_not_asked_again(
+    registry: Registry, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.register(name, registry.artifact("one"), {"owner": "ann"}, {"auc": 0.5})
+    first = resolve(registry.uri, name, 1, tmp_path)
+
+    def ask(*_: object) -> None:
+        raise AssertionError("the registry was asked again")
+
+    monkeypatch.setattr("provider.registry._ask", ask)
+    assert resolve(registry.uri, name, 1, tmp_path) == first
 
 
 def test_an_approval_of_another_artifact_is_none(registry: Registry, name: str, tmp_path: Path) -> None:

@@ -227,6 +227,12 @@ def test_a_folder_with_a_space_is_a_valid_address(tmp_path: Path) -> None:
     assert url.partition("?")[0].endswith("/a%20b%2520/.delivery/state")
 
 
+@pytest.mark.parametrize(("kind", "fetches"), [("local", False), ("'local'", False), ("kubernetes", True)])
+def test_this_machine_needs_no_plugins_of_clouds(tmp_path: Path, kind: str, fetches: bool) -> None:
+    stack = _stack(tmp_path, config=f"config:\n  tiny:platform:\n    kind: {kind}\n")
+    assert ("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION" not in stack.environment()) is fetches
+
+
 @pytest.mark.parametrize(
     "text", ["name: tiny\n", "# c\nname: 'tiny' # d\nruntime: python\n", 'name: "tiny"\n']
 )
