@@ -2,8 +2,6 @@
 are.
 """
 
-from typing import Any
-
 import pulumi
 from pulumi.runtime.config import get_config_env
 
@@ -11,14 +9,15 @@ from components import program
 from components.environment import ConfigError, parse_json
 from components.platform import declare, deliver
 
+program.prepare()
+try:
+    environment = parse_json(get_config_env(), pulumi.get_project())
+except ConfigError as error:
+    raise pulumi.RunError(str(error)) from None
 
-def environment() -> dict[str, Any]:
-    try:
-        wanted = parse_json(get_config_env(), pulumi.get_project())
-    except ConfigError as error:
-        raise pulumi.RunError(str(error)) from None
-    place = declare(wanted.platform)
-    return {**place.outputs, "endpoints": deliver(place, wanted.models)}
+place = declare(environment.platform)
+endpoints = deliver(place, environment.models)
 
-
-program.run(environment)
+for name, value in place.outputs.items():
+    pulumi.export(name, value)
+pulumi.export("endpoints", endpoints)

@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
 
 import pulumi
 
@@ -19,11 +17,8 @@ DEBUG = "MODEL_DELIVERY_DEBUG"
 _OBJECTS = 100_000
 
 
-def run(declare: Callable[[], Mapping[str, Any]]) -> None:
-    """Have the SDK run ``declare``, which declares the resources and returns the stack's outputs.
-
-    Call it once, at the end of the program.
-    """
+def prepare() -> None:
+    """Call it once, before the first resource is declared."""
     # Nearly all objects live until the program ends; the default looks through them again after each 700 new
     # ones.
     gc.set_threshold(_OBJECTS, 10, 10)
@@ -31,16 +26,16 @@ def run(declare: Callable[[], Mapping[str, Any]]) -> None:
         # Each message is a request to the engine that the program waits for, several a resource; `--debug`
         # alone shows them.
         pulumi.log.debug = _unsaid
+    pulumi.run(_begin)
 
-    async def main() -> Mapping[str, Any]:
-        outputs = declare()
-        # The SDK waits for its registrations one by one, unless none has begun yet: then it waits for all
-        # outputs together, and again after each (pulumi.runtime.stack.wait_for_rpcs). One turn of the loop
-        # begins them.
-        await asyncio.sleep(0)
-        return outputs
 
-    pulumi.run(main)
+async def _begin() -> None:
+    """What the SDK awaits when all is declared.
+
+    It waits for its registrations one by one, unless none has begun yet: then it waits for all outputs
+    together, and again after each (pulumi.runtime.stack.wait_for_rpcs). One turn of the loop begins them.
+    """
+    await asyncio.sleep(0)
 
 
 def _unsaid(*_: object, **__: object) -> None:
