@@ -7,6 +7,7 @@ import http.client
 import os
 import subprocess
 import sys
+import time
 import xmlrpc.client
 from collections.abc import Callable
 from pathlib import Path
@@ -49,6 +50,8 @@ files = programs/*.conf
 """
 _PARTS = ("programs", "logs", "processes", "targets")
 """The folders in a run folder that are written to."""
+_ENDED = ("ABSENT", "STOPPED", "EXITED", "FATAL", "UNKNOWN")
+"""supervisord's states of a program without a process, and this module's word for no program."""
 _KEPT_LOGS = 20
 """Programs that have ended and whose logs stay. Each has at most 20 MB (provider/program.py)."""
 _SUPERVISE = Path(__file__).with_name("supervise.py")
@@ -169,9 +172,16 @@ class Daemon:
 
     def halt(self, program: str, seconds: float) -> None:
         """Stop a program and forget it: SIGTERM, and SIGKILL after its stopwaitsecs, ``seconds``."""
+        self._ask("supervisor.stopProcessGroup", program, False, accept=("BAD_NAME",))
+        # supervisord notices an end when it is asked something, else once a second. Not `wait_until`: a
+        # cancelled update ends what it has started.
         patience = seconds + _CALL_SECONDS
-        for method in ("supervisor.stopProcessGroup", "supervisor.removeProcessGroup"):
-            self._ask(method, program, accept=("BAD_NAME",), seconds=patience)
+        deadline = time.monotonic() + patience
+        while self.state(program) not in _ENDED:
+            if time.monotonic() > deadline:
+                raise ProviderError(self._late(f"end {program}", patience))
+            time.sleep(0.02)
+        self._ask("supervisor.removeProcessGroup", program, accept=("BAD_NAME",))
 
     def remove(self, program: str, seconds: float = _STOP_SECONDS) -> None:
         """Stop a program as halt does, and name it no more. Succeeds where it or supervisord is gone."""
@@ -220,11 +230,9 @@ class Daemon:
         except (OSError, http.client.HTTPException, xmlrpc.client.Error):
             return {}
 
-    def _ask(
-        self, method: str, *arguments: object, accept: tuple[str, ...] = (), seconds: float = _CALL_SECONDS
-    ) -> None:
+    def _ask(self, method: str, *arguments: object, accept: tuple[str, ...] = ()) -> None:
         try:
-            self._call(method, *arguments, seconds=seconds)
+            self._call(method, *arguments)
         except xmlrpc.client.Fault as fault:
             if not any(word in fault.faultString for word in accept):
                 raise ProviderError(f"supervisord of {self.folder} refuses: {fault.faultString}") from None
@@ -234,10 +242,8 @@ class Daemon:
                 "run the same command again to start it"
             ) from None
 
-    def _call(self, method: str, *arguments: object, seconds: float = _CALL_SECONDS) -> object:
-        with xmlrpc.client.ServerProxy(
-            "http://localhost", transport=_Transport(self.folder, seconds)
-        ) as server:
+    def _call(self, method: str, *arguments: object) -> object:
+        with xmlrpc.client.ServerProxy("http://localhost", transport=_Transport(self.folder)) as server:
             return cast(Callable[..., object], getattr(server, method))(*arguments)
 
     def _late(self, what: str, seconds: float) -> str:
@@ -245,13 +251,12 @@ class Daemon:
 
 
 class _Transport(xmlrpc.client.Transport):
-    def __init__(self, folder: Path, seconds: float) -> None:
+    def __init__(self, folder: Path) -> None:
         super().__init__()
         self._folder = folder
-        self._seconds = seconds
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        self._connection = (host, UnixConnection(self._folder, "supervisor.sock", self._seconds))
+        self._connection = (host, UnixConnection(self._folder, "supervisor.sock", _CALL_SECONDS))
         return self._connection[1]
 
 

@@ -22,6 +22,8 @@ from provider.waiting import wait_until
 
 ANSWER_SECONDS = 15.0
 """How long a process that runs may take to answer, on a busy machine, before it is held to hang."""
+_MARK = "MODEL_DELIVERY_PROGRAM"
+"""Environment variable of a program and its children: the program's own folder."""
 _PORT_SECONDS = 2.0
 _CHILD_SECONDS = 15.0
 _SECTION = """\
@@ -220,9 +222,16 @@ class Program:
 
 
 def script(inputs: Properties, port: int, own: Path) -> str:
-    """The script that becomes the program: supervisord's own syntax can't quote everything."""
+    """The script that becomes the program: supervisord's own syntax can't quote everything.
+
+    First it ends what a killed program of the same folder has left. Such a child keeps the port, and its
+    successor would end on it and be restarted for ever.
+    """
+    mark = shlex.quote(f"{_MARK}={own}")
     words = [str(w).replace("{port}", str(port)).replace("{folder}", str(own)) for w in inputs["command"]]
     exports = [
         f"export {name}={shlex.quote(str(text))}" for name, text in sorted(inputs["environment"].items())
     ]
-    return "\n".join(["#!/bin/sh", *exports, f"exec {shlex.join(words)}", ""])
+    leftovers = f"$(grep -lszxF -e {mark} /proc/[0-9]*/environ)"
+    end = f'for left in {leftovers}; do left=${{left%/environ}}; kill -KILL "${{left#/proc/}}"; done'
+    return "\n".join(["#!/bin/sh", end, f"export {mark}", *exports, f"exec {shlex.join(words)}", ""])

@@ -92,8 +92,10 @@ def test_an_update_is_refused_and_everything_goes_on(disk: Path, how: str, alive
         assert not run.check("gateway", fixed.inputs, fixed.inputs).failures
         with pytest.raises(ProviderError, match=message):
             run.process.update(run.context("gateway"), fixed.id, fixed.state, changed)
+        (failure,) = run.check("churn-v1-0", run.inputs(2)).failures
+        assert re.search(message, failure.reason)
         with pytest.raises(ProviderError, match=message):
-            run.serve("churn-v1-0", 2)
+            run.process.create(run.context("churn-v1-0"), server.inputs)
         for kept, pid in zip((server, fixed), pids, strict=True):
             assert get(kept.port, "/")[0] == 200
             os.kill(pid, 0)
@@ -126,8 +128,8 @@ def test_a_weight_changes_on_a_disk_that_takes_no_new_program(disk: Path) -> Non
         after = gate.inputs("churn", (1, 0, [first]), (2, 100, [second]))
         run.route.update(run.context("churn"), gate.ids["churn"], before, after)
         assert gate.versions("churn", 10) == {"2": 10}
-        with pytest.raises(ProviderError, match=r"has 7\.\d MB free, and a program that starts needs 16 MB"):
-            run.serve("churn-v3-0", 3)
+        (failure,) = run.check("churn-v3-0", run.inputs(3)).failures
+        assert re.search(r"has [78]\.\d MB free, and a program that starts needs 16 MB", failure.reason)
         assert gate.versions("churn", 10) == {"2": 10}
     finally:
         (disk / "filler").unlink(missing_ok=True)

@@ -16,11 +16,12 @@ import pytest
 
 from provider import orphans, waiting
 from provider.daemon import Daemon
+from provider.ports import holder
 from provider.process import Process
 from provider.resource import UNKNOWN, ProviderError
 from provider.supervisor import Supervisor
 from tests.ports import free_port
-from tests.provider.conftest import Run, Told, get
+from tests.provider.conftest import Kept, Run, Told, get
 from tests.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.real
@@ -70,6 +71,21 @@ def test_a_killed_process_comes_back_by_itself_on_its_port(run: Run) -> None:
     pid = run.pid(server.id)
     os.kill(pid, signal.SIGKILL)
     until(lambda: run.pid(server.id) not in (0, pid))
+    server.update()
+    assert get(server.port, "/")[1]["version"] == "1"
+
+
+def test_what_a_killed_process_leaves_on_its_port_ends(run: Run) -> None:
+    """As MLflow does, whose server is a child of the program that supervisord starts."""
+    script = 'trap "kill %1" TERM; "$@" & wait; sleep 1.5'
+    plain = run.inputs(port=free_port())
+    server = Kept(
+        run, "tracking", run.process, {**plain, "command": ["sh", "-c", script, "sh", *plain["command"]]}
+    )
+    pid, child = run.pid("tracking"), holder(server.port)
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: run.pid("tracking") not in (0, pid))
+    until(lambda: holder(server.port) not in (None, child))
     server.update()
     assert get(server.port, "/")[1]["version"] == "1"
 
@@ -270,6 +286,8 @@ def test_a_cancelled_creation_ends_soon_and_leaves_nothing(run: Run, monkeypatch
     assert not thread.is_alive()
     assert "stopped on request" in str(caught[0])
     assert not list((run.folder / "programs").iterdir())
+    # What cleans up after the test may wait again.
+    monkeypatch.undo()
 
 
 def test_many_are_started_side_by_side(run: Run) -> None:
@@ -318,7 +336,7 @@ class TestSupervisor:
                 "SHLVL",
                 "",
             }
-            assert names - supervisor - allowed == {"OWN", orphans.MARK} | (
+            assert names - supervisor - allowed == {"OWN", orphans.MARK, "MODEL_DELIVERY_PROGRAM"} | (
                 names & {"OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"}
             )
         finally:
@@ -432,7 +450,7 @@ print("alive")
 
     def test_a_folder_that_is_full_is_named(self, run: Run, small_disk: Path) -> None:
         with pytest.raises(
-            ProviderError, match=rf"{small_disk}/run has 0\.0 MB free, and an update needs 16 MB"
+            ProviderError, match=rf"{small_disk}/run has 0\.0 MB free, and a program that starts needs 16 MB"
         ):
             Supervisor().create(run.context("s"), {"folder": str(small_disk / "run")})
 
