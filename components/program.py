@@ -10,6 +10,9 @@ import gc
 import os
 
 import pulumi
+from pulumi.runtime import register_stack_transformation
+
+from components.identity import deleted_before_replaced
 
 DEBUG = "MODEL_DELIVERY_DEBUG"
 """Environment variable: any text but the empty one keeps the SDK's own debug messages."""
@@ -18,7 +21,7 @@ _OBJECTS = 100_000
 
 
 def prepare() -> None:
-    """Call it once, before the first resource is declared."""
+    """Have the SDK run the program so; called once, before the first resource is declared."""
     # Nearly all objects live until the program ends; the default looks through them again after each 700 new
     # ones.
     gc.set_threshold(_OBJECTS, 10, 10)
@@ -26,6 +29,7 @@ def prepare() -> None:
         # Each message is a request to the engine that the program waits for, several a resource; `--debug`
         # alone shows them.
         pulumi.log.debug = _unsaid
+    register_stack_transformation(deleted_before_replaced)
     pulumi.run(_begin)
 
 

@@ -28,7 +28,8 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
-    "components.program": set[str](),
+    "components.identity": set[str](),
+    "components.program": {"components.identity"},
     "components.local": {
         "components.endpoint",
         "components.environment",
