@@ -44,6 +44,21 @@ class Access:
     def save(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self)))
 
+    def kubeconfig(self, file: Path, context: str) -> Path:
+        """The same for programs that read a kubeconfig, whose only context has this name."""
+        cluster = {"server": self.url, "certificate-authority": self.authority}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{"name": context, "context": {"cluster": "test", "user": "test"}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": self.token}}],
+        }
+        # JSON is YAML.
+        file.write_text(json.dumps(content))
+        return file
+
     @classmethod
     def load(cls, file: Path) -> Access:
         return cls(**json.loads(file.read_text()))
