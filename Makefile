@@ -62,8 +62,8 @@ test: setup ## run every test but those of test-cluster, two files at a time
 test-fast: env ## run the tests that start nothing: two and a half minutes
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)
 
-test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 10 more to build it once
-	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes
+test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 15 more to build it once
+	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes kubernetes-provider
 	@$(PYTHON) -m pytest -m cluster tests/cluster $(TESTS)
 
 check: env ## lint, format and types, of the workflows too

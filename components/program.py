@@ -10,9 +10,6 @@ import gc
 import os
 
 import pulumi
-from pulumi.runtime import register_stack_transformation
-
-from components.identity import deleted_before_replaced
 
 DEBUG = "MODEL_DELIVERY_DEBUG"
 """Environment variable: any text but the empty one keeps the SDK's own debug messages."""
@@ -29,7 +26,6 @@ def prepare() -> None:
         # Each message is a request to the engine that the program waits for, several a resource; `--debug`
         # alone shows them.
         pulumi.log.debug = _unsaid
-    register_stack_transformation(deleted_before_replaced)
     pulumi.run(_begin)
 
 

@@ -183,8 +183,8 @@ def kubernetes() -> Tool:
 
 
 def kubernetes_provider() -> Tool:
-    """Pulumi's own provider of Kubernetes, which only tests start by hand: the newest that Pulumi has fetched,
-    or a build. The build's code is that of 4.25, the newest whose Go module is served."""
+    """Pulumi's own provider of Kubernetes, which only tests start by hand: the newest that Pulumi has
+    fetched, or a build. The build's code is that of 4.25, the newest whose Go module is served."""
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     fetched = [
         Tool(_KUBERNETES_PROVIDER, version, folder, own=False)

@@ -63,6 +63,6 @@ def _metadata(
     name: str, namespace: pulumi.Input[str], labels: Mapping[str, str], model: Model
 ) -> k8s.meta.v1.ObjectMetaArgsDict:
     found: k8s.meta.v1.ObjectMetaArgsDict = {"name": name, "namespace": namespace, "labels": labels}
-    # The API server drops an empty map, and each later preview would add it again. An annotation, since a label
+    # The API server drops an empty map, and each later preview would add it again. An annotation, as a label
     # has no spaces and 63 characters.
     return annotated(found, "model-delivery/owner", model.owner) if model.owner else found

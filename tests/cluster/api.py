@@ -111,13 +111,15 @@ class Api:
         kind = Kind(found["apiVersion"], found["kind"])
         return self.path(kind, metadata.get("namespace") or "default", metadata["name"])
 
-    def apply(self, found: Mapping[str, Any], *, dry: bool = False, force: bool = False) -> Object:
+    def apply(
+        self, found: Mapping[str, Any], *, dry: bool = False, force: bool = False, manager: str = MANAGER
+    ) -> Object:
         """Apply an object under strict validation: what the schema doesn't know is refused. Returns it.
 
         Without ``force``, a field that another manager owns with another value is a conflict, as it is for
         the provider.
         """
-        query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry:
             query["dryRun"] = "All"
         return self.send("PATCH", self.at(found), query, found, _APPLY)

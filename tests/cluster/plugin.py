@@ -35,7 +35,13 @@ PROVIDER_FILE = "MODEL_DELIVERY_TEST_PROVIDER"
 RELEASE = "kubernetes:helm.sh/v3:Release"
 SECONDS = 300
 """The longest that one chart's definitions may take."""
-UNLIMITED = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
+UNLIMITED = [
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    # What is made and isn't ready comes back in the metadata of an error.
+    ("grpc.max_metadata_size", 16 << 20),
+    ("grpc.absolute_max_metadata_size", 16 << 20),
+]
 
 
 class Charts(StandIn):

@@ -79,7 +79,7 @@ def objects(inputs: Iterable[tuple[str, dict[str, Any]]]) -> list[Object]:
 
 
 class ClusterStack(PlannedStack):
-    """A stack whose provider of Kubernetes is Pulumi's own (`plugin.py`); it remembers what it has applied."""
+    """A stack whose provider of Kubernetes is Pulumi's own (`plugin.py`); it knows what it has applied."""
 
     def __init__(self, folder: Path, access: Access) -> None:
         super().__init__(folder, "cluster")

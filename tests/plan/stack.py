@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,8 +115,19 @@ class PlannedStack:
     def preview(self, *flags: str, check: bool = True) -> Ran:
         return self.command("preview", *flags, *self._flags, check=check)
 
-    def up(self, *flags: str, check: bool = True) -> Ran:
-        return self.command("up", "--yes", "--skip-preview", *flags, *self._flags, check=check)
+    def up(self, *flags: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ran:
+        words = ("up", "--yes", "--skip-preview", *flags, *self._flags)
+        return self.command(*words, check=check, env=env)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command on this stack, and go on."""
+        command = [self._pulumi, *words, *self._flags, "--non-interactive"]
+        return subprocess.Popen(
+            command, cwd=self._program, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    def refresh(self, *flags: str, check: bool = True) -> Ran:
+        return self.command("refresh", "--yes", "--skip-preview", *flags, *self._flags, check=check)
 
     def steps(self) -> list[Step]:
         """What a preview shows, resource by resource, those included that stay the same."""
@@ -126,13 +138,19 @@ class PlannedStack:
     def _flags(self) -> tuple[str, ...]:
         return ("--stack", self.name, "--config-file", str(self.config))
 
-    def command(self, *words: str, cwd: Path | None = None, check: bool = True) -> Ran:
+    def command(
+        self,
+        *words: str,
+        cwd: Path | None = None,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> Ran:
         """Run Pulumi; its standard error is in the text unless JSON is asked for."""
         apart = "--json" in words
         done = subprocess.run(
             [self._pulumi, *words, "--non-interactive", "--color", "never"],
             cwd=cwd or self._program,
-            env=self.env,
+            env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if apart else subprocess.STDOUT,

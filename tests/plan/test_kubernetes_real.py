@@ -116,16 +116,6 @@ def test_a_promotion_keeps_the_pods_and_removes_the_old_release_last(stack: Plan
     assert order.index(("update", "HTTPRoute", "fraud")) < order.index(("delete", "Deployment", "fraud-v3"))
 
 
-def test_what_is_replaced_by_hand_is_there_afterwards(stack: PlannedStack) -> None:
-    """An object is created by applying it, so the old one's deletion would take the new one."""
-    stack.declare(written({"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}))
-    (server,) = (one for one in stack.steps() if kind(one) == "Deployment" and one.name == "fraud-v3")
-    urn = f"urn:pulumi:{stack.name}::model-delivery::{server.type}::{server.name}"
-    ran = stack.preview("--json", "--show-replacement-steps", "--replace", urn)
-    ops = [step["op"] for step in json.loads(ran.text)["steps"] if step["urn"] == urn]
-    assert ops == ["delete-replaced", "replace", "create-replacement"]
-
-
 def test_a_new_model_touches_no_other(stack: PlannedStack) -> None:
     models = {"fraud": fraud(canary={"version": 4, "weight": 10}), "vision": VISION}
     stack.declare(written({**models, "churn": {"stable": {"version": 1}}}))

@@ -28,8 +28,7 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
-    "components.identity": set[str](),
-    "components.program": {"components.identity"},
+    "components.program": set[str](),
     "components.local": {
         "components.endpoint",
         "components.environment",
