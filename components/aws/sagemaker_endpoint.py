@@ -74,11 +74,11 @@ class SageMakerEndpoint(ModelEndpoint):
             for share, release in zip(split, releases, strict=True)
         }
         variants = variants_of(split, guarded=args.settings.auto_rollback)
-        alarms = [
-            alarm
+        alarms = {
+            name: alarm
             for variant in variants
-            for alarm in variant_alarms(model, scope, self._endpoint_name, variant, self._child)
-        ]
+            for name, alarm in variant_alarms(model, scope, self._endpoint_name, variant, self._child).items()
+        }
         configuration = self._configuration(variants, models)
         endpoint = self._endpoint(configuration, alarms)
         stable = variants[0]
@@ -237,7 +237,7 @@ class SageMakerEndpoint(ModelEndpoint):
     def _endpoint(
         self,
         configuration: aws.sagemaker.EndpointConfiguration,
-        alarms: Sequence[aws.cloudwatch.MetricAlarm],
+        alarms: Mapping[str, aws.cloudwatch.MetricAlarm],
     ) -> aws.sagemaker.Endpoint:
         deployment: Any = None
         if self._args.settings.auto_rollback:
@@ -251,7 +251,8 @@ class SageMakerEndpoint(ModelEndpoint):
                     "termination_wait_in_seconds": 60,
                     "maximum_execution_timeout_in_seconds": 3600,
                 },
-                "auto_rollback_configuration": {"alarms": [{"alarm_name": alarm.name} for alarm in alarms]},
+                # By plain text: a value of an alarm's would have the endpoint replaced with that alarm.
+                "auto_rollback_configuration": {"alarms": [{"alarm_name": name} for name in alarms]},
             }
         logs = aws.cloudwatch.LogGroup(
             self._model.name,
@@ -267,5 +268,5 @@ class SageMakerEndpoint(ModelEndpoint):
             endpoint_config_name=configuration.name,
             deployment_config=deployment,
             tags=model_tags(self._model),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[logs, *alarms.values()]),
         )

@@ -52,35 +52,37 @@ def first_instances(share: Share, most: int) -> int:
 
 def variant_alarms(
     model: Model, scope: Scope, endpoint: str, variant: Variant, opts: pulumi.ResourceOptions
-) -> list[aws.cloudwatch.MetricAlarm]:
-    """Declare alarms on what a variant answers: its own errors, and how long the model takes."""
+) -> dict[str, aws.cloudwatch.MetricAlarm]:
+    """Declare alarms on what a variant answers: its own errors, and how long the model takes.
+
+    Return them by their names in CloudWatch, which are plain text.
+    """
     if variant.share.shadow:
-        return []
-    found: list[aws.cloudwatch.MetricAlarm] = []
+        return {}
+    found: dict[str, aws.cloudwatch.MetricAlarm] = {}
     for metric, statistic, threshold, text in (
         ("Invocation5XXErrors", "Sum", 5.0, "5 or more requests a minute fail"),
         ("ModelLatency", "p99", _LATENCY_MICROSECONDS, "1 request of 100 takes a second or more"),
     ):
         percentile = statistic.startswith("p")
-        found.append(
-            aws.cloudwatch.MetricAlarm(
-                f"{model.name}-{variant.name}-{metric.lower()}",
-                name=f"{endpoint}-{variant.name}-{metric}",
-                alarm_description=f"{endpoint} {variant.name}: {text}, for 2 minutes of 3",
-                namespace="AWS/SageMaker",
-                metric_name=metric,
-                dimensions={"EndpointName": endpoint, "VariantName": variant.name},
-                statistic=None if percentile else statistic,
-                extended_statistic=statistic if percentile else None,
-                period=60,
-                evaluation_periods=3,
-                datapoints_to_alarm=2,
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                threshold=threshold,
-                treat_missing_data="notBreaching",
-                alarm_actions=scope.alarm_actions,
-                tags=model_tags(model),
-                opts=opts,
-            )
+        alarm = f"{endpoint}-{variant.name}-{metric}"
+        found[alarm] = aws.cloudwatch.MetricAlarm(
+            f"{model.name}-{variant.name}-{metric.lower()}",
+            name=alarm,
+            alarm_description=f"{endpoint} {variant.name}: {text}, for 2 minutes of 3",
+            namespace="AWS/SageMaker",
+            metric_name=metric,
+            dimensions={"EndpointName": endpoint, "VariantName": variant.name},
+            statistic=None if percentile else statistic,
+            extended_statistic=statistic if percentile else None,
+            period=60,
+            evaluation_periods=3,
+            datapoints_to_alarm=2,
+            comparison_operator="GreaterThanOrEqualToThreshold",
+            threshold=threshold,
+            treat_missing_data="notBreaching",
+            alarm_actions=scope.alarm_actions,
+            tags=model_tags(model),
+            opts=opts,
         )
     return found
