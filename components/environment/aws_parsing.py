@@ -142,7 +142,8 @@ def _zones(section: Section, region: str | None) -> tuple[str, ...] | None:
 def _ranges(section: Section) -> tuple[str, str]:
     """Take the VPC's range and the Services', which share no address."""
     cidr = private_range(section, "cidr", 16, 20) or "10.20.0.0/16"
-    services = private_range(section, "serviceCidr", 12, 24) or "172.20.0.0/16"
+    # EKS takes no shared address here (API_KubernetesNetworkConfigRequest.html, serviceIpv4Cidr).
+    services = private_range(section, "serviceCidr", 12, 24, shared=False) or "172.20.0.0/16"
     if overlap(cidr, services):
         key = "cidr" if section.has("cidr") else "serviceCidr"
         mine, other = (cidr, f"serviceCidr, {services}") if key == "cidr" else (services, f"cidr, {cidr}")

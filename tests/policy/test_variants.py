@@ -336,6 +336,10 @@ def test_alerts_of_each_runtime() -> None:
     assert wrong(churn, changed(alarm, "dimensions", {"EndpointName": "prod-churn"})) == 0
     assert wrong(churn, changed(alarm, "dimensions", {"EndpointName": "prod-churn-eu"})) == 1
     assert wrong(churn, changed(alarm, "tags", {"model-delivery/model": "fraud"})) == 1
+    # The guard of an update rolls it back, and is no alarm that the operator hears.
+    watching = changed(alarm, "tags", {"model-delivery/model": "churn"})
+    guard = changed(changed(watching, "alarmActions", MISSING), "dimensions", {"EndpointConfigName": "new"})
+    assert (wrong(churn, guard), wrong(churn, watching, guard)) == (1, 0)
 
 
 def test_a_deployment_that_is_no_models_needs_a_budget_only_when_it_is_scaled() -> None:

@@ -163,6 +163,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         " share no address with it.",
     ),
     (
+        # docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+        {"serviceCidr": "100.64.0.0/16"},
+        'platform.serviceCidr is "100.64.0.0/16": must be a private IPv4 range such as 10.20.0.0/16, from /12'
+        " to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.",
+    ),
+    (
         {"serviceCidr": "10.20.128.0/20"},
         'platform.serviceCidr is "10.20.128.0/20": overlaps with cidr, 10.20.0.0/16: 10.20.128.0/20 must'
         " share no address with it.",

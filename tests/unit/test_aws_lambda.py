@@ -350,6 +350,20 @@ class TestTheWayIn:
         (default,) = listener["defaultActions"]
         assert default["fixedResponse"]["statusCode"] == "404"
 
+    @pytest.mark.parametrize("protect", [True, False])
+    def test_the_last_model_can_be_taken_out(self, protect: bool) -> None:
+        """The balancer goes with it, which AWS refuses under deletion protection
+        (elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html), and all else of it too."""
+        with_it, _ = churn({**DEV, "protectData": protect})
+        without = amazon(platform={**DEV, "protectData": protect})[0]
+        stays = {(r.type, r.name) for r in without.resources}
+        goes = [r for r in with_it.resources if (r.type, r.name) not in stays]
+        assert "aws:lb/loadBalancer:LoadBalancer" in {r.type for r in goes}
+        for resource in goes:
+            assert not resource.protect and not resource.retained, resource.urn
+            guarded = [key for key in resource.inputs if "deletionprotection" in key.lower()]
+            assert all(resource.inputs[key] is False for key in guarded), resource.urn
+
     def test_speaks_tls_inside_the_vpc_with_a_certificate(self) -> None:
         certificate = f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/{'0' * 8}-0000-0000-0000-{'0' * 12}"
         graph, endpoint = churn({**DEV, "certificateArn": certificate})
