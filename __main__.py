@@ -5,9 +5,11 @@ are.
 import pulumi
 from pulumi.runtime.config import get_config_env
 
+from components import program
 from components.environment import ConfigError, parse_json
 from components.platform import declare, deliver
 
+program.prepare()
 try:
     environment = parse_json(get_config_env(), pulumi.get_project())
 except ConfigError as error:

@@ -1,8 +1,8 @@
 """What the registry says of a model version, kept for as long as its database is the same.
 
-MLflow takes two seconds of a core to import and to open a SQLite database, and every plan asks about every release. A
-database in a file tells whether it has changed since, so the same question has the same answer until then. A registry
-behind an address is asked each time.
+MLflow takes two seconds of a core to import and to open a SQLite database, and every plan asks about every
+release. A database in a file tells whether it has changed since, so the same question has the same answer
+until then. A registry behind an address is asked each time.
 """
 
 from __future__ import annotations

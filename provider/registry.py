@@ -87,8 +87,8 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
     """Look a version up of a registered model. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
     The digest is computed from the artifact, and compared with the one that was registered where there is
-    one. An artifact that isn't on this machine is fetched once into ``store``, which also keeps the answers of
-    a registry in a file until that file changes.
+    one. An artifact that isn't on this machine is fetched once into ``store``, which also keeps the answers
+    of a registry in a file until that file changes.
 
     Raises UnreachableError when the registry does not answer, UnknownModelError when it has no such model,
     another ProviderError when the version or its artifact can't be served.

@@ -72,6 +72,19 @@ def asked(
     return told
 
 
+def test_the_sdk_unpacks_a_resource_for_the_rules_that_are_about_it() -> None:
+    rules = list(RULES.values())
+    policies = [p for p in packed().policies(rules) if isinstance(p, ResourceValidationPolicy)]
+    assert all(policy.has_validation() for policy in policies)
+    noting, *others = policies
+    for kind in (KIND, "aws:s3/bucketV2:BucketV2", "delivery:registry:Step", KIND):
+        args = ResourceValidationArgs(kind, {}, "urn:b", "b", options(), None, None, {})
+        noting.validate(args, lambda *_: None)
+        about = {rule.id for rule in rules if kind in rule.types | rule.beside and not rule.whole_stack}
+        assert noting.has_validation()
+        assert {policy.name for policy in others if policy.has_validation()} == about - {noting.name}
+
+
 def test_a_good_resource_passes_and_a_bad_one_is_told_in_full() -> None:
     assert asked(RULE, GOOD) == []
     (message,) = asked(RULE, {**GOOD, "publicAccessPrevention": "inherited"})

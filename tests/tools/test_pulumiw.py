@@ -85,7 +85,8 @@ def test_another_stack_keeps_the_users_login_and_passphrase() -> None:
     assert {name: env[name] for name in user if name != "PATH"} == {
         n: v for n, v in user.items() if n != "PATH"
     }
-    assert {name for name in env if name not in user} == {"VIRTUAL_ENV", "PULUMI_SKIP_UPDATE_CHECK"}
+    assert {name for name in env if name not in user} == {"VIRTUAL_ENV", "PULUMI_SKIP_UPDATE_CHECK", "GOGC"}
+    assert pulumiw.child_environment(tool, {**user, "GOGC": "50"})["GOGC"] == "50"
     path = env["PATH"].split(":")
     assert path[:2] == [str(ROOT / ".venv/bin"), "/opt/pulumi"]
     assert not any("language_host" in entry for entry in path)
@@ -225,6 +226,21 @@ def test_a_state_folder_that_cannot_be_written_is_one_message(tmp_path: Path) ->
 def test_a_folder_with_a_space_is_a_valid_address(tmp_path: Path) -> None:
     url = LocalStack(tmp_path / "a b%20").environment()["PULUMI_BACKEND_URL"]
     assert url.partition("?")[0].endswith("/a%20b%2520/.delivery/state")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("preview --diff", set[str]()),
+        ("preview --debug", {"MODEL_DELIVERY_DEBUG"}),
+        ("up -d --skip-preview", {"MODEL_DELIVERY_DEBUG"}),
+        ("up", {"MODEL_DELIVERY_ADVICE"}),
+        ("up -- -d", {"MODEL_DELIVERY_ADVICE"}),
+    ],
+)
+def test_the_program_is_told_how_it_is_run(line: str, told: set[str]) -> None:
+    words = line.split()
+    assert pulumiw.told(pulumiw.read(words), words, {}).keys() == told
 
 
 @pytest.mark.parametrize(("kind", "fetches"), [("local", False), ("'local'", False), ("kubernetes", True)])

@@ -28,6 +28,7 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
+    "components.program": set[str](),
     "components.local": {
         "components.endpoint",
         "components.environment",
