@@ -184,6 +184,7 @@ class LambdaEndpoint(ModelEndpoint):
         group_arn = scope.arn("logs", f"log-group:{group_name}")
         role = granted(
             name,
+            scope,
             trust("lambda.amazonaws.com"),
             self._child,
             document(

@@ -136,7 +136,8 @@ class SageMakerEndpoint(ModelEndpoint):
                 f" `aws sagemaker describe-endpoint --endpoint-name {name}` tells the reason. To try again,"
                 " run `pulumi up` again; to stay, put the old lines back into the file and run it"
             )
-        return f"https://runtime.sagemaker.{self._scope.region}.amazonaws.com/endpoints/{name}/invocations"
+        host = f"runtime.sagemaker.{self._scope.region}.{self._scope.partition.dns_suffix}"
+        return f"https://{host}/endpoints/{name}/invocations"
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
@@ -166,6 +167,7 @@ class SageMakerEndpoint(ModelEndpoint):
             statements += args.serving.artifacts.may_keep(f"{CAPTURE}/{name}")
         return granted(
             name,
+            scope,
             trust("sagemaker.amazonaws.com"),
             self._child,
             document(*statements),

@@ -18,8 +18,11 @@ _POOL: Final = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
 _MOST_NODES: Final = 450  # EKS' quota for one group
 
 
-def parse_nodes(platform: Section) -> Nodes:
-    """Understand the key `nodes`: the pools of the cluster, those with GPUs by their names."""
+def parse_nodes(platform: Section, zones: int) -> Nodes:
+    """Understand the key `nodes`: the pools of the cluster, those with GPUs by their names.
+
+    The CPU pool has a node group in each of the `zones`, of at least one node at the most.
+    """
     section = platform.section(
         "nodes", accepted=("cpu", "gpu"), example="{cpu: {instanceTypes: [m7i.large]}}"
     )
@@ -27,6 +30,10 @@ def parse_nodes(platform: Section) -> Nodes:
         return Nodes()
     default = Nodes()
     cpu = _pool(section, "cpu", gpu=False) if section.has("cpu") else None
+    if cpu and cpu.max < zones:
+        section.inner("cpu").problem(
+            "max", f"must be {zones} or more: each of the {zones} zones has nodes of its own"
+        )
     gpus: dict[str, Pool] = {}
     names = section.names("gpu")
     pools = section.section("gpu", accepted=names, example="{l4: {instanceTypes: [g6.xlarge], max: 2}}")

@@ -105,6 +105,22 @@ def test_a_removed_model_takes_only_its_own_away(prod: Planned) -> None:
     golden("prod-removed-model", prod.changes(steps))
 
 
+def test_a_change_of_tags_rolls_no_node(prod: Planned) -> None:
+    def edit(content: Models) -> None:
+        content["config"]["model-delivery:platform"]["tags"]["costCentre"] = "others"
+
+    steps = prod.rewritten(edit)
+    assert {"create", "delete", "replace"}.isdisjoint(touched(steps))
+    of_nodes = {"aws:ec2/launchTemplate:LaunchTemplate", "aws:eks/nodeGroup:NodeGroup"}
+    ops = {(step.type.split("$")[-1], step.op) for step in steps}
+    assert {op for type, op in ops if type in of_nodes} == {"same"}
+    changed = {
+        step.name for step in steps if step.op == "update" and step.type.endswith("$aws:autoscaling/tag:Tag")
+    }
+    groups = ("cpu-eu-central-1a", "cpu-eu-central-1b", "cpu-eu-central-1c", "gpu-l4")
+    assert changed == {f"{group}-costCentre" for group in groups}
+
+
 def test_an_applied_file_plans_nothing_and_every_input_of_prod_is_known(prod: Planned) -> None:
     steps = prod.edited(lambda models: None)
     assert {step.op for step in steps} == {"same"}

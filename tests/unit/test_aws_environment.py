@@ -163,6 +163,27 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         " share no address with it.",
     ),
     (
+        {
+            "zones": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
+            "nodes": {"cpu": {"instanceTypes": ["m7i.large"], "max": 2}},
+        },
+        "platform.nodes.cpu.max is 2: must be 3 or more: each of the 3 zones has nodes of its own.",
+    ),
+    (
+        {"nodes": {"cpu": {"instanceTypes": ["m7i.large"], "min": 1}}},
+        "platform.nodes.cpu.max: must be 2 or more: each of the 2 zones has nodes of its own.",
+    ),
+    (
+        {"permissionsBoundaryArn": "arn:aws:iam::999999999999:policy/boundary"},
+        'platform.permissionsBoundaryArn is "arn:aws:iam::999999999999:policy/boundary": must be a policy of'
+        " the account 123456789012, or AWS' own.",
+    ),
+    (
+        {"admins": ["arn:aws-cn:iam::123456789012:role/deploy"]},
+        "platform.admins is a list of 1 item: has arn:aws-cn:iam::123456789012:role/deploy; ARNs in"
+        " eu-central-1 begin with arn:aws:.",
+    ),
+    (
         # docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
         {"serviceCidr": "100.64.0.0/16"},
         'platform.serviceCidr is "100.64.0.0/16": must be a private IPv4 range such as 10.20.0.0/16, from /12'

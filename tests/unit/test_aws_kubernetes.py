@@ -97,6 +97,33 @@ def test_the_gateways_load_balancer_is_inside() -> None:
     assert '"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"' in text
 
 
+def test_the_load_balancers_address_is_an_output_once_it_has_one() -> None:
+    graph, _, outputs = amazon()
+    assert outputs["gatewayAddress"] == "gateway.elb.example.com"
+    gateway = graph.one("kubernetes:gateway.networking.k8s.io/v1:Gateway", "models-gateway").inputs
+    # A Gateway is made at once, and its load balancer minutes later.
+    awaited = gateway["metadata"]["annotations"]["pulumi.com/waitFor"]
+    assert awaited == "jsonpath={.status.addresses[0].value}"
+    assert "status" not in gateway
+
+
+def test_a_caller_on_the_node_of_a_proxy_reaches_it_through_the_load_balancer() -> None:
+    """Targets by instance keep the caller's address, and a packet that comes back to its own node is dropped:
+    docs.aws.amazon.com/elasticloadbalancing/latest/network/load-balancer-troubleshooting.html#loopback-timeout.
+    The annotation, and the rights that it needs, are of cloud-provider-aws#1214 (release 1.34 by #1314)."""
+    graph = churn()
+    (proxy,) = [r for r in graph.resources if r.type.endswith(":EnvoyProxy")]
+    text = json.dumps(proxy.inputs)
+    attributes = "service.beta.kubernetes.io/aws-load-balancer-target-group-attributes"
+    assert f'"{attributes}": "preserve_client_ip.enabled=false"' in text
+    rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "cluster-control")
+    groups = f"arn:aws:elasticloadbalancing:eu-central-1:{ACCOUNT}:targetgroup/k8s-*"
+    assert [(r["Action"], r["Resource"]) for r in rights if "elasticloadbalancing" in r["Action"][0]] == [
+        (["elasticloadbalancing:ModifyTargetGroupAttributes"], [groups]),
+        (["elasticloadbalancing:DescribeTargetGroupAttributes"], ["*"]),
+    ]
+
+
 def test_no_alert_misses_what_eks_runs_out_of_reach() -> None:
     release = churn().one("kubernetes:helm.sh/v3:Release", "monitoring").inputs
     # Each is on by default, with an alert that rings where Prometheus doesn't find it.
