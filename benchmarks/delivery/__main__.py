@@ -1,14 +1,15 @@
-"""``python -m benchmarks.delivery [promotion|weights|overhead|faults]``: what a change of traffic costs, on a
-stack of its own."""
+"""``python -m benchmarks.delivery [everyday|promotion|weights|overhead|faults]``: what a change of traffic
+costs, on a stack of its own."""
 
 import os
 import platform
 import sys
 
 from benchmarks import stopping
-from benchmarks.delivery import faults, overhead, promotion, weights
+from benchmarks.delivery import everyday, faults, overhead, promotion, weights
 
 PARTS = {
+    "everyday": everyday.main,
     "promotion": promotion.main,
     "weights": weights.main,
     "overhead": overhead.main,
