@@ -17,9 +17,11 @@ from components.aws.iam import document, granted, pod_trust
 from components.aws.key import Key
 from components.aws.lambda_api import LambdaApi, LambdaApiArgs
 from components.aws.lambda_endpoint import LambdaEndpoint, LambdaEndpointArgs
+from components.aws.link_keeper import LinkKeeper, LinkKeeperArgs
 from components.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.nodes import NodePool, NodePoolArgs, node_role
+from components.aws.pod_identity import effective
 from components.aws.pod_logs import PodLogs, PodLogsArgs
 from components.aws.registry import Registry, repository_arn
 from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
@@ -189,6 +191,8 @@ class AwsPlace(pulumi.ComponentResource):
                 key_arn=self._key_arn,
             )
             api = LambdaApi(name, self._scope, door, self._child)
+            kept = LinkKeeperArgs(api=api, key_arn=self._key_arn)
+            LinkKeeper("link-keeper", self._scope, kept, self._child)
             self._lambda = LambdaEndpointArgs(serving=self._serving, balancer=balancer, api=api)
         return self._lambda
 
@@ -257,4 +261,7 @@ class AwsPlace(pulumi.ComponentResource):
             role_arn=role.arn,
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(role.ready))),
         )
-        return (association,)
+        if account == TRACKING_ACCOUNT:
+            # Its database takes minutes more than the association.
+            return (association,)
+        return (effective(f"{account}-identity", namespace, account, self._image, association, opts),)

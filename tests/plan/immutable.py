@@ -201,6 +201,7 @@ _AWS: dict[str, frozenset[str]] = {
         {"bucket"}
     ),
     "aws:s3/bucketVersioning:BucketVersioning": frozenset({"bucket"}),
+    "aws:scheduler/schedule:Schedule": frozenset({"groupName", "name", "namePrefix"}),
     "aws:secretsmanager/secret:Secret": frozenset({"name", "namePrefix"}),
     "aws:secretsmanager/secretVersion:SecretVersion": frozenset({"secretBinary", "secretId", "secretString"}),
 }

@@ -84,7 +84,7 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     if type == "aws:rds/instance:Instance":
         answer["address"] = "db.example.com"
     if type == "aws:apigatewayv2/api:Api":
-        answer["apiEndpoint"] = "https://api.example.com"
+        answer |= {"apiEndpoint": "https://api.example.com", "executionArn": "arn:of:the-api"}
     if type == "aws:ecr/repository:Repository":
         answer["repositoryUrl"] = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs['name']}"
     if type == "docker-build:index:Image":

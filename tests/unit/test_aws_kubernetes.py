@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from tests.unit.aws import ACCOUNT, DEV, PREFIX, PROD, amazon, one_policy
+from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, PROD, amazon, one_policy
 from tests.unit.graph import Graph
 from tests.unit.kubernetes import DEPLOYMENT, ENDPOINT, ROUTE
 
@@ -55,7 +58,7 @@ def test_a_release_may_read_its_artifact_by_a_role_of_its_own(
         "roleArn": "arn:of:pod-churn-v3",
     }
     assert association.parent == "churn"
-    assert association.urn in graph.one(DEPLOYMENT, "churn-v3").needs
+    assert association.name in graph.waits_for(DEPLOYMENT, "churn-v3")
     bucket = f"arn:aws:s3:::{PREFIX}-artifacts-{ACCOUNT}"
     rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "pod-churn-v3")
     assert [(r["Action"], r["Resource"]) for r in rights] == [
@@ -68,6 +71,30 @@ def test_a_release_may_read_its_artifact_by_a_role_of_its_own(
     ]
     assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"]
+
+
+def test_a_server_starts_when_its_association_holds() -> None:
+    """An association holds seconds after it is made, and a pod gets its credentials when it is made or never
+    (docs.aws.amazon.com/eks/latest/APIReference/API_CreatePodIdentityAssociation.html)."""
+    graph = churn()
+    job = graph.one("kubernetes:batch/v1:Job", "churn-v3-identity")
+    assert graph.one(ASSOCIATION, "pod-churn-v3").urn in job.needs
+    assert job.urn in graph.one(DEPLOYMENT, "churn-v3").needs
+    pod = job.inputs["spec"]["template"]["spec"]
+    assert pod["serviceAccountName"] == "churn-v3"
+    # Another pod each time: the same one would never get any.
+    assert pod["restartPolicy"] == "Never" and job.inputs["spec"]["backoffLimit"] >= 5
+    (container,) = pod["containers"]
+    assert container["image"] == IMAGE
+    words = [sys.executable, *container["command"][1:]]
+    without = {key: value for key, value in os.environ.items() if not key.startswith("AWS_")}
+    credentials = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}
+    assert subprocess.run(words, env=without).returncode == 1
+    assert subprocess.run(words, env={**without, **credentials}).returncode == 0
+    # Its pod is no server: neither the Service nor the budget nor the policy finds it.
+    service = graph.one("kubernetes:core/v1:Service", "churn-v3").inputs["spec"]["selector"]
+    labels = job.inputs["spec"]["template"]["metadata"]["labels"]
+    assert not service.items() <= labels.items()
 
 
 @pytest.mark.parametrize(("canary", "releases"), MODES)

@@ -241,7 +241,7 @@ class TestSafety:
         models = {name: {"runtime": name, "stable": {"version": 3}} for name in ("lambda", "sagemaker")}
         graph, _, _ = amazon(models, PROD)
         groups = [r for r in graph.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"]
-        assert len(groups) == 7
+        assert len(groups) == 8
         assert {r.inputs["kmsKeyId"] for r in groups} == {key}
         assert {r.inputs["retentionInDays"] for r in groups} == {90}
 
