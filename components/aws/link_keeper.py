@@ -1,7 +1,8 @@
-"""A request a day through the VPC link in front of Lambda, so that it doesn't go to sleep."""
+"""A request a day through the VPC link in front of Lambda and to each release, so that none goes to sleep."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,8 +33,8 @@ class LinkKeeper(pulumi.ComponentResource):
 
     A link over which nothing goes for 60 days becomes inactive: API Gateway deletes its network interfaces,
     and every request fails until it has made others, which takes minutes (http-api-vpc-links.html). Models on
-    Lambda are those that may not be asked for as long. The request is signed like a caller's; where it isn't
-    answered, an alarm tells the operator that no caller is.
+    Lambda are those that may not be asked for as long; for their functions see ``keep``. The request is
+    signed like a caller's; where it isn't answered, an alarm tells the operator that no caller is.
     """
 
     def __init__(
@@ -44,7 +45,16 @@ class LinkKeeper(pulumi.ComponentResource):
         self._child = pulumi.ResourceOptions(parent=self)
         route = args.api.reserve(name, f"GET {_PATH}", self._child)
         function = self._function(route)
-        self._schedule(function)
+        self._scheduler = granted(
+            f"{name}-schedule",
+            scope,
+            trust("scheduler.amazonaws.com", condition=from_account(scope.account)),
+            self._child,
+            document(
+                allow(("lambda:InvokeFunction",), [scope.arn("lambda", f"function:{scope.prefix}-*")]),
+            ),
+        )
+        self._daily(name, function.arn, None, self._child)
         self._alarm(function)
         self.register_outputs({})
 
@@ -84,22 +94,35 @@ class LinkKeeper(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=[route, *role.ready]),
         )
 
-    def _schedule(self, function: aws.lambda_.Function) -> None:
-        scope, name = self._scope, f"{self._name}-schedule"
-        function_arn = scope.arn("lambda", f"function:{scope.short(self._name, 64)}")
-        role = granted(
+    def keep(
+        self, name: str, model: str, alias_arn: pulumi.Input[str], opts: pulumi.ResourceOptions
+    ) -> aws.scheduler.Schedule:
+        """Ask a release of a model whether it is ready, once a day, by its endpoint's options.
+
+        A function that hasn't run for weeks becomes inactive: its first requests fail until Lambda has its
+        resources again (functions-states.html). One whose weight is 0 is asked by nothing else.
+        """
+        asked = {
+            "requestContext": {"elb": {"targetGroupArn": ""}},
+            "httpMethod": "GET",
+            "path": f"/{model}/v2/health/ready",
+            "queryStringParameters": {},
+            "headers": {"host": "link-keeper"},
+            "body": "",
+            "isBase64Encoded": False,
+        }
+        return self._daily(name, alias_arn, json.dumps(asked), opts)
+
+    def _daily(
+        self, name: str, arn: pulumi.Input[str], event: str | None, opts: pulumi.ResourceOptions
+    ) -> aws.scheduler.Schedule:
+        ready = pulumi.ResourceOptions(depends_on=list(self._scheduler.ready))
+        return aws.scheduler.Schedule(
             name,
-            scope,
-            trust("scheduler.amazonaws.com", condition=from_account(scope.account)),
-            self._child,
-            document(allow(("lambda:InvokeFunction",), [function_arn])),
-        )
-        aws.scheduler.Schedule(
-            self._name,
             schedule_expression="rate(1 day)",
             flexible_time_window={"mode": "FLEXIBLE", "maximum_window_in_minutes": 60},
-            target={"arn": function.arn, "role_arn": role.arn},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(role.ready)),
+            target={"arn": arn, "role_arn": self._scheduler.arn, "input": event},
+            opts=pulumi.ResourceOptions.merge(opts, ready),
         )
 
     def _alarm(self, function: aws.lambda_.Function) -> None:

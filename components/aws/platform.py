@@ -192,8 +192,10 @@ class AwsPlace(pulumi.ComponentResource):
             )
             api = LambdaApi(name, self._scope, door, self._child)
             kept = LinkKeeperArgs(api=api, key_arn=self._key_arn)
-            LinkKeeper("link-keeper", self._scope, kept, self._child)
-            self._lambda = LambdaEndpointArgs(serving=self._serving, balancer=balancer, api=api)
+            keeper = LinkKeeper("link-keeper", self._scope, kept, self._child)
+            self._lambda = LambdaEndpointArgs(
+                serving=self._serving, balancer=balancer, api=api, keeper=keeper
+            )
         return self._lambda
 
     def _cluster_args(self) -> ClusterArgs:

@@ -342,6 +342,21 @@ def test_alerts_of_each_runtime() -> None:
     assert (wrong(churn, guard), wrong(churn, watching, guard)) == (1, 0)
 
 
+def test_the_logs_of_a_high_risk_models_pods_on_eks() -> None:
+    rule = [RULES["high-risk-pod-logs"]]
+
+    def wrong(*resources: Resource) -> int:
+        return len(evaluate(rule, resources, now=NOW))
+
+    cluster = resource("aws:eks/cluster:Cluster", "eks")
+    group = resource("aws:cloudwatch/logGroup:LogGroup", "pods", name="/prod/pods")
+    pods = rollout("fraud", "kubernetes")
+    assert (wrong(pods, cluster), wrong(pods, cluster, group)) == (1, 0)
+    # Another cluster keeps them by itself, or is its owner's to judge; another runtime has logs of its own.
+    assert wrong(pods) == wrong(rollout("fraud", "lambda"), cluster) == 0
+    assert wrong(changed(pods, "riskClass", "limited"), cluster) == 0
+
+
 def test_a_deployment_that_is_no_models_needs_a_budget_only_when_it_is_scaled() -> None:
     rule = [RULES["disruption-budget"]]
     plain = kubernetes("apps/v1:Deployment", "web", spec={"template": {"metadata": {"labels": {"app": "w"}}}})

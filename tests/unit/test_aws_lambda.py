@@ -24,6 +24,7 @@ A_RELEASE = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
     "aws:iam/role:Role": 1,
     "aws:iam/rolePolicy:RolePolicy": 1,
+    "aws:scheduler/schedule:Schedule": 1,
 }
 ROUTE = "aws:apigatewayv2/route:Route"
 RULE = "aws:lb/listenerRule:ListenerRule"

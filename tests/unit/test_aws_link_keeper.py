@@ -45,9 +45,26 @@ def test_the_function_asks_for_that_route_and_may_ask_for_no_model(graph: Graph)
     assert (call["Action"], call["Resource"]) == (["execute-api:Invoke"], ["arn:of:the-api/*/GET/-/link"])
     assert log["Resource"] == [f"arn:aws:logs:eu-central-1:{ACCOUNT}:log-group:/{PREFIX}/link-keeper:*"]
     (start,) = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "link-keeper-schedule")
-    assert start["Resource"] == [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{function['name']}"]
+    assert start["Resource"] == [f"arn:aws:lambda:eu-central-1:{ACCOUNT}:function:{PREFIX}-*"]
     role = json.loads(graph.one("aws:iam/role:Role", "link-keeper-schedule").inputs["assumeRolePolicy"])
     assert role["Statement"][0]["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_a_release_that_nobody_asks_stays_awake() -> None:
+    """An idle function becomes inactive, its first requests fail: lambda/latest/dg/functions-states.html."""
+    models = {"fast": {**FAST["fast"], "canary": {"version": 4, "weight": 0}}}
+    graph = amazon(models)[0]
+    for release in ("fast-v3", "fast-v4"):
+        target = graph.one("aws:scheduler/schedule:Schedule", release).inputs["target"]
+        assert target["arn"] == f"arn:of:{release}"
+        event = json.loads(target["input"])
+        # What the Web Adapter takes for a request of a load balancer, by the path that the rule would send.
+        assert event["requestContext"] == {"elb": {"targetGroupArn": ""}}
+        assert (event["httpMethod"], event["path"]) == ("GET", "/fast/v2/health/ready")
+        variables = graph.one(FUNCTION, release).inputs["environment"]["variables"]
+        assert (
+            event["path"] == variables["AWS_LWA_REMOVE_BASE_PATH"] + variables["AWS_LWA_READINESS_CHECK_PATH"]
+        )
 
 
 def test_the_operator_is_told_when_no_caller_gets_through(graph: Graph) -> None:
