@@ -112,7 +112,9 @@ class NodePool(pulumi.ComponentResource):
             ],
             # No default tags of a provider reach what a group starts.
             tag_specifications=[{"resource_type": kind, "tags": tags} for kind in ("instance", "volume")],
-            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["tagSpecifications"]),
+            # The template's own tags make no version, but the provider says in a preview that they may
+            # (CustomizeDiff of aws_launch_template), so that every group would show a change.
+            opts=pulumi.ResourceOptions(parent=self, ignore_changes=["tagSpecifications", "tags", "tagsAll"]),
         )
 
     def _group(self, group: _Group, template: aws.ec2.LaunchTemplate) -> aws.eks.NodeGroup:

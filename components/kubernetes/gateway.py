@@ -46,7 +46,8 @@ class Gateway(pulumi.ComponentResource):
     gateway: str
     """The Gateway's name."""
     address: pulumi.Output[str]
-    """Where a load balancer answers for it, a host name or an IP address; empty where it has none yet."""
+    """Where a load balancer answers for it, a host name or an IP address; empty where none was known yet when
+    the Gateway was last made, changed or refreshed."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:kubernetes:Gateway", name, None, opts)
@@ -79,16 +80,12 @@ class Gateway(pulumi.ComponentResource):
         )
         made = _Gateway(
             "models-gateway",
-            # A cloud's load balancer takes minutes, and a Gateway without one is of no use.
-            {**self._metadata(args), **({"annotations": _AWAITED} if args.annotations else {})},
+            _metadata(args, self.gateway),
             {"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
             pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
         )
         self.address = made.status.apply(_address)
         self.register_outputs({"gateway": self.gateway, "address": self.address})
-
-    def _metadata(self, args: GatewayArgs) -> dict[str, Any]:
-        return {"name": self.gateway, "namespace": args.namespace, "labels": PART_OF}
 
 
 class _Gateway(pulumi.CustomResource):
@@ -101,6 +98,15 @@ class _Gateway(pulumi.CustomResource):
     ) -> None:
         props = {"apiVersion": _API, "kind": "Gateway", "metadata": metadata, "spec": spec, "status": None}
         super().__init__(f"kubernetes:{_API}:Gateway", name, props, opts)
+
+
+def _metadata(args: GatewayArgs, name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": args.namespace, "labels": PART_OF}
+    if args.annotations and not args.tls_secret:
+        # A cloud's load balancer takes minutes, and a Gateway without one is of no use. With TLS it isn't
+        # waited for: its Secret is put into the namespace that this very update makes.
+        return {**metadata, "annotations": _AWAITED}
+    return metadata
 
 
 def _address(status: Any) -> str:

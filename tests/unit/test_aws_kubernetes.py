@@ -132,6 +132,10 @@ def test_the_load_balancers_address_is_an_output_once_it_has_one() -> None:
     awaited = gateway["metadata"]["annotations"]["pulumi.com/waitFor"]
     assert awaited == "jsonpath={.status.addresses[0].value}"
     assert "status" not in gateway
+    # With TLS it waits for a Secret in a namespace that the first update makes: nothing could go on.
+    secure = amazon(url="https://models.example.com", gateway={"tlsSecret": "models"})[0]
+    gateway = secure.one("kubernetes:gateway.networking.k8s.io/v1:Gateway", "models-gateway").inputs
+    assert "annotations" not in gateway["metadata"]
 
 
 def test_a_caller_on_the_node_of_a_proxy_reaches_it_through_the_load_balancer() -> None:

@@ -584,7 +584,7 @@ class TestNodes:
         (docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html), so tags go another way."""
         for pool in ("cpu", "gpu-l4"):
             template = large.one("aws:ec2/launchTemplate:LaunchTemplate", pool)
-            assert template.ignores == {"tagSpecifications"}
+            assert template.ignores == {"tagSpecifications", "tags", "tagsAll"}
         tags = {r.name: r.inputs for r in large.resources if r.type == "aws:autoscaling/tag:Tag"}
         assert tags["cpu-eu-central-1b-costCentre"] == {
             "autoscalingGroupName": "group-of-cpu-eu-central-1b",
