@@ -129,16 +129,16 @@ class LinkKeeper(pulumi.ComponentResource):
         aws.cloudwatch.MetricAlarm(
             self._name,
             alarm_description=f"{self._scope.prefix}: the API in front of models on Lambda didn't reach the"
-            " load balancer behind it, three times running",
+            " load balancer behind it, twice running",
             namespace="AWS/Lambda",
             metric_name="Errors",
             dimensions={"FunctionName": function.name},
             statistic="Sum",
-            # Lambda tries twice again, after one minute and after two.
+            # Lambda tries twice again, after one minute and after two: of three failures two are in a period.
             period=600,
             evaluation_periods=1,
             comparison_operator="GreaterThanOrEqualToThreshold",
-            threshold=3.0,
+            threshold=2.0,
             treat_missing_data="notBreaching",
             alarm_actions=self._scope.alarm_actions,
             opts=self._child,

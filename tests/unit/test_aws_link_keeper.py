@@ -69,7 +69,7 @@ def test_a_release_that_nobody_asks_stays_awake() -> None:
 
 def test_the_operator_is_told_when_no_caller_gets_through(graph: Graph) -> None:
     alarm = graph.one("aws:cloudwatch/metricAlarm:MetricAlarm", "link-keeper").inputs
-    assert (alarm["metricName"], alarm["threshold"]) == ("Errors", 3)
+    assert (alarm["metricName"], alarm["threshold"]) == ("Errors", 2)
     assert alarm["dimensions"] == {"FunctionName": f"{PREFIX}-link-keeper"}
     assert alarm["alarmActions"] == [f"arn:aws:sns:eu-central-1:{ACCOUNT}:oncall"]
 
