@@ -49,8 +49,8 @@ down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
 	@$(PYTHON) -m provider.leftovers
 
-plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
-	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))
+plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit [PROGRAM=1]]
+	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE)) $(if $(PROGRAM),--program)
 
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
 	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)

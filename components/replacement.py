@@ -9,6 +9,7 @@ docs/decisions/0023-what-is-replaced.md has the rule, ``tests/plan/identities.py
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import pulumi
@@ -16,7 +17,8 @@ import pulumi
 TAKEN_OVER: Final = frozenset(
     {
         "aws:appautoscaling/target:Target",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:autoscaling/tag:Tag",
+        "aws:cloudwatch/metricAlarm:MetricAlarm",  # one with a name of ours
         "aws:ec2/route:Route",
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
@@ -43,6 +45,8 @@ TAKEN_OVER: Final = frozenset(
 """Types whose creation succeeds where the same thing exists already: it is the one that exists. The deletion
 of the old resource would then end the new one, and the update would report success."""
 
+_ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
+
 NAMED_ALIKE: Final = frozenset({"aws:apigatewayv2/api:Api", "aws:apigatewayv2/vpcLink:VpcLink"})
 """Types that are found by an id of their own and may share a name. Their provider ends the old one first
 because a name is given, which isn't needed: callers would find nothing meanwhile."""
@@ -51,7 +55,13 @@ because a name is given, which isn't needed: callers would find nothing meanwhil
 def in_order(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
     """Return a resource's options with the order of its replacement, where this module knows better than the
     engine and the provider."""
-    if args.type_ not in TAKEN_OVER and args.type_ not in NAMED_ALIKE:
+    taken_over = args.type_ in TAKEN_OVER and not _named_by_pulumi(args.type_, args.props)
+    if not taken_over and args.type_ not in NAMED_ALIKE:
         return None
-    order = pulumi.ResourceOptions(delete_before_replace=args.type_ in TAKEN_OVER)
+    order = pulumi.ResourceOptions(delete_before_replace=taken_over)
     return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, order))
+
+
+def _named_by_pulumi(type_: str, properties: Mapping[str, object]) -> bool:
+    """Whether each creation has another name: then the new one isn't the old one."""
+    return type_ == _ALARM and properties.get("name") is None

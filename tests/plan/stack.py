@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,6 +104,10 @@ class PlannedStack:
     def _project_name(self) -> str:
         return str(yaml.safe_load((self._program / "Pulumi.yaml").read_text())["name"])
 
+    def go_on_with(self, program: Path) -> None:
+        """Take another program of the same project for what comes, such as a later version of it."""
+        self._program = program
+
     def declare(self, text: str) -> None:
         """Take the text of a Pulumi.<stack>.yaml, and seed the registry with the versions it names."""
         content = yaml.safe_load(text) or {}
@@ -170,6 +175,24 @@ def as_of(commit: str, file: Path) -> str:
     if done.returncode != 0:
         raise PlanError(f"{file.name} as of {commit} can't be read: {done.stderr.strip()}")
     return done.stdout
+
+
+def program_as_of(commit: str, folder: Path) -> Path:
+    """The checkout as of a git commit, in a folder, with this checkout's environment and toolchain.
+
+    Raises PlanError where it can't be read.
+    """
+    archive = folder / "program.tar"
+    command = ["git", "archive", "--output", str(archive), commit]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise PlanError(f"the program as of {commit} can't be read: {done.stderr.strip()}")
+    program = folder / "program"
+    with tarfile.open(archive) as packed:
+        packed.extractall(program, filter="data")
+    for name in (".venv", ".delivery"):
+        (program / name).symlink_to(ROOT / name)
+    return program
 
 
 def readable(text: str) -> str:
