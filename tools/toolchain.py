@@ -26,7 +26,7 @@ from tools.errors import ToolError
 from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
 from tools.versions import Version
 
-_KUBERNETES_PROVIDER = "pulumi-resource-kubernetes"
+_PROVIDER = "pulumi-resource-kubernetes"
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 # Discovery of cloud machines is most of Prometheus' size, and nothing here is found that way.
@@ -187,9 +187,9 @@ def kubernetes_provider() -> Tool:
     fetched, or a build. The build's code is that of 4.25, the newest whose Go module is served."""
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
     fetched = [
-        Tool(_KUBERNETES_PROVIDER, version, folder, own=False)
+        Tool(_PROVIDER, version, folder, own=False)
         for folder in (home / "plugins").glob("resource-kubernetes-v4.*")
-        if (folder / _KUBERNETES_PROVIDER).exists() and (version := versions.parse(folder.name))
+        if (folder / _PROVIDER).exists() and (version := versions.parse(folder.name))
     ]
     if fetched and "installed" in _allowed_sources():
         return max(fetched, key=lambda tool: tool.version)
@@ -199,16 +199,18 @@ def kubernetes_provider() -> Tool:
         module = GO_MODULES / "pulumi-kubernetes"
         gobuild.build(
             module,
-            [f"./{_KUBERNETES_PROVIDER}"],
+            [f"./{_PROVIDER}"],
             folder,
             usual="7 minutes on 2 cores",
             stamp=f"main.version={versions.show(version)}",
         )
+        # Under its own name Pulumi would find it in `bin`, for real clusters too.
+        (folder / _PROVIDER).rename(folder / "kubernetes-provider")
         source = gobuild.folder(module, "github.com/pulumi/pulumi-kubernetes/provider/v4")
         for name in ("schema.json", "terraform-mapping.json"):
-            shutil.copyfile(source / "cmd" / _KUBERNETES_PROVIDER / name, folder / name)
+            shutil.copyfile(source / "cmd" / _PROVIDER / name, folder / name)
 
-    return find(Recipe(_KUBERNETES_PROVIDER, version, [], None, make))
+    return find(Recipe("kubernetes-provider", version, [], None, make))
 
 
 def find(recipe: Recipe) -> Tool:
