@@ -153,7 +153,8 @@ class Cluster(pulumi.ComponentResource):
                 aws.eks.AccessPolicyAssociation(
                     short,
                     cluster_name=self.resource.name,
-                    principal_arn=principal,
+                    # By the entry: EKS ends its associations with it, so a new entry needs new ones.
+                    principal_arn=entry.principal_arn,
                     policy_arn=self._scope.provided("eks", _ADMIN),
                     access_scope={"type": "cluster"},
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),

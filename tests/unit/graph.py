@@ -39,6 +39,8 @@ class Declared:
     """Its inputs of which a change replaces it, besides those that its provider names."""
     goes_first: bool = False
     """Whether what it replaces goes before it comes."""
+    order_is_said: bool = False
+    """Whether the program says so or says not so, instead of its provider."""
     sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By input: the URNs of the resources that its value comes from."""
 
@@ -141,6 +143,7 @@ def declare(
                         ignores=frozenset(request.ignoreChanges),
                         replaced_by=frozenset(request.replaceOnChanges),
                         goes_first=request.deleteBeforeReplace,
+                        order_is_said=request.deleteBeforeReplaceDefined,
                         sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
                         provider=request.provider,
                         retained=request.retainOnDelete,
