@@ -76,6 +76,14 @@ def test_what_is_required(key: str) -> None:
     assert "None" not in found[0]
 
 
+def test_a_cpu_pool_has_room_for_a_node_in_each_zone() -> None:
+    zones = [f"eu-central-1{letter}" for letter in "abc"]
+    nodes = {"cpu": {"instanceTypes": ["m7i.large"], "min": 1}}
+    found = parse({**DEV, "zones": zones, "nodes": nodes}, {}).platform
+    assert isinstance(found, AwsPlatform)
+    assert (found.nodes.cpu.min, found.nodes.cpu.max) == (1, 3)
+
+
 def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:
     (model,) = parse(DEV, {"churn": {"stable": {"version": 3}}}).models
     assert model.runtime == "kubernetes"
@@ -167,11 +175,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
             "zones": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
             "nodes": {"cpu": {"instanceTypes": ["m7i.large"], "max": 2}},
         },
-        "platform.nodes.cpu.max is 2: must be 3 or more: each of the 3 zones has nodes of its own.",
-    ),
-    (
-        {"nodes": {"cpu": {"instanceTypes": ["m7i.large"], "min": 1}}},
-        "platform.nodes.cpu.max: must be 2 or more: each of the 2 zones has nodes of its own.",
+        # A node group in each zone, and EKS takes none of at most no node.
+        "platform.nodes.cpu.max is 2: must be a whole number from 3 to 450.",
     ),
     (
         {"permissionsBoundaryArn": "arn:aws:iam::999999999999:policy/boundary"},
