@@ -9,16 +9,16 @@ docs/decisions/0023-what-is-replaced.md has the rule, ``tests/plan/identities.py
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final
 
 import pulumi
 
+_ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 TAKEN_OVER: Final = frozenset(
     {
         "aws:appautoscaling/target:Target",
         "aws:autoscaling/tag:Tag",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",  # one with a name of ours
+        _ALARM,
         "aws:ec2/route:Route",
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
@@ -45,8 +45,6 @@ TAKEN_OVER: Final = frozenset(
 """Types whose creation succeeds where the same thing exists already: it is the one that exists. The deletion
 of the old resource would then end the new one, and the update would report success."""
 
-_ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
-
 NAMED_ALIKE: Final = frozenset({"aws:apigatewayv2/api:Api", "aws:apigatewayv2/vpcLink:VpcLink"})
 """Types that are found by an id of their own and may share a name. Their provider ends the old one first
 because a name is given, which isn't needed: callers would find nothing meanwhile."""
@@ -55,13 +53,11 @@ because a name is given, which isn't needed: callers would find nothing meanwhil
 def in_order(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
     """Return a resource's options with the order of its replacement, where this module knows better than the
     engine and the provider."""
-    taken_over = args.type_ in TAKEN_OVER and not _named_by_pulumi(args.type_, args.props)
-    if not taken_over and args.type_ not in NAMED_ALIKE:
+    if args.type_ not in TAKEN_OVER and args.type_ not in NAMED_ALIKE:
         return None
-    order = pulumi.ResourceOptions(delete_before_replace=taken_over)
+    if args.type_ == _ALARM and args.props.get("name") is None:
+        # Pulumi names it, so another one is made: it takes nothing over. Ended first, it would have what
+        # names it replaced with it, and a guarded endpoint of SageMaker names such alarms.
+        return None
+    order = pulumi.ResourceOptions(delete_before_replace=args.type_ in TAKEN_OVER)
     return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, order))
-
-
-def _named_by_pulumi(type_: str, properties: Mapping[str, object]) -> bool:
-    """Whether each creation has another name: then the new one isn't the old one."""
-    return type_ == _ALARM and properties.get("name") is None
