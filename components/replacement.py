@@ -13,10 +13,12 @@ from typing import Final
 
 import pulumi
 
+_ALARM: Final = "aws:cloudwatch/metricAlarm:MetricAlarm"
 TAKEN_OVER: Final = frozenset(
     {
         "aws:appautoscaling/target:Target",
-        "aws:cloudwatch/metricAlarm:MetricAlarm",
+        "aws:autoscaling/tag:Tag",
+        _ALARM,
         "aws:ec2/route:Route",
         "aws:ecr/lifecyclePolicy:LifecyclePolicy",
         "aws:ecr/repositoryPolicy:RepositoryPolicy",
@@ -52,6 +54,10 @@ def in_order(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransfor
     """Return a resource's options with the order of its replacement, where this module knows better than the
     engine and the provider."""
     if args.type_ not in TAKEN_OVER and args.type_ not in NAMED_ALIKE:
+        return None
+    if args.type_ == _ALARM and args.props.get("name") is None:
+        # Pulumi names it, so another one is made: it takes nothing over. Ended first, it would have what
+        # names it replaced with it, and a guarded endpoint of SageMaker names such alarms.
         return None
     order = pulumi.ResourceOptions(delete_before_replace=args.type_ in TAKEN_OVER)
     return pulumi.ResourceTransformationResult(args.props, pulumi.ResourceOptions.merge(args.opts, order))

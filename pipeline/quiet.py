@@ -1,10 +1,11 @@
-"""MLflow without its chatter: imported before anything of MLflow is."""
+"""MLflow and onnxruntime without their chatter: imported before anything of theirs is."""
 
 import logging
 import os
 
 # Nothing leaves this machine, and a server that isn't there is reported within seconds instead of minutes.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "ERROR")

@@ -163,6 +163,7 @@ def _client(uri: str) -> Any:
         path = Path(uri.removeprefix("sqlite:///"))
         if not path.is_file():
             raise UnreachableError(f"there is no file {path}")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
     for name in ("mlflow", "alembic", "urllib3"):

@@ -24,6 +24,10 @@ for name in ("no_proxy", "NO_PROXY"):
     hosts = (os.environ.get(name), "127.0.0.1", "localhost")
     os.environ[name] = ",".join(host for host in hosts if host)
 
+# Nothing that tests import tells anybody of it.
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 # The same examples in every run, and no clock: how busy the machine is says nothing about the code.
 # `pytest --hypothesis-profile explore` looks for new ones.
 _SLOW = [HealthCheck.too_slow]

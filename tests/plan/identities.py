@@ -45,7 +45,8 @@ IDENTITIES: Final[dict[str, Identity]] = {
         *("apigatewayv2/api", "apigatewayv2/integration", "apigatewayv2/vpcLink", "appautoscaling/policy"),
         *("ec2/eip", "ec2/launchTemplate", "ec2/routeTable", "ec2/securityGroup", "ec2/vpc", "eks/nodeGroup"),
         *("iam/role", "iam/rolePolicy", "kms/key", "lambda/permission", "lb/listenerRule", "rds/subnetGroup"),
-        *("sagemaker/endpointConfiguration", "sagemaker/model", "secretsmanager/secretVersion"),
+        *("sagemaker/endpointConfiguration", "sagemaker/model", "scheduler/schedule"),
+        "secretsmanager/secretVersion",
     ),
     **_typed(
         "aws",
@@ -61,7 +62,13 @@ IDENTITIES: Final[dict[str, Identity]] = {
     **_typed(
         "aws",
         "taken over",
-        *("appautoscaling/target", "cloudwatch/metricAlarm", "ec2/route", "ecr/lifecyclePolicy"),
+        *(
+            "appautoscaling/target",
+            "autoscaling/tag",
+            "cloudwatch/metricAlarm",
+            "ec2/route",
+            "ecr/lifecyclePolicy",
+        ),
         *("ecr/repositoryPolicy", "eks/accessPolicyAssociation", "iam/rolePolicyAttachment"),
         *("lambda/provisionedConcurrencyConfig", "lb/targetGroupAttachment", "s3/bucketVersioning"),
         *("s3/bucketLifecycleConfiguration", "s3/bucketOwnershipControls", "s3/bucketPolicy"),

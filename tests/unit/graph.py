@@ -130,7 +130,7 @@ def declare(
 
         def record(self, request: Any) -> Any:
             if request.type != "pulumi:pulumi:Stack":
-                inputs = rpc.deserialize_properties(request.object)
+                inputs = {k: _text(v) for k, v in rpc.deserialize_properties(request.object).items()}
                 graph.resources.append(
                     Declared(
                         urn=self.make_urn(request.parent, request.type, request.name),
@@ -196,6 +196,15 @@ def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:
 
 def _name(urn: str) -> str:
     return urn.split("::")[-1]
+
+
+def _text(value: Any) -> Any:
+    """A value as it is; an archive as the texts of its files."""
+    if isinstance(value, pulumi.AssetArchive):
+        return {
+            name: asset.text for name, asset in value.assets.items() if isinstance(asset, pulumi.StringAsset)
+        }
+    return value
 
 
 def _is_secret(value: Any) -> bool:
