@@ -49,8 +49,8 @@ down: env ## remove what `make up` has started; models and state stay
 	@./pulumiw destroy --stack local --yes --skip-preview
 	@$(PYTHON) -m provider.leftovers
 
-plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit]
-	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE))
+plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit [PROGRAM=1]]
+	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE)) $(if $(PROGRAM),--program)
 
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
 	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
@@ -62,8 +62,8 @@ test: setup ## run every test but those of test-cluster, two files at a time
 test-fast: env ## run the tests that start nothing: two and a half minutes
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)
 
-test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 10 more to build it once
-	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes
+test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 15 more to build it once
+	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes kubernetes-provider
 	@$(PYTHON) -m pytest -m cluster tests/cluster $(TESTS)
 
 check: env ## lint, format and types, of the workflows too

@@ -19,6 +19,7 @@ from components.environment import (
     Model,
     Platform,
 )
+from components.replacement import in_order
 from components.rollout import Rollout
 from components.step import Step, recorded
 
@@ -82,6 +83,7 @@ def _delivered(
 def declare(platform: Platform) -> Place:
     """Declare the platform of an environment. A floor, and the SDKs under it, is imported only when it is
     chosen."""
+    pulumi.runtime.register_stack_transformation(in_order)
     match platform:
         case LocalPlatform():
             from components.local.platform import LocalPlace

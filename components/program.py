@@ -18,7 +18,7 @@ _OBJECTS = 100_000
 
 
 def prepare() -> None:
-    """Call it once, before the first resource is declared."""
+    """Have the SDK run the program so; called once, before the first resource is declared."""
     # Nearly all objects live until the program ends; the default looks through them again after each 700 new
     # ones.
     gc.set_threshold(_OBJECTS, 10, 10)

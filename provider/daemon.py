@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import subprocess
@@ -14,7 +15,7 @@ from typing import Any, cast
 from provider.files import locked, make_folder, refused, tail, write_file
 from provider.orphans import MARK, end_orphans
 from provider.resource import ProviderError
-from provider.room import prove
+from provider.room import TO_START, Room, prove
 from provider.unix_http import UnixConnection
 from provider.waiting import wait_until
 
@@ -48,6 +49,8 @@ files = programs/*.conf
 """
 _PARTS = ("programs", "logs", "processes", "targets")
 """The folders in a run folder that are written to."""
+_KEPT_LOGS = 20
+"""Programs that have ended and whose logs stay. Each has at most 20 MB (provider/program.py)."""
 _SUPERVISE = Path(__file__).with_name("supervise.py")
 _started: list[subprocess.Popen[bytes]] = []
 
@@ -84,9 +87,9 @@ class Daemon:
                 self._take_over()
                 self._starting.unlink()
 
-    def prove(self) -> None:
+    def prove(self, room: Room = TO_START) -> None:
         """Raise ProviderError unless the run folder takes what an update writes."""
-        prove(self.folder, _PARTS)
+        prove(self.folder, _PARTS, room)
 
     def _take_over(self) -> None:
         configuration = self.folder / "supervisord.conf"
@@ -176,6 +179,22 @@ class Daemon:
         if self.alive():
             self.halt(program, seconds)
             self._ask("supervisor.reloadConfig")
+
+    def prune_logs(self) -> None:
+        """Delete the logs of programs that are gone, but for those that wrote last."""
+        ended: dict[str, tuple[float, list[Path]]] = {}
+        for log in self.logs.glob("*.log*"):
+            name = log.name.removesuffix(".1").removesuffix(".log")
+            if (self.programs / f"{name}.conf").exists():
+                continue
+            # Another resource's removal may be at the same.
+            with contextlib.suppress(OSError):
+                written, files = ended.get(name, (0.0, []))
+                ended[name] = max(written, log.stat().st_mtime), [*files, log]
+        for _, files in sorted(ended.values(), key=lambda found: found[0], reverse=True)[_KEPT_LOGS:]:
+            for log in files:
+                with contextlib.suppress(OSError):
+                    log.unlink()
 
     def state(self, program: str) -> str:
         """supervisord's word for the program's state (RUNNING, BACKOFF, FATAL …), or ABSENT."""

@@ -37,6 +37,7 @@ import threading
 from pathlib import Path
 
 from provider import ports
+from provider.daemon import Daemon
 from provider.gateway import routed_addresses
 from provider.orphans import marked
 from provider.program import Program
@@ -47,6 +48,7 @@ from provider.resource import (
     Diff,
     Failure,
     Properties,
+    ProviderError,
     changed_paths,
     top,
 )
@@ -82,6 +84,7 @@ class Process:
         except OSError as error:
             failures.append(Failure("", f"{error.filename} can't be read: {error.strerror}"))
         failures += _port_failures(context.name, inputs)
+        failures += _room_failures(old, inputs)
         command, environment = inputs["command"], inputs["environment"]
         program: object = UNKNOWN if command is UNKNOWN else command[0]
         if isinstance(program, str) and not shutil.which(program):
@@ -215,6 +218,20 @@ def source_digest(folder: str | None) -> str | None:
         name, content = str(path.relative_to(folder)).encode(), path.read_bytes()
         total.update(b"%d %d " % (len(name), len(content)) + name + content)
     return total.hexdigest()[:16]
+
+
+def _room_failures(old: Properties | None, inputs: Properties) -> list[Failure]:
+    """What a plan already knows: that the disk doesn't take a program that this change starts."""
+    keys = [key for key in _DEFAULTS.keys() | inputs.keys() if key not in _NO_RESTART]
+    daemon = Daemon(Path(inputs["folder"]))
+    # In another folder, nothing runs that could be ended.
+    if not daemon.programs.exists() or (old and all(old.get(key) == inputs.get(key) for key in keys)):
+        return []
+    try:
+        daemon.prove()
+    except ProviderError as error:
+        return [Failure("", str(error))]
+    return []
 
 
 def _port_failures(name: str, inputs: Properties) -> list[Failure]:

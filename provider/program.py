@@ -139,11 +139,12 @@ class Program:
         self._write_target(port)
 
     def remove(self) -> None:
-        """Stop it and remove what was written for it. Its log stays."""
+        """Stop it and remove what was written for it. Its log stays until others have ended after it."""
         self._target.unlink(missing_ok=True)
         self._daemon.remove(self.name, self._inputs["stopSeconds"])
         shutil.rmtree(self._own, ignore_errors=True)
         self._claims.release(self.name)
+        self._daemon.prune_logs()
 
     def _ready(self) -> bool:
         port = self._claims.of(self.name)

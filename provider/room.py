@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from provider.files import refused, write_file
 from provider.resource import ProviderError
 
 _MEGABYTE = 1024 * 1024
-BYTES = 16 * _MEGABYTE
-"""What an update of a local stack may need: configuration, logs, Prometheus' first files."""
-FILES = 200
-"""How many files and folders it may need."""
 
 
-def prove(folder: Path, within: Iterable[str] = ()) -> None:
-    """Raise ProviderError unless ``folder``, and what of ``within`` exists in it, can be written with room.
+@dataclass(frozen=True)
+class Room:
+    """What part of an update may write."""
+
+    what: str
+    """Who needs it, as the subject of a sentence."""
+    bytes: int
+    files: int
+
+
+TO_START = Room("a program that starts", 16 * _MEGABYTE, 200)
+"""Configuration, logs, Prometheus' first files."""
+TO_CHANGE = Room("an update", 4 * _MEGABYTE, 20)
+"""Routes, and the state that Pulumi keeps beside the run folder: enough for a change of a weight."""
+
+
+def prove(folder: Path, within: Iterable[str] = (), room: Room = TO_START) -> None:
+    """Raise ProviderError unless ``folder``, and what of ``within`` exists in it, can be written and has the
+    ``room``.
 
     A folder that is missing is judged by the nearest one above it that exists, and isn't made.
     """
@@ -27,14 +41,16 @@ def prove(folder: Path, within: Iterable[str] = ()) -> None:
     except OSError as error:
         raise refused(there, error) from None
     free = disk.f_bavail * disk.f_frsize
-    if free < BYTES:
+    if free < room.bytes:
         raise ProviderError(
-            f"{folder} has {free / _MEGABYTE:.1f} MB free, and an update needs {BYTES // _MEGABYTE} MB. "
+            f"{folder} has {free / _MEGABYTE:.1f} MB free, "
+            f"and {room.what} needs {room.bytes // _MEGABYTE} MB. "
             "Nothing was changed. Free space, then run the same command again"
         )
-    if disk.f_files and disk.f_favail < FILES:
+    if disk.f_files and disk.f_favail < room.files:
         raise ProviderError(
-            f"the disk of {folder} has room for {disk.f_favail} more files, and an update needs {FILES}. "
+            f"the disk of {folder} has room for {disk.f_favail} more files, "
+            f"and {room.what} needs {room.files}. "
             "Nothing was changed. Delete files, then run the same command again"
         )
     for path in (there, *(folder / name for name in within)):

@@ -13,6 +13,7 @@ from pathlib import Path
 from provider.daemon import Daemon
 from provider.files import read_file, write_file
 from provider.resource import Checked, Context, Diff, Failure, Properties, ProviderError
+from provider.room import TO_CHANGE, TO_START
 
 _IDENTITY = "identity"
 
@@ -21,8 +22,10 @@ class Supervisor:
     """See the module's text for inputs and outputs."""
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
+        daemon = Daemon(Path(new["folder"]))
         try:
-            Daemon(Path(new["folder"])).prove()
+            # Once it is there, each program that is to start is checked by itself.
+            daemon.prove(TO_CHANGE if old is not None and daemon.alive() else TO_START)
         except ProviderError as error:
             return Checked(new, (Failure("", str(error)),))
         return Checked(new)

@@ -50,6 +50,15 @@ def build(
         raise ToolError(_failure(module, tail))
 
 
+def folder(module: Path, dependency: str) -> Path:
+    """Where Go keeps the source of a module that another one, in a folder, depends on. Raises ToolError."""
+    command = [_go(module), "list", "-m", "-f", "{{.Dir}}", dependency]
+    answer = subprocess.run(command, cwd=module, capture_output=True, text=True, check=False)
+    if answer.returncode != 0 or not answer.stdout.strip():
+        raise ToolError(_failure(module, answer.stderr))
+    return Path(answer.stdout.strip())
+
+
 def _name(package: str) -> str:
     """What Go calls the program: the last folder that isn't a major version."""
     return re.sub(r"/v\d+$", "", package).rsplit("/", 1)[-1]

@@ -1,6 +1,6 @@
 """Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`,
 `promtool` for tests of rules, `actionlint` to check its workflows, and the control plane of a `kubernetes` to
-test against.
+test against, with Pulumi's provider of it.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
@@ -26,6 +26,7 @@ from tools.errors import ToolError
 from tools.paths import BIN, GO_MODULES, LANGUAGE_HOST, TOOLCHAIN, make_folder
 from tools.versions import Version
 
+_PROVIDER = "pulumi-resource-kubernetes"
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 
 # Discovery of cloud machines is most of Prometheus' size, and nothing here is found that way.
@@ -181,6 +182,37 @@ def kubernetes() -> Tool:
     return find(Recipe(_KUBERNETES[0], version, [*_KUBERNETES[1:], "etcd"], None, make))
 
 
+def kubernetes_provider() -> Tool:
+    """Pulumi's own provider of Kubernetes, which only tests start by hand: the newest that Pulumi has
+    fetched, or a build. The build's code is that of 4.25, the newest whose Go module is served."""
+    home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
+    fetched = [
+        Tool(_PROVIDER, version, folder, own=False)
+        for folder in (home / "plugins").glob("resource-kubernetes-v4.*")
+        if (folder / _PROVIDER).exists() and (version := versions.parse(folder.name))
+    ]
+    if fetched and "installed" in _allowed_sources():
+        return max(fetched, key=lambda tool: tool.version)
+    version = (4, 25, 0)
+
+    def make(folder: Path) -> None:
+        module = GO_MODULES / "pulumi-kubernetes"
+        gobuild.build(
+            module,
+            [f"./{_PROVIDER}"],
+            folder,
+            usual="7 minutes on 2 cores",
+            stamp=f"main.version={versions.show(version)}",
+        )
+        # Under its own name Pulumi would find it in `bin`, for real clusters too.
+        (folder / _PROVIDER).rename(folder / "kubernetes-provider")
+        source = gobuild.folder(module, "github.com/pulumi/pulumi-kubernetes/provider/v4")
+        for name in ("schema.json", "terraform-mapping.json"):
+            shutil.copyfile(source / "cmd" / _PROVIDER / name, folder / name)
+
+    return find(Recipe("kubernetes-provider", version, [], None, make))
+
+
 def find(recipe: Recipe) -> Tool:
     """Finds a tool or makes it, and links it in `.delivery/toolchain/bin`.
 
@@ -327,6 +359,7 @@ def main() -> int:
         "promtool": promtool,
         "actionlint": actionlint,
         "kubernetes": kubernetes,
+        "kubernetes-provider": kubernetes_provider,
     }
     names = sys.argv[1:] or ["pulumi", "prometheus"]
     for name in names:

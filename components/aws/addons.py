@@ -54,6 +54,7 @@ class Addons(pulumi.ComponentResource):
         after_nodes = pulumi.ResourceOptions(parent=self, depends_on=list(args.nodes))
         disks = granted(
             f"{name}-disks",
+            scope,
             pod_trust(),
             child,
             managed=("service-role/AmazonEBSCSIDriverPolicy",),
@@ -91,6 +92,7 @@ class Addons(pulumi.ComponentResource):
         groups = scope.arn("autoscaling", "autoScalingGroup:*:autoScalingGroupName/*")
         role = granted(
             f"{name}-autoscaler",
+            scope,
             pod_trust(),
             child,
             document(

@@ -32,7 +32,7 @@ class Artifacts(pulumi.ComponentResource):
         super().__init__("delivery:aws:Artifacts", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.bucket = scope.short(f"artifacts-{scope.account}", 63)
-        self.arn = f"arn:aws:s3:::{self.bucket}"
+        self.arn = f"arn:{scope.partition.name}:s3:::{self.bucket}"
         self._key_arn = key_arn
         bucket = aws.s3.Bucket(name, bucket=self.bucket, force_destroy=False, opts=scope.data(self))
         aws.s3.BucketOwnershipControls(

@@ -18,7 +18,7 @@ from components.environment.ranges import is_private
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # Without it the cluster takes NetworkPolicies and holds nobody to them.
 _POLICIES = '{"enableNetworkPolicy": "true"}'
-_ADMIN = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+_ADMIN = "cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,12 +96,19 @@ class Cluster(pulumi.ComponentResource):
             opts=self._child,
         )
         assume = trust("eks.amazonaws.com")
-        role = granted(f"{name}-control", assume, self._child, managed=("AmazonEKSClusterPolicy",))
+        role = granted(f"{name}-control", scope, assume, self._child, managed=("AmazonEKSClusterPolicy",))
         use_key = aws.iam.RolePolicy(
             f"{name}-control",
             role=role.role.name,
             policy=document(
-                allowed(("kms:Encrypt", "kms:Decrypt", "kms:DescribeKey", "kms:ListGrants"), [args.key_arn])
+                allowed(("kms:Encrypt", "kms:Decrypt", "kms:DescribeKey", "kms:ListGrants"), [args.key_arn]),
+                # For the attributes of the gateway's target groups, which the service controller names so
+                # (cloud-provider-aws#1214). What only reads has no narrower resource.
+                allowed(
+                    ("elasticloadbalancing:ModifyTargetGroupAttributes",),
+                    [scope.arn("elasticloadbalancing", "targetgroup/k8s-*")],
+                ),
+                allowed(("elasticloadbalancing:DescribeTargetGroupAttributes",), ["*"]),
             ),
             opts=self._child,
         )
@@ -151,15 +158,18 @@ class Cluster(pulumi.ComponentResource):
                 aws.eks.AccessPolicyAssociation(
                     short,
                     cluster_name=self.resource.name,
-                    principal_arn=principal,
-                    policy_arn=_ADMIN,
+                    # By the entry: EKS ends its associations with it, so a new entry needs new ones.
+                    principal_arn=entry.principal_arn,
+                    policy_arn=self._scope.provided("eks", _ADMIN),
                     access_scope={"type": "cluster"},
                     opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),
                 )
             )
 
     def _node_addons(self, name: str) -> tuple[pulumi.Resource, ...]:
-        network = granted(f"{name}-network", pod_trust(), self._child, managed=("AmazonEKS_CNI_Policy",))
+        network = granted(
+            f"{name}-network", self._scope, pod_trust(), self._child, managed=("AmazonEKS_CNI_Policy",)
+        )
         return (
             addon(self, name, "eks-pod-identity-agent"),
             addon(self, name, "kube-proxy"),

@@ -10,6 +10,8 @@ from typing import Any, cast
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.scope import Scope
+
 Statement = dict[str, Any]
 Condition = Mapping[str, Mapping[str, Any]]
 
@@ -75,19 +77,25 @@ class Granted:
 
 def granted(
     name: str,
+    scope: Scope,
     assume: str,
     opts: pulumi.ResourceOptions,
     policy: pulumi.Input[str] | None = None,
     managed: Sequence[str] = (),
     tags: Mapping[str, str] | None = None,
 ) -> Granted:
-    """Declare a role with an inline policy and AWS' own ``managed`` policies, by name."""
-    role = aws.iam.Role(name, assume_role_policy=assume, tags=tags, opts=opts)
+    """Declare a role with an inline policy and AWS' own ``managed`` policies, by name.
+
+    Every role of a platform is made here: it has the platform's permissions boundary.
+    """
+    role = aws.iam.Role(
+        name, assume_role_policy=assume, permissions_boundary=scope.boundary, tags=tags, opts=opts
+    )
     ready: list[pulumi.Resource] = [role]
     if policy is not None:
         ready.append(aws.iam.RolePolicy(name, role=role.name, policy=policy, opts=opts))
     for policy_name in managed:
-        arn = f"arn:aws:iam::aws:policy/{policy_name}"
+        arn = scope.provided("iam", f"policy/{policy_name}")
         short = policy_name.rpartition("/")[2]
         ready.append(
             aws.iam.RolePolicyAttachment(f"{name}-{short}", role=role.name, policy_arn=arn, opts=opts)

@@ -55,8 +55,8 @@ class Key(pulumi.ComponentResource):
 
     def __init__(self, name: str, scope: Scope, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:aws:Key", name, None, opts)
-        root = {"AWS": f"arn:aws:iam::{scope.account}:root"}
-        logs = {"Service": f"logs.{scope.region}.amazonaws.com"}
+        root = {"AWS": f"arn:{scope.partition.name}:iam::{scope.account}:root"}
+        logs = {"Service": f"logs.{scope.region}.{scope.partition.dns_suffix}"}
         groups = {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": scope.arn("logs", "log-group:*")}}
         # In a key's policy the resource "*" is the key itself.
         policy = document(

@@ -51,6 +51,8 @@ class LambdaApi(pulumi.ComponentResource):
 
     url: pulumi.Output[str]
     """``https://ID.execute-api.REGION.amazonaws.com``; a model is at ``URL/MODEL``."""
+    execution_arn: pulumi.Output[str]
+    """What the ARNs of its routes begin with, in policies."""
 
     def __init__(
         self, name: str, scope: Scope, args: LambdaApiArgs, opts: pulumi.ResourceOptions | None = None
@@ -68,20 +70,24 @@ class LambdaApi(pulumi.ComponentResource):
         self._target = self._integration(name).id.apply(lambda id: f"integrations/{id}")
         self._stage(name)
         self._alarm(name)
-        self.url = self._api.api_endpoint
+        self.url, self.execution_arn = self._api.api_endpoint, self._api.execution_arn
         self.register_outputs({"url": self.url})
 
     def route(self, model: str, opts: pulumi.ResourceOptions) -> None:
         """Declare a model's routes, its own path and all below it, by its endpoint's options."""
         for suffix, path in (("", f"/{model}"), ("-below", f"/{model}/{{proxy+}}")):
-            aws.apigatewayv2.Route(
-                f"{model}{suffix}",
-                api_id=self._api.id,
-                route_key=f"ANY {path}",
-                authorization_type="AWS_IAM",
-                target=self._target,
-                opts=opts,
-            )
+            self.reserve(f"{model}{suffix}", f"ANY {path}", opts)
+
+    def reserve(self, name: str, key: str, opts: pulumi.ResourceOptions) -> aws.apigatewayv2.Route:
+        """Declare one route, such as ``GET /path``, to the load balancer."""
+        return aws.apigatewayv2.Route(
+            name,
+            api_id=self._api.id,
+            route_key=key,
+            authorization_type="AWS_IAM",
+            target=self._target,
+            opts=opts,
+        )
 
     def _integration(self, name: str) -> aws.apigatewayv2.Integration:
         args, balancer = self._args, self._args.balancer

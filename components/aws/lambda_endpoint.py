@@ -10,6 +10,7 @@ import pulumi_aws as aws
 
 from components.aws.iam import Granted, allow, document, granted, trust
 from components.aws.lambda_api import LambdaApi
+from components.aws.link_keeper import LinkKeeper
 from components.aws.load_balancer import LoadBalancer
 from components.aws.scope import Scope, model_tags
 from components.aws.serving import Serving
@@ -35,6 +36,8 @@ class LambdaEndpointArgs:
     """Splits the traffic."""
     api: LambdaApi
     """Lets callers in."""
+    keeper: LinkKeeper
+    """Keeps the functions awake."""
 
 
 class LambdaEndpoint(ModelEndpoint):
@@ -113,6 +116,7 @@ class LambdaEndpoint(ModelEndpoint):
             target_id=alias.arn,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[permission]),
         )
+        self._args.keeper.keep(name, self._model.name, alias.arn, self._child)
         ready: list[pulumi.Resource] = [attachment]
         warm = floor(self._model, share)
         if warm:
@@ -184,6 +188,7 @@ class LambdaEndpoint(ModelEndpoint):
         group_arn = scope.arn("logs", f"log-group:{group_name}")
         role = granted(
             name,
+            scope,
             trust("lambda.amazonaws.com"),
             self._child,
             document(

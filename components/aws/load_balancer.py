@@ -50,7 +50,8 @@ class LoadBalancer(pulumi.ComponentResource):
             subnets=list(args.network.private_subnet_ids),
             drop_invalid_header_fields=True,
             desync_mitigation_mode="strictest",
-            enable_deletion_protection=scope.protect,
+            # It goes with the last model on Lambda, and AWS deletes none that is protected; it holds no data.
+            enable_deletion_protection=False,
             opts=child,
         )
         listener = aws.lb.Listener(

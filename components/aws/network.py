@@ -69,7 +69,9 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
     cidr: str
+    zones: tuple[str, ...]
     private_subnet_ids: tuple[pulumi.Output[str], ...]
+    """One in each of the ``zones``, in their order."""
     ways: tuple[pulumi.Resource, ...]
     """Routes and endpoints: what starts in a private subnet needs them to reach anything."""
 
@@ -98,7 +100,7 @@ class Network(pulumi.ComponentResource):
         self._endpoints(private, tables, ways)
         self.ways = tuple(ways)
         self._flow_logs()
-        self.vpc_id, self.cidr = self._vpc.id, args.cidr
+        self.vpc_id, self.cidr, self.zones = self._vpc.id, args.cidr, args.zones
         self.private_subnet_ids = tuple(subnet.id for subnet in private)
         self.register_outputs({"vpcId": self.vpc_id})
 
@@ -186,12 +188,12 @@ class Network(pulumi.ComponentResource):
         tables: list[aws.ec2.RouteTable],
         ways: list[pulumi.Resource],
     ) -> None:
-        region = self._scope.region
+        scope = self._scope
         ways.append(
             aws.ec2.VpcEndpoint(
                 f"{self._base}-s3",
                 vpc_id=self._vpc.id,
-                service_name=f"com.amazonaws.{region}.s3",
+                service_name=scope.partition.endpoint(scope.region, "s3"),
                 vpc_endpoint_type="Gateway",
                 route_table_ids=[table.id for table in tables],
                 opts=self._child,
@@ -221,7 +223,7 @@ class Network(pulumi.ComponentResource):
             aws.ec2.VpcEndpoint(
                 f"{self._base}-{service.replace('.', '-')}",
                 vpc_id=self._vpc.id,
-                service_name=f"com.amazonaws.{region}.{service}",
+                service_name=scope.partition.endpoint(scope.region, service),
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=[subnet.id for subnet in private],
@@ -244,6 +246,7 @@ class Network(pulumi.ComponentResource):
         arn = scope.arn("logs", f"log-group:{group_name}")
         writer = granted(
             name,
+            scope,
             trust("vpc-flow-logs.amazonaws.com", condition=from_account(scope.account)),
             self._child,
             document(

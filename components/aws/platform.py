@@ -17,9 +17,12 @@ from components.aws.iam import document, granted, pod_trust
 from components.aws.key import Key
 from components.aws.lambda_api import LambdaApi, LambdaApiArgs
 from components.aws.lambda_endpoint import LambdaEndpoint, LambdaEndpointArgs
+from components.aws.link_keeper import LinkKeeper, LinkKeeperArgs
 from components.aws.load_balancer import LoadBalancer, LoadBalancerArgs
 from components.aws.network import Network, NetworkArgs
 from components.aws.nodes import NodePool, NodePoolArgs, node_role
+from components.aws.pod_identity import effective
+from components.aws.pod_logs import PodLogs, PodLogsArgs
 from components.aws.registry import Registry, repository_arn
 from components.aws.sagemaker_endpoint import SageMakerEndpoint, SageMakerEndpointArgs
 from components.aws.scope import Scope
@@ -35,10 +38,14 @@ from components.kubernetes.settings import Settings, TrackingStore
 
 TRACKING_ACCOUNT = "tracking"
 """MLflow's service account, as the Kubernetes floor names it."""
-# The load balancer of the gateway stays inside the VPC.
-_INTERNAL = {
-    "service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
-    "service.beta.kubernetes.io/aws-load-balancer-internal": "true",
+_SERVICE = "service.beta.kubernetes.io/aws-load-balancer"
+_LOAD_BALANCER = {
+    f"{_SERVICE}-type": "nlb",
+    # It stays inside the VPC.
+    f"{_SERVICE}-internal": "true",
+    # A caller on the node of a proxy would come back to its own node, and time out (Network Load Balancers,
+    # load-balancer-troubleshooting.html#loopback-timeout). So proxies see the balancer's address.
+    f"{_SERVICE}-target-group-attributes": "preserve_client_ip.enabled=false",
 }
 
 
@@ -79,6 +86,7 @@ class AwsPlace(pulumi.ComponentResource):
             protect=settings.cluster.protect_data,
             log_days=settings.log_days,
             alarm_topic=settings.alarm_topic_arn,
+            boundary=settings.permissions_boundary_arn,
         )
         self._key_arn = settings.kms_key_arn or Key("key", scope, self._child).arn
         self._network = Network(
@@ -104,12 +112,15 @@ class AwsPlace(pulumi.ComponentResource):
             # Whoever may not use the cluster can't declare anything in it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._cluster.ready)),
         )
+        nodes = self._nodes()
         self._addons = Addons(
             "addons",
             scope,
-            AddonsArgs(cluster=self._cluster, nodes=self._nodes(), kubernetes=self._kubernetes),
+            AddonsArgs(cluster=self._cluster, nodes=nodes, kubernetes=self._kubernetes),
             self._child,
         )
+        if settings.pod_logs:
+            self._keep_pod_logs(nodes)
         self._lambda: LambdaEndpointArgs | None = None
         self._place = KubernetesPlace(
             "kubernetes",
@@ -146,6 +157,16 @@ class AwsPlace(pulumi.ComponentResource):
             return SageMakerEndpoint(model, self._scope, rooms, opts)
         return self._place.serve(model, after)
 
+    def _keep_pod_logs(self, nodes: Sequence[pulumi.Resource]) -> None:
+        logs = PodLogsArgs(
+            cluster=self._cluster,
+            nodes=nodes,
+            kubernetes=self._kubernetes,
+            namespace=self._settings.cluster.namespace,
+            key_arn=self._key_arn,
+        )
+        PodLogs("pod-logs", self._scope, logs, self._child)
+
     def _what_serves(self) -> Serving:
         """What servers outside the cluster run."""
         cluster, registry = self._settings.cluster, self._registry
@@ -175,7 +196,11 @@ class AwsPlace(pulumi.ComponentResource):
                 key_arn=self._key_arn,
             )
             api = LambdaApi(name, self._scope, door, self._child)
-            self._lambda = LambdaEndpointArgs(serving=self._serving, balancer=balancer, api=api)
+            kept = LinkKeeperArgs(api=api, key_arn=self._key_arn)
+            keeper = LinkKeeper("link-keeper", self._scope, kept, self._child)
+            self._lambda = LambdaEndpointArgs(
+                serving=self._serving, balancer=balancer, api=api, keeper=keeper
+            )
         return self._lambda
 
     def _cluster_args(self) -> ClusterArgs:
@@ -199,7 +224,7 @@ class AwsPlace(pulumi.ComponentResource):
         cpu = NodePool("cpu", self._scope, nodes.cpu, shared, self._child)
         for name, pool in sorted(nodes.gpu.items()):
             NodePool(f"gpu-{name}", self._scope, pool, graphics, self._child)
-        return [cpu.resource]
+        return list(cpu.groups)
 
     def _in_cluster(self) -> Settings:
         settings = self._settings
@@ -223,7 +248,7 @@ class AwsPlace(pulumi.ComponentResource):
             store=store,
             identity=self._identity,
             storage_class=STORAGE_CLASS,
-            gateway_annotations=_INTERNAL,
+            gateway_annotations=_LOAD_BALANCER,
         )
 
     def _identity(
@@ -234,7 +259,7 @@ class AwsPlace(pulumi.ComponentResource):
             return ()
         models, name = self._artifacts, f"pod-{account}"
         rights = [*models.may_read(), *(models.may_keep(MODELS) if account == TRACKING_ACCOUNT else ())]
-        role = granted(name, pod_trust(), opts, document(*rights))
+        role = granted(name, self._scope, pod_trust(), opts, document(*rights))
         association = aws.eks.PodIdentityAssociation(
             name,
             cluster_name=self._cluster.resource.name,
@@ -243,4 +268,7 @@ class AwsPlace(pulumi.ComponentResource):
             role_arn=role.arn,
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(role.ready))),
         )
-        return (association,)
+        if account == TRACKING_ACCOUNT:
+            # Its database takes minutes more than the association.
+            return (association,)
+        return (effective(f"{account}-identity", namespace, account, self._image, association, opts),)

@@ -9,6 +9,7 @@ import pulumi_aws as aws
 
 from components.aws.iam import allow, document
 from components.aws.scope import Scope
+from components.environment.aws_partition import partition_of
 from components.image import Destination, Login
 
 _UNTAGGED_DAYS = 14
@@ -81,7 +82,7 @@ class Registry(pulumi.ComponentResource):
         return Destination(
             repository=self.repository_url,
             login=Login(
-                address=f"{account}.dkr.ecr.{region}.amazonaws.com",
+                address=f"{account}.dkr.ecr.{region}.{self._scope.partition.dns_suffix}",
                 username=token.user_name,
                 password=token.password,
             ),
@@ -92,4 +93,4 @@ def repository_arn(image: str) -> str:
     """The ARN of the ECR repository that an image is in."""
     host, _, path = image.partition("@")[0].partition("/")
     account, _, _, region, *_ = host.split(".")
-    return f"arn:aws:ecr:{region}:{account}:repository/{path.partition(':')[0]}"
+    return f"arn:{partition_of(region).name}:ecr:{region}:{account}:repository/{path.partition(':')[0]}"

@@ -11,7 +11,13 @@ import pulumi_aws as aws
 
 from components.aws.artifacts import CAPTURE
 from components.aws.iam import Granted, allow, document, granted, trust
-from components.aws.sagemaker_variants import Variant, first_instances, variant_alarms, variants_of
+from components.aws.sagemaker_variants import (
+    Variant,
+    first_instances,
+    guard_alarms,
+    variant_alarms,
+    variants_of,
+)
 from components.aws.scaling import ScalingArgs, scale
 from components.aws.scope import Scope, model_tags
 from components.aws.serving import Serving
@@ -23,6 +29,8 @@ from components.release import Release
 from components.traffic import Share, floor, shares
 
 _STARTUP_SECONDS = 600
+_GUARD = "model-delivery/guard"
+"""The tag of a configuration that says which fleet the alarms of its update watch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +49,10 @@ class SageMakerEndpoint(ModelEndpoint):
     shifts when it is in service, so a share never moves to instances that aren't there. Configurations that
     the endpoint has left are kept: one that an endpoint has gone back to must be there.
 
-    With ``auto_rollback`` an alarm within the minutes after the shift brings the old fleet back, and the
-    update fails. SageMaker guards an update only if the names of the variants stay, so there always are two
-    then: while no canary is declared, the canary variant runs the stable version, unasked, on one instance.
+    With ``auto_rollback`` an alarm on the new fleet within the minutes after the shift brings the old fleet
+    back, and the update fails; alarms of the old fleet don't, so a bad release can be left. SageMaker guards
+    an update only if the names of the variants stay, so there always are two then: while no canary is
+    declared, the canary variant runs the stable version, unasked, on one instance.
 
     Only the stable variant scales, and starts each new fleet at its largest: SageMaker forgets what the
     autoscaler had reached. A canary or shadow has its share of the most for as long as it is there: SageMaker
@@ -80,7 +89,12 @@ class SageMakerEndpoint(ModelEndpoint):
             for alarm in variant_alarms(model, scope, self._endpoint_name, variant, self._child)
         ]
         configuration = self._configuration(variants, models)
-        endpoint = self._endpoint(configuration, alarms)
+        guards = [
+            guard
+            for variant in (variants if args.settings.auto_rollback else ())
+            for guard in guard_alarms(model, self._endpoint_name, configuration.name, variant, self._child)
+        ]
+        endpoint = self._endpoint(configuration, alarms, guards)
         stable = variants[0]
         if model.autoscaling.min != model.autoscaling.max:
             scale(
@@ -122,7 +136,8 @@ class SageMakerEndpoint(ModelEndpoint):
                 f" `aws sagemaker describe-endpoint --endpoint-name {name}` tells the reason. To try again,"
                 " run `pulumi up` again; to stay, put the old lines back into the file and run it"
             )
-        return f"https://runtime.sagemaker.{self._scope.region}.amazonaws.com/endpoints/{name}/invocations"
+        host = f"runtime.sagemaker.{self._scope.region}.{self._scope.partition.dns_suffix}"
+        return f"https://{host}/endpoints/{name}/invocations"
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
@@ -152,6 +167,7 @@ class SageMakerEndpoint(ModelEndpoint):
             statements += args.serving.artifacts.may_keep(f"{CAPTURE}/{name}")
         return granted(
             name,
+            scope,
             trust("sagemaker.amazonaws.com"),
             self._child,
             document(*statements),
@@ -212,6 +228,7 @@ class SageMakerEndpoint(ModelEndpoint):
                 if variant.share.shadow == shadow
             ]
 
+        guard = {_GUARD: "new-fleet"} if self._args.settings.auto_rollback else {}
         percent = self._args.settings.capture_percent
         capture: Any = None
         if percent:
@@ -230,17 +247,23 @@ class SageMakerEndpoint(ModelEndpoint):
             data_capture_config=capture,
             # Instances with disks of their own encrypt these themselves and take no key.
             kms_key_arn=None if self._model.resources.gpu else self._args.serving.key_arn,
-            tags=model_tags(self._model),
-            opts=pulumi.ResourceOptions(parent=self, retain_on_delete=True),
+            tags={**model_tags(self._model), **guard},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                retain_on_delete=True,
+                # SageMaker takes another guard with another configuration alone (API_UpdateEndpoint.html).
+                replace_on_changes=[f'tags["{_GUARD}"]'],
+            ),
         )
 
     def _endpoint(
         self,
         configuration: aws.sagemaker.EndpointConfiguration,
         alarms: Sequence[aws.cloudwatch.MetricAlarm],
+        guards: Sequence[aws.cloudwatch.MetricAlarm],
     ) -> aws.sagemaker.Endpoint:
         deployment: Any = None
-        if self._args.settings.auto_rollback:
+        if guards:
             deployment = {
                 "blue_green_update_policy": {
                     "traffic_routing_configuration": {
@@ -251,7 +274,7 @@ class SageMakerEndpoint(ModelEndpoint):
                     "termination_wait_in_seconds": 60,
                     "maximum_execution_timeout_in_seconds": 3600,
                 },
-                "auto_rollback_configuration": {"alarms": [{"alarm_name": alarm.name} for alarm in alarms]},
+                "auto_rollback_configuration": {"alarms": [{"alarm_name": guard.name} for guard in guards]},
             }
         logs = aws.cloudwatch.LogGroup(
             self._model.name,

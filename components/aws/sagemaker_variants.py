@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -14,6 +14,49 @@ from components.environment import Model
 from components.traffic import Share
 
 _LATENCY_MICROSECONDS: Final = 1_000_000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Watch:
+    """What rings an alarm on a variant."""
+
+    metric: str
+    statistic: str
+    threshold: float
+    text: str
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        percentile = self.statistic.startswith("p")
+        return {
+            "namespace": "AWS/SageMaker",
+            "metric_name": self.metric,
+            "statistic": None if percentile else self.statistic,
+            "extended_statistic": self.statistic if percentile else None,
+            "period": 60,
+            "evaluation_periods": 3,
+            "datapoints_to_alarm": 2,
+            "comparison_operator": "GreaterThanOrEqualToThreshold",
+            "threshold": self.threshold,
+            # No request is no failure. A new fleet has no metrics before it takes requests.
+            "treat_missing_data": "notBreaching",
+        }
+
+
+_WATCHES: Final = (
+    _Watch(
+        metric="Invocation5XXErrors",
+        statistic="Sum",
+        threshold=5.0,
+        text="5 or more requests a minute fail",
+    ),
+    _Watch(
+        metric="ModelLatency",
+        statistic="p99",
+        threshold=_LATENCY_MICROSECONDS,
+        text="1 request of 100 takes a second or more",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,34 +96,60 @@ def first_instances(share: Share, most: int) -> int:
 def variant_alarms(
     model: Model, scope: Scope, endpoint: str, variant: Variant, opts: pulumi.ResourceOptions
 ) -> list[aws.cloudwatch.MetricAlarm]:
-    """Declare alarms on what a variant answers: its own errors, and how long the model takes."""
+    """Declare alarms that tell the operator what a variant answers: its errors, and how long the model takes.
+
+    They watch the variant whatever configuration serves it, so they ring for the old fleet and the new one.
+    """
     if variant.share.shadow:
         return []
-    found: list[aws.cloudwatch.MetricAlarm] = []
-    for metric, statistic, threshold, text in (
-        ("Invocation5XXErrors", "Sum", 5.0, "5 or more requests a minute fail"),
-        ("ModelLatency", "p99", _LATENCY_MICROSECONDS, "1 request of 100 takes a second or more"),
-    ):
-        percentile = statistic.startswith("p")
-        found.append(
-            aws.cloudwatch.MetricAlarm(
-                f"{model.name}-{variant.name}-{metric.lower()}",
-                name=f"{endpoint}-{variant.name}-{metric}",
-                alarm_description=f"{endpoint} {variant.name}: {text}, for 2 minutes of 3",
-                namespace="AWS/SageMaker",
-                metric_name=metric,
-                dimensions={"EndpointName": endpoint, "VariantName": variant.name},
-                statistic=None if percentile else statistic,
-                extended_statistic=statistic if percentile else None,
-                period=60,
-                evaluation_periods=3,
-                datapoints_to_alarm=2,
-                comparison_operator="GreaterThanOrEqualToThreshold",
-                threshold=threshold,
-                treat_missing_data="notBreaching",
-                alarm_actions=scope.alarm_actions,
-                tags=model_tags(model),
-                opts=opts,
-            )
+    return [
+        aws.cloudwatch.MetricAlarm(
+            f"{model.name}-{variant.name}-{watch.metric.lower()}",
+            name=f"{endpoint}-{variant.name}-{watch.metric}",
+            alarm_description=f"{endpoint} {variant.name}: {watch.text}, for 2 minutes of 3",
+            dimensions={"EndpointName": endpoint, "VariantName": variant.name},
+            alarm_actions=scope.alarm_actions,
+            tags=model_tags(model),
+            opts=opts,
+            **watch.rule,
         )
-    return found
+        for watch in _WATCHES
+    ]
+
+
+def guard_alarms(
+    model: Model,
+    endpoint: str,
+    configuration: pulumi.Output[str],
+    variant: Variant,
+    opts: pulumi.ResourceOptions,
+) -> list[aws.cloudwatch.MetricAlarm]:
+    """Declare the alarms that roll an update back: they watch the fleet of one ``configuration`` alone.
+
+    SageMaker ends an update whose old fleet trips an alarm of the guard, so one that watched both fleets
+    would refuse the revert of a bad release for as long as that release fails
+    (deployment-guardrails-configuration.html, "Monitor model latency on the new fleet").
+
+    Each configuration gets alarms of its own: an alarm that is changed keeps the state that it was in
+    (API_PutMetricAlarm.html), and would ring for the fleet before. They notify nobody: the operator's own
+    alarms see the same failures, and the update that goes back fails.
+    """
+    if variant.share.shadow:
+        return []
+    fresh = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["dimensions"]))
+    return [
+        aws.cloudwatch.MetricAlarm(
+            f"{model.name}-{variant.name}-{watch.metric.lower()}-guard",
+            alarm_description=f"{endpoint} {variant.name}, new fleet: {watch.text}, for 2 minutes of 3."
+            " Rolls the update back",
+            dimensions={
+                "EndpointName": endpoint,
+                "VariantName": variant.name,
+                "EndpointConfigName": configuration,
+            },
+            tags=model_tags(model),
+            opts=fresh,
+            **watch.rule,
+        )
+        for watch in _WATCHES
+    ]

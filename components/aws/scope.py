@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import pulumi
 
 from components.environment import Model
+from components.environment.aws_partition import Partition, partition_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +29,20 @@ class Scope:
     """How long CloudWatch keeps logs."""
     alarm_topic: str | None = None
     """ARN of the SNS topic that alarms notify; None: alarms show in CloudWatch alone."""
+    boundary: str | None = None
+    """ARN of the permissions boundary of every role; None: roles have none."""
 
     def arn(self, service: str, resource: str) -> str:
         """The ARN of something in this account and region."""
-        return f"arn:aws:{service}:{self.region}:{self.account}:{resource}"
+        return f"arn:{self.partition.name}:{service}:{self.region}:{self.account}:{resource}"
+
+    def provided(self, service: str, resource: str) -> str:
+        """The ARN of something that AWS provides in every account, such as a managed policy."""
+        return f"arn:{self.partition.name}:{service}::aws:{resource}"
+
+    @property
+    def partition(self) -> Partition:
+        return partition_of(self.region)
 
     def data(self, parent: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of a resource that holds data."""

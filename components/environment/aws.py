@@ -84,7 +84,11 @@ class AwsPlatform:
     certificate_arn: str | None = None
     """A certificate for `url`'s host, of the load balancer in front of Lambda; None: HTTP inside the VPC."""
     alarm_topic_arn: str | None = None
+    permissions_boundary_arn: str | None = None
+    """The permissions boundary of every IAM role that is made; None: roles have none."""
     log_days: int = 90
+    pod_logs: bool = True
+    """Whether CloudWatch keeps what the models' pods write, for as many days."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property

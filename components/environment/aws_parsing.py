@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from components.environment.aws import AwsPlatform, Database, SageMaker
+from components.environment.aws_partition import partition_of
 from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
 from components.environment.image import ImageBuild
@@ -28,6 +29,8 @@ KEYS: Final = (
     "logDays",
     "nat",
     "nodes",
+    "permissionsBoundaryArn",
+    "podLogs",
     "region",
     "sagemaker",
     "serviceCidr",
@@ -37,16 +40,18 @@ KEYS: Final = (
 )
 
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
-_REGION: Final = re.compile(r"(af|ap|ca|eu|il|me|mx|sa|us)-(north|south|east|west|central)(east|west)?-[1-9]")
+_REGION: Final = re.compile(
+    r"(af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov)-(north|south|east|west|central)(east|west)?-[1-9]"
+)
 _DATABASE_CLASS: Final = re.compile(
     r"db\.[a-z]{1,2}[0-9]{1,2}[a-z]{0,4}\.(micro|small|medium|large|([2-9]|[1-9][0-9])?xlarge)"
 )
-_PRINCIPAL: Final = re.compile(r"arn:aws:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+")
-_KEY: Final = re.compile(
-    r"arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/[0-9a-f-]{36}|arn:aws:kms:[a-z0-9-]+:[0-9]{12}:key/mrk-[0-9a-f]{32}"
-)
-_TOPIC: Final = re.compile(r"arn:aws:sns:[a-z0-9-]+:[0-9]{12}:[\w-]{1,256}")
-_CERTIFICATE: Final = re.compile(r"arn:aws:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]{36}")
+_ARN: Final = "arn:aws(?:-cn|-us-gov)?"
+_PRINCIPAL: Final = re.compile(rf"{_ARN}:iam::[0-9]{{12}}:(role|user)/[\w+=,.@/-]+")
+_KEY: Final = re.compile(rf"{_ARN}:kms:[a-z0-9-]+:[0-9]{{12}}:key/([0-9a-f-]{{36}}|mrk-[0-9a-f]{{32}})")
+_TOPIC: Final = re.compile(rf"{_ARN}:sns:[a-z0-9-]+:[0-9]{{12}}:[\w-]{{1,256}}")
+_CERTIFICATE: Final = re.compile(rf"{_ARN}:acm:[a-z0-9-]+:[0-9]{{12}}:certificate/[0-9a-f-]{{36}}")
+_BOUNDARY: Final = re.compile(rf"{_ARN}:iam::(aws|[0-9]{{12}}):policy/[\w+=,.@/-]+")
 _ADDONS: Final = (
     "aws-ebs-csi-driver",
     "coredns",
@@ -73,11 +78,14 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     account = section.matching("account", _ACCOUNT, 'must be 12 digits in quotes, such as "123456789012"')
     region = section.matching("region", _REGION, "must be a region as AWS writes it, such as eu-central-1")
     zones = _zones(section, region)
+    partition = partition_of(region or "").name
     admins = section.texts(
         "admins",
         _PRINCIPAL,
-        "must be a list of different ARNs such as arn:aws:iam::123456789012:role/deploy",
+        f"must be a list of different ARNs such as arn:{partition}:iam::123456789012:role/deploy",
     )
+    for arn in admins or ():
+        _same_partition(section, "admins", arn, region)
     cidr, service_cidr = _ranges(section)
     cluster = parse_cluster(section)
     _images(section, cluster, region)
@@ -90,12 +98,24 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     days = section.whole("logDays", _LOG_DAYS[0], _LOG_DAYS[-1])
     if days is not None and days not in _LOG_DAYS:
         section.problem("logDays", f"must be a period that CloudWatch has: {', '.join(map(str, _LOG_DAYS))}")
+    pod_logs = section.flag("podLogs")
     key = _local_arn(section, "kmsKeyArn", _KEY, "kms:…:key/…", region)
     certificate = _local_arn(section, "certificateArn", _CERTIFICATE, "acm:…:certificate/…", region)
     topic = _local_arn(section, "alarmTopicArn", _TOPIC, "sns:…:NAME", region)
+    boundary = section.matching(
+        "permissionsBoundaryArn",
+        _BOUNDARY,
+        f"must be the ARN of an IAM policy such as arn:{partition}:iam::123456789012:policy/boundary",
+    )
+    if boundary:
+        _same_partition(section, "permissionsBoundaryArn", boundary, region)
+        if account and boundary.split(":")[4] not in ("aws", account):
+            section.problem(
+                "permissionsBoundaryArn", f"must be a policy of the account {account}, or AWS' own"
+            )
     api_access = public_ranges(section, "apiAccess")
     addons = _addons(section)
-    nodes = parse_nodes(section)
+    nodes = parse_nodes(section, len(zones) if zones else 0)
     database = _database(section)
     sagemaker = _sagemaker(section)
     tags = _tags(section)
@@ -119,7 +139,9 @@ def parse_aws(section: Section) -> AwsPlatform | None:
         kms_key_arn=key,
         certificate_arn=certificate,
         alarm_topic_arn=topic,
+        permissions_boundary_arn=boundary,
         log_days=days or 90,
+        pod_logs=pod_logs is not False,
         tags=tags,
     )
 
@@ -142,7 +164,8 @@ def _zones(section: Section, region: str | None) -> tuple[str, ...] | None:
 def _ranges(section: Section) -> tuple[str, str]:
     """Take the VPC's range and the Services', which share no address."""
     cidr = private_range(section, "cidr", 16, 20) or "10.20.0.0/16"
-    services = private_range(section, "serviceCidr", 12, 24) or "172.20.0.0/16"
+    # EKS takes no shared address here (API_KubernetesNetworkConfigRequest.html, serviceIpv4Cidr).
+    services = private_range(section, "serviceCidr", 12, 24, shared=False) or "172.20.0.0/16"
     if overlap(cidr, services):
         key = "cidr" if section.has("cidr") else "serviceCidr"
         mine, other = (cidr, f"serviceCidr, {services}") if key == "cidr" else (services, f"cidr, {cidr}")
@@ -160,11 +183,12 @@ def _images(section: Section, cluster: Cluster | None, region: str | None) -> No
                 "platforms", "must be [linux/amd64]: nodes, Lambda and SageMaker run it on x86-64"
             )
         return
-    host = rf"[0-9]{{12}}\.dkr\.ecr\.{re.escape(region)}\.amazonaws\.com"
+    suffix = partition_of(region).dns_suffix
+    host = rf"[0-9]{{12}}\.dkr\.ecr\.{re.escape(region)}\.{re.escape(suffix)}"
     if not re.fullmatch(host, cluster.image.split("/")[0]):
         section.problem(
             "image",
-            f"must be in ECR in the platform's region: ACCOUNT.dkr.ecr.{region}.amazonaws.com/NAME@sha256:…",
+            f"must be in ECR in the platform's region: ACCOUNT.dkr.ecr.{region}.{suffix}/NAME@sha256:…",
             "Nodes, Lambda and SageMaker pull it from there.",
         )
 
@@ -172,10 +196,19 @@ def _images(section: Section, cluster: Cluster | None, region: str | None) -> No
 def _local_arn(
     section: Section, key: str, pattern: re.Pattern[str], form: str, region: str | None
 ) -> str | None:
-    arn = section.matching(key, pattern, f"must be an ARN such as arn:aws:{form}")
+    partition = partition_of(region or "").name
+    arn = section.matching(key, pattern, f"must be an ARN such as arn:{partition}:{form}")
     if arn and region and arn.split(":")[3] != region:
         section.problem(key, f"must be in the platform's region, {region}")
+    elif arn:
+        _same_partition(section, key, arn, region)
     return arn
+
+
+def _same_partition(section: Section, key: str, arn: str, region: str | None) -> None:
+    """Note an ARN of another partition than the region's: it would lead to nothing there."""
+    if region and arn.split(":")[1] != partition_of(region).name:
+        section.problem(key, f"has {arn}; ARNs in {region} begin with arn:{partition_of(region).name}:")
 
 
 def _addons(platform: Section) -> Mapping[str, str]:

@@ -18,27 +18,31 @@ _POOL: Final = re.compile(r"[a-z]([-a-z0-9]{0,28}[a-z0-9])?")
 _MOST_NODES: Final = 450  # EKS' quota for one group
 
 
-def parse_nodes(platform: Section) -> Nodes:
-    """Understand the key `nodes`: the pools of the cluster, those with GPUs by their names."""
+def parse_nodes(platform: Section, zones: int) -> Nodes:
+    """Understand the key `nodes`: the pools of the cluster, those with GPUs by their names.
+
+    The CPU pool has a node group in each of the `zones`.
+    """
     section = platform.section(
         "nodes", accepted=("cpu", "gpu"), example="{cpu: {instanceTypes: [m7i.large]}}"
     )
     if section is None:
         return Nodes()
     default = Nodes()
-    cpu = _pool(section, "cpu", gpu=False) if section.has("cpu") else None
+    cpu = _pool(section, "cpu", groups=zones) if section.has("cpu") else None
     gpus: dict[str, Pool] = {}
     names = section.names("gpu")
     pools = section.section("gpu", accepted=names, example="{l4: {instanceTypes: [g6.xlarge], max: 2}}")
     for name in names if pools else ():
         if pools and not _POOL.fullmatch(name):
             pools.problem(name, "a pool's name has up to 30 lower-case letters, digits and hyphens")
-        elif pools and (pool := _pool(pools, name, gpu=True)):
+        elif pools and (pool := _pool(pools, name, groups=1, gpu=True)):
             gpus[name] = pool
     return Nodes(cpu=cpu or default.cpu, gpu=gpus)
 
 
-def _pool(nodes: Section, key: str, *, gpu: bool) -> Pool | None:
+def _pool(nodes: Section, key: str, *, groups: int, gpu: bool = False) -> Pool | None:
+    """Understand a pool of so many node groups, none of which may be of no node at the most."""
     accepted = ("diskGb", "instanceTypes", "max", "min", "spot")
     section = nodes.section(key, accepted=accepted, example="{instanceTypes: [m7i.large], min: 2, max: 6}")
     if section is None:
@@ -55,9 +59,9 @@ def _pool(nodes: Section, key: str, *, gpu: bool) -> Pool | None:
             section.problem("instanceTypes", f"has {name}, which has {what}")
     # The add-ons run on the CPU pool, so it is never empty.
     least = section.whole("min", 0 if gpu else 1, _MOST_NODES)
-    most = section.whole("max", 1, _MOST_NODES)
+    most = section.whole("max", max(groups, 1), _MOST_NODES)
     low = (0 if gpu else 2) if least is None else least
-    high = max(low, 1) if most is None else most
+    high = max(low, groups, 1) if most is None else most
     if most is not None and most < low:
         section.problem("max", f"must be min, {low}, or more")
     spot = section.flag("spot")

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from typing import Final
 
 from components.environment.section import Section
 
+_PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
+"""RFC 1918."""
+_SHARED: Final = "100.64.0.0/10"
+"""RFC 6598: carriers' addresses, which many networks use as private ones."""
 
-def private_range(section: Section, key: str, shortest: int, longest: int) -> str | None:
-    """Take a private IPv4 range in CIDR notation, its prefix from /`shortest` to /`longest`."""
+
+def private_range(
+    section: Section, key: str, shortest: int, longest: int, *, shared: bool = True
+) -> str | None:
+    """Take a private IPv4 range in CIDR notation, its prefix from /`shortest` to /`longest`.
+
+    `shared`: whether one in 100.64.0.0/10 is accepted too.
+    """
     if key not in section.values:
         return None
     value = section.values[key]
-    accepted = f"must be a private IPv4 range such as 10.20.0.0/16, from /{shortest} to /{longest}"
+    within = "" if shared else f" in {', '.join(_PRIVATE[:-1])} or {_PRIVATE[-1]}"
+    accepted = f"must be a private IPv4 range such as 10.20.0.0/16, from /{shortest} to /{longest}{within}"
     if not isinstance(value, str) or "/" not in value:
         section.problem(key, accepted)
         return None
@@ -22,7 +34,7 @@ def private_range(section: Section, key: str, shortest: int, longest: int) -> st
     except ValueError:
         section.problem(key, accepted, _hint(value, shortest, longest))
         return None
-    if not shortest <= network.prefixlen <= longest or not _is_private(network):
+    if not shortest <= network.prefixlen <= longest or not _is_private(network, shared=shared):
         section.problem(key, accepted)
         return None
     return value
@@ -66,6 +78,6 @@ def _hint(value: str, shortest: int, longest: int) -> str | None:
     return f"Perhaps {network}?" if near else None
 
 
-def _is_private(network: ipaddress.IPv4Network) -> bool:
-    private = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-    return any(network.subnet_of(ipaddress.IPv4Network(block)) for block in private)
+def _is_private(network: ipaddress.IPv4Network, *, shared: bool = True) -> bool:
+    blocks = (*_PRIVATE, _SHARED) if shared else _PRIVATE
+    return any(network.subnet_of(ipaddress.IPv4Network(block)) for block in blocks)

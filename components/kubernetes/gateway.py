@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import pulumi
@@ -16,6 +17,7 @@ SYSTEM = "envoy-gateway-system"
 """The namespace of Envoy Gateway and of its proxies."""
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _API = "gateway.networking.k8s.io/v1"
+_AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.addresses[0].value}"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,9 @@ class Gateway(pulumi.ComponentResource):
 
     gateway: str
     """The Gateway's name."""
+    address: pulumi.Output[str]
+    """Where a load balancer answers for it, a host name or an IP address; empty where none was known yet when
+    the Gateway was last made, changed or refreshed."""
 
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:kubernetes:Gateway", name, None, opts)
@@ -73,15 +78,41 @@ class Gateway(pulumi.ComponentResource):
             },
             opts=pulumi.ResourceOptions(parent=self, depends_on=[chart, proxy]),
         )
-        k8s.apiextensions.CustomResource(
+        made = _Gateway(
             "models-gateway",
-            api_version=_API,
-            kind="Gateway",
-            metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
-            spec={"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
+            _metadata(args, self.gateway),
+            {"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
+            pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
         )
-        self.register_outputs({"gateway": self.gateway})
+        self.address = made.status.apply(_address)
+        self.register_outputs({"gateway": self.gateway, "address": self.address})
+
+
+class _Gateway(pulumi.CustomResource):
+    """A Gateway with its ``status``, of which the SDK's custom resource says nothing."""
+
+    status: pulumi.Output[Any]
+
+    def __init__(
+        self, name: str, metadata: Mapping[str, Any], spec: Mapping[str, Any], opts: pulumi.ResourceOptions
+    ) -> None:
+        props = {"apiVersion": _API, "kind": "Gateway", "metadata": metadata, "spec": spec, "status": None}
+        super().__init__(f"kubernetes:{_API}:Gateway", name, props, opts)
+
+
+def _metadata(args: GatewayArgs, name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": args.namespace, "labels": PART_OF}
+    if args.annotations and not args.tls_secret:
+        # A cloud's load balancer takes minutes, and a Gateway without one is of no use. With TLS it isn't
+        # waited for: its Secret is put into the namespace that this very update makes.
+        return {**metadata, "annotations": _AWAITED}
+    return metadata
+
+
+def _address(status: Any) -> str:
+    """The first address in a Gateway's status."""
+    found = cast("Mapping[str, Sequence[Mapping[str, str]]]", status or {})
+    return next((address["value"] for address in found.get("addresses", ())), "")
 
 
 def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:

@@ -32,7 +32,7 @@ def release_metadata(
 ) -> k8s.meta.v1.ObjectMetaArgsDict:
     """Metadata of one of a release's objects; ``more`` are further labels."""
     labels = {**pod_labels(model, version), **_class(model), **more}
-    return {"name": name, "namespace": namespace, "labels": labels, "annotations": _annotations(model)}
+    return _metadata(name, namespace, labels, model)
 
 
 def model_metadata(name: str, namespace: pulumi.Input[str], model: Model) -> k8s.meta.v1.ObjectMetaArgsDict:
@@ -43,7 +43,7 @@ def model_metadata(name: str, namespace: pulumi.Input[str], model: Model) -> k8s
         "model-delivery/model": model.name,
         **_class(model),
     }
-    return {"name": name, "namespace": namespace, "labels": labels, "annotations": _annotations(model)}
+    return _metadata(name, namespace, labels, model)
 
 
 def annotated(
@@ -59,6 +59,10 @@ def _class(model: Model) -> dict[str, str]:
     return {"model-delivery/riskClass": model.risk_class} if model.risk_class else {}
 
 
-def _annotations(model: Model) -> dict[str, str]:
-    # An annotation: a label has no spaces and 63 characters.
-    return {"model-delivery/owner": model.owner} if model.owner else {}
+def _metadata(
+    name: str, namespace: pulumi.Input[str], labels: Mapping[str, str], model: Model
+) -> k8s.meta.v1.ObjectMetaArgsDict:
+    found: k8s.meta.v1.ObjectMetaArgsDict = {"name": name, "namespace": namespace, "labels": labels}
+    # The API server drops an empty map, and each later preview would add it again. An annotation, as a label
+    # has no spaces and 63 characters.
+    return annotated(found, "model-delivery/owner", model.owner) if model.owner else found

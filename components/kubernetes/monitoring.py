@@ -32,7 +32,7 @@ class MonitoringArgs:
     requests, the metric ``model_requests_per_second`` in its custom metrics API."""
     storage_class: str | None
     control_plane: bool = True
-    """Whether the control plane's own parts run in the cluster."""
+    """Whether Prometheus can ask the control plane's own parts and kube-proxy."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
 
@@ -93,7 +93,7 @@ def _values(args: MonitoringArgs) -> dict[str, Any]:
     open_to_all = {
         f"{kind}SelectorNilUsesHelmValues": False for kind in ("serviceMonitor", "podMonitor", "rule")
     }
-    absent = () if args.control_plane else ("kubeControllerManager", "kubeScheduler", "kubeEtcd")
+    absent = () if args.control_plane else ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")
     return {
         **{part: {"enabled": False} for part in absent},
         "fullnameOverride": "monitoring",

@@ -44,6 +44,7 @@ class KubernetesPlace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         space = _namespace(cluster, child)
         self._inside = inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
+        self._address: pulumi.Input[str] | None = None
         gateway, gateway_namespace, proxies = self._gateway(inside)
         tracking = self._tracking(gateway, inside)
         if settings.gpu == "install":
@@ -85,7 +86,9 @@ class KubernetesPlace(pulumi.ComponentResource):
 
     @property
     def outputs(self) -> dict[str, pulumi.Input[Any]]:
-        """``gatewayUrl``, ``trackingUrl``, ``image``, and ``platform``, which other stacks serve on."""
+        """``gatewayUrl``, ``trackingUrl``, ``image``, and ``platform``, which other stacks serve on; and
+        ``gatewayAddress``, the load balancer to which the host of ``gatewayUrl`` has to lead, where the
+        gateway is installed here."""
         endpoint, settings = self._endpoint, self._settings
         shared = {
             "access": dict(settings.access),
@@ -102,8 +105,10 @@ class KubernetesPlace(pulumi.ComponentResource):
             "keda": endpoint.keda,
             "prometheus": endpoint.prometheus,
         }
+        address = {} if self._address is None else {"gatewayAddress": self._address}
         return {
             "gatewayUrl": endpoint.url,
+            **address,
             "trackingUrl": endpoint.registry,
             "image": endpoint.image,
             "platform": shared,
@@ -135,6 +140,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             ),
             opts,
         )
+        self._address = gateway.address
         # Routes and models need the definitions that the gateway's chart brings.
         self._inside = _after(opts, gateway)
         return gateway.gateway, cluster.namespace, SYSTEM

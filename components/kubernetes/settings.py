@@ -37,8 +37,9 @@ class Settings:
     gpu: Source = "none"
     metrics_server: Source = "existing"
     control_plane: bool = True
-    """Whether scheduler, controller manager and etcd are pods of the cluster, which Prometheus can ask. EKS
-    runs them out of reach: alerts that miss them would ring from the first minute on."""
+    """Whether Prometheus can ask scheduler, controller manager, etcd and kube-proxy. EKS runs the first three
+    out of reach, and its kube-proxy shows its metrics to its own node alone (aws/containers-roadmap#657); GKE
+    has no kube-proxy (Dataplane V2). Alerts that miss them would ring from the first minute on."""
     store: TrackingStore | None = None
     identity: Identity | None = None
     """None: service accounts are nobody outside the cluster."""

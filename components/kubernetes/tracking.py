@@ -71,7 +71,7 @@ class Tracking(pulumi.ComponentResource):
         needed = [account, store, *acting]
         if args.store:
             needed.append(self._upgrade(store, account))
-        k8s.apps.v1.Deployment(
+        server = k8s.apps.v1.Deployment(
             _NAME,
             metadata=self._metadata(),
             spec={
@@ -89,7 +89,9 @@ class Tracking(pulumi.ComponentResource):
                 "selector": _SELECTOR,
                 "ports": [{"name": "http", "port": _PORT, "target_port": "http"}],
             },
-            opts=child,
+            # The provider waits 10 minutes for the pods behind a Service. These wait for their database,
+            # whose creation takes longer where it has a standby.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[server]),
         )
         self._policy()
         if args.door:

@@ -10,6 +10,8 @@ from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
 from policy.rules.releases import RELEASE, STEP, called, endpoint_of
 
+EKS: Final = "aws:eks/cluster:Cluster"
+LOG_GROUP: Final = "aws:cloudwatch/logGroup:LogGroup"
 _ORDER: Final = {"minimal": 0, "limited": 1, "high": 2}
 
 
@@ -92,6 +94,21 @@ def _drift(case: Case) -> Iterator[Finding]:
         yield Finding(message=f"{model} is high-risk and nothing watches its drift")
 
 
+def _pod_logs(case: Case) -> Iterator[Finding]:
+    step = case.resource
+    if step.value("riskClass") != "high" or step.value("runtime") != "kubernetes":
+        return
+    # On GKE Cloud Logging takes what pods write by itself; a cluster of one's own is one's own to judge.
+    if any(case.others(EKS)) and not any(_is_of_pods(group) for group in case.others(LOG_GROUP)):
+        yield Finding(
+            message=f"{step.value('model', step.name)} is high-risk and what its pods write is kept nowhere"
+        )
+
+
+def _is_of_pods(group: Resource) -> bool:
+    return str(group.value("name", "")).endswith("/pods")
+
+
 def _time(text: object) -> datetime | None:
     try:
         found = datetime.fromisoformat(text) if isinstance(text, str) else None
@@ -147,6 +164,18 @@ RULES: Final = (
         "exempt the step and name the log that you have",
         types=frozenset({STEP}),
         check=_request_log,
+        strict=True,
+    ),
+    Rule(
+        id="high-risk-pod-logs",
+        title="What the pods of a high-risk model write is kept",
+        severity=Severity.HIGH,
+        references=(eu("Art. 19(1)"), eu("Art. 26(6)"), soc2("CC7.2")),
+        why="Kubernetes forgets what a pod has written when the pod goes; EKS keeps it nowhere by itself.",
+        fix="leave platform.podLogs on, or exempt the step and name the log that you have",
+        types=frozenset({STEP}),
+        check=_pod_logs,
+        beside=frozenset({EKS, LOG_GROUP}),
         strict=True,
     ),
     Rule(

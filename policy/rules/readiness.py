@@ -65,9 +65,13 @@ def _alerting(rule: Resource) -> bool:
 
 
 def _watches(alarm: Resource, model: str) -> bool:
+    dimensions = alarm.value("dimensions", {})
+    if "EndpointConfigName" in dimensions:
+        # Guards one update of SageMaker, and is for SageMaker to hear.
+        return False
     if alarm.value("tags", {}).get(MODEL_LABEL) == model:
         return True
-    words = [str(value) for value in alarm.value("dimensions", {}).values()]
+    words = [str(value) for value in dimensions.values()]
     return any(f"-{model}-v" in f"-{word}-" or f"-{word}-".endswith(f"-{model}-") for word in words)
 
 

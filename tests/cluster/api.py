@@ -44,6 +44,21 @@ class Access:
     def save(self, file: Path) -> None:
         file.write_text(json.dumps(asdict(self)))
 
+    def kubeconfig(self, file: Path, context: str) -> Path:
+        """The same for programs that read a kubeconfig, whose only context has this name."""
+        cluster = {"server": self.url, "certificate-authority": self.authority}
+        content = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": context,
+            "contexts": [{"name": context, "context": {"cluster": "test", "user": "test"}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": self.token}}],
+        }
+        # JSON is YAML.
+        file.write_text(json.dumps(content))
+        return file
+
     @classmethod
     def load(cls, file: Path) -> Access:
         return cls(**json.loads(file.read_text()))
@@ -96,13 +111,15 @@ class Api:
         kind = Kind(found["apiVersion"], found["kind"])
         return self.path(kind, metadata.get("namespace") or "default", metadata["name"])
 
-    def apply(self, found: Mapping[str, Any], *, dry: bool = False, force: bool = False) -> Object:
+    def apply(
+        self, found: Mapping[str, Any], *, dry: bool = False, force: bool = False, manager: str = MANAGER
+    ) -> Object:
         """Apply an object under strict validation: what the schema doesn't know is refused. Returns it.
 
         Without ``force``, a field that another manager owns with another value is a conflict, as it is for
         the provider.
         """
-        query = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
+        query = {"fieldManager": manager, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry:
             query["dryRun"] = "All"
         return self.send("PATCH", self.at(found), query, found, _APPLY)

@@ -29,9 +29,12 @@ def drift(declared: Any, live: Any, at: str = "") -> list[str]:
 
 
 def reapplied(api: Api, declared: Object) -> list[str]:
-    """What applying an object once more would change of the live one, which is only tried."""
+    """What applying an object once more, by the same manager, would change of the live one; only tried."""
     before = api.send("GET", api.at(declared))
-    return _differences(_still(before), _still(api.apply(declared, dry=True)))
+    (manager,) = {
+        each["manager"] for each in before["metadata"]["managedFields"] if each["operation"] == "Apply"
+    }
+    return _differences(_still(before), _still(api.apply(declared, dry=True, manager=manager)))
 
 
 def title(found: Object) -> str:

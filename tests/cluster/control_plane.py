@@ -5,7 +5,6 @@ It has no node of its own and starts no container: see `kubelet.py` for what sta
 
 from __future__ import annotations
 
-import json
 import secrets
 import subprocess
 import time
@@ -39,7 +38,7 @@ def control_plane(folder: Path) -> Generator[Access]:
     _service_account_key(folder / "accounts.key")
     etcd, peers, port = free_port(), free_port(), free_port()
     access = Access(f"https://127.0.0.1:{port}", str(folder / "certificates" / "apiserver.crt"), token)
-    kubeconfig = _kubeconfig(folder / "kubeconfig", access)
+    kubeconfig = access.kubeconfig(folder / "kubeconfig", "test")
     with ExitStack() as running:
 
         def start(name: str, *words: str) -> subprocess.Popen[bytes]:
@@ -145,25 +144,3 @@ def _service_account_key(file: Path) -> None:
             serialization.NoEncryption(),
         )
     )
-
-
-def _kubeconfig(file: Path, access: Access) -> Path:
-    """JSON is YAML."""
-    file.write_text(
-        json.dumps(
-            {
-                "apiVersion": "v1",
-                "kind": "Config",
-                "current-context": "test",
-                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                "clusters": [
-                    {
-                        "name": "test",
-                        "cluster": {"server": access.url, "certificate-authority": access.authority},
-                    }
-                ],
-                "users": [{"name": "test", "user": {"token": access.token}}],
-            }
-        )
-    )
-    return file

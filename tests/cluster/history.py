@@ -109,7 +109,7 @@ def weights(model: str, events: Iterable[Event]) -> list[dict[str, int]]:
     found: list[dict[str, int]] = []
     for event in events:
         if event.object["kind"] == ROUTE.name and event.object["metadata"]["name"] == model:
-            split = _split(event.object)
+            split = split_of(event.object)
             if not found or found[-1] != split:
                 found.append(split)
     return found
@@ -117,7 +117,7 @@ def weights(model: str, events: Iterable[Event]) -> list[dict[str, int]]:
 
 def _wrong(model: str, servers: int, there: dict[str, dict[str, Any]]) -> Generator[str]:
     route = there[ROUTE.name].get(model)
-    for release, weight in _split(route).items() if route else ():
+    for release, weight in split_of(route).items() if route else ():
         if release not in there[SERVICE.name]:
             yield f"the route names {release}, which has no Service"
         if weight == 0:
@@ -133,7 +133,7 @@ def _wrong(model: str, servers: int, there: dict[str, dict[str, Any]]) -> Genera
             yield f"{release} has {weight} % and no ready endpoint"
 
 
-def _split(route: dict[str, Any]) -> dict[str, int]:
+def split_of(route: dict[str, Any]) -> dict[str, int]:
     return {b["name"]: b["weight"] for rule in route["spec"]["rules"] for b in rule["backendRefs"]}
 
 

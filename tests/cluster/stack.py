@@ -9,8 +9,9 @@ from typing import Any
 import yaml
 
 from tests.cluster.api import Access, Object
-from tests.cluster.plugin import CLUSTER_FILE
+from tests.cluster.plugin import CLUSTER_FILE, PROVIDER_FILE
 from tests.plan.stack import PlannedStack, Step
+from tools import toolchain
 
 SPACE = "models"
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
@@ -78,12 +79,14 @@ def objects(inputs: Iterable[tuple[str, dict[str, Any]]]) -> list[Object]:
 
 
 class ClusterStack(PlannedStack):
-    """A stack whose provider of Kubernetes is the one of `plugin.py`; it remembers what it has applied."""
+    """A stack whose provider of Kubernetes is Pulumi's own (`plugin.py`); it knows what it has applied."""
 
     def __init__(self, folder: Path, access: Access) -> None:
         super().__init__(folder, "cluster")
         access.save(folder / "cluster.json")
         self.env[CLUSTER_FILE] = str(folder / "cluster.json")
+        self.env[PROVIDER_FILE] = str(toolchain.kubernetes_provider().executable)
+        self.env["KUBECONFIG"] = str(access.kubeconfig(folder / "kubeconfig", PLATFORM["context"]))
         script = folder / "plugins" / "pulumi-resource-kubernetes"
         text = script.read_text()
         script.write_text(text.replace("tests.plan.plugin kubernetes", "tests.cluster.plugin"))

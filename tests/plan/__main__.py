@@ -1,9 +1,10 @@
 """Plan an environment with no cloud account: `make plan ENV=prod`.
 
-    python -m tests.plan ENV [--since REF]
+    python -m tests.plan ENV [--since REF [--program]]
 
 Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
-with --since, on the state that the file as of a git commit gives: each resource with what is done to it, and
+with --since, on the state that the file as of a git commit gives, and with --program, the program as of that
+commit, which shows what a newer version of this project changes: each resource with what is done to it, and
 each property that changes. Then everything is applied to the stand-ins, since a first preview can't check
 what depends on a cluster that isn't there yet, and the policy pack judges what that gives.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 from components.environment import ConfigError, LocalPlatform, read
 from tests.plan.rendering import changes
 from tests.plan.schema import PACKAGES
-from tests.plan.stack import PlanError, PlannedStack, as_of
+from tests.plan.stack import PlanError, PlannedStack, as_of, program_as_of
 from tests.plan.stand_ins import ROOT
 
 _REAL = "the engine, the program, the file, the release lookup and its digests, previews and diffs"
@@ -38,7 +39,12 @@ def main() -> int:
     )
     parser.add_argument("environment", help="prod for Pulumi.prod.yaml")
     parser.add_argument("--since", help="start from the file as of this git commit, instead of from nothing")
+    parser.add_argument(
+        "--program", action="store_true", help="with --since: that state is of the program as of then, too"
+    )
     arguments = parser.parse_args()
+    if arguments.program and not arguments.since:
+        parser.error("--program needs --since")
     file = ROOT / f"Pulumi.{arguments.environment}.yaml"
     try:
         if isinstance(read(file).platform, LocalPlatform):
@@ -49,18 +55,21 @@ def main() -> int:
     except (ConfigError, PlanError) as error:
         print(error, file=sys.stderr)
         return 2
-    state = f"what {file.name} as of {arguments.since} gives" if arguments.since else "empty"
+    also = " and the program" if arguments.program else ""
+    state = f"what {file.name}{also} as of {arguments.since} gives" if arguments.since else "empty"
     print(f"A plan of {file.name} with no cloud account.\n  Real: {_REAL}.")
     for part in _STANDING_IN:
         print(f"  Standing in: {part.format(state=state)}.")
     sys.stdout.flush()
     with tempfile.TemporaryDirectory(prefix="plan-") as folder:
-        stack = PlannedStack(Path(folder) / "stack", arguments.environment)
         try:
+            then = program_as_of(arguments.since, Path(folder)) if arguments.program else ROOT
+            stack = PlannedStack(Path(folder) / "stack", arguments.environment, program=then)
             if before is not None:
-                _step(f"Applying {file.name} as of {arguments.since} to the stand-ins")
+                _step(f"Applying {file.name}{also} as of {arguments.since} to the stand-ins")
                 stack.declare(before)
                 stack.up()
+                stack.go_on_with(ROOT)
             _step(f"Planning {file.name}")
             stack.declare(file.read_text())
             print(f"\n{changes(stack.steps(), {folder: '<folder>', str(ROOT): '<checkout>'})}", flush=True)

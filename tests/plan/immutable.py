@@ -113,6 +113,7 @@ _AWS: dict[str, frozenset[str]] = {
     "aws:apigatewayv2/route:Route": frozenset({"apiId"}),
     "aws:apigatewayv2/stage:Stage": frozenset({"apiId", "name"}),
     "aws:apigatewayv2/vpcLink:VpcLink": frozenset({"securityGroupIds", "subnetIds"}),
+    "aws:autoscaling/tag:Tag": frozenset({"autoscalingGroupName", "tag.key"}),
     "aws:appautoscaling/target:Target": frozenset({"resourceId", "scalableDimension", "serviceNamespace"}),
     "aws:appautoscaling/policy:Policy": frozenset(
         {"name", "resourceId", "scalableDimension", "serviceNamespace"}
@@ -200,6 +201,7 @@ _AWS: dict[str, frozenset[str]] = {
         {"bucket"}
     ),
     "aws:s3/bucketVersioning:BucketVersioning": frozenset({"bucket"}),
+    "aws:scheduler/schedule:Schedule": frozenset({"groupName", "name", "namePrefix"}),
     "aws:secretsmanager/secret:Secret": frozenset({"name", "namePrefix"}),
     "aws:secretsmanager/secretVersion:SecretVersion": frozenset({"secretBinary", "secretId", "secretString"}),
 }

@@ -44,6 +44,10 @@ _KEEPS_NO_NAME = ("aws:ec2/", "aws:apigatewayv2/route", "aws:eks/addon", "aws:ro
 """Types with an optional `name` that the provider leaves empty."""
 
 _RENEWED: dict[str, dict[str, frozenset[str]]] = {
+    # A version can't be changed; its tags are the resource's own and are in none.
+    "aws:ec2/launchTemplate:LaunchTemplate": {
+        "latestVersion": frozenset({"blockDeviceMappings", "metadataOptions", "tagSpecifications"}),
+    },
     # A published version is a new one with each change of the code or of the configuration.
     "aws:lambda/function:Function": {
         "version": frozenset({"imageUri", "environment", "memorySize", "timeout", "imageConfig", "code"}),

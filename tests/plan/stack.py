@@ -6,6 +6,8 @@ import json
 import os
 import re
 import subprocess
+import tarfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +104,10 @@ class PlannedStack:
     def _project_name(self) -> str:
         return str(yaml.safe_load((self._program / "Pulumi.yaml").read_text())["name"])
 
+    def go_on_with(self, program: Path) -> None:
+        """Take another program of the same project for what comes, such as a later version of it."""
+        self._program = program
+
     def declare(self, text: str) -> None:
         """Take the text of a Pulumi.<stack>.yaml, and seed the registry with the versions it names."""
         content = yaml.safe_load(text) or {}
@@ -114,8 +120,19 @@ class PlannedStack:
     def preview(self, *flags: str, check: bool = True) -> Ran:
         return self.command("preview", *flags, *self._flags, check=check)
 
-    def up(self, *flags: str, check: bool = True) -> Ran:
-        return self.command("up", "--yes", "--skip-preview", *flags, *self._flags, check=check)
+    def up(self, *flags: str, check: bool = True, env: Mapping[str, str] | None = None) -> Ran:
+        words = ("up", "--yes", "--skip-preview", *flags, *self._flags)
+        return self.command(*words, check=check, env=env)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Start a command on this stack, and go on."""
+        command = [self._pulumi, *words, *self._flags, "--non-interactive"]
+        return subprocess.Popen(
+            command, cwd=self._program, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+
+    def refresh(self, *flags: str, check: bool = True) -> Ran:
+        return self.command("refresh", "--yes", "--skip-preview", *flags, *self._flags, check=check)
 
     def steps(self) -> list[Step]:
         """What a preview shows, resource by resource, those included that stay the same."""
@@ -126,13 +143,19 @@ class PlannedStack:
     def _flags(self) -> tuple[str, ...]:
         return ("--stack", self.name, "--config-file", str(self.config))
 
-    def command(self, *words: str, cwd: Path | None = None, check: bool = True) -> Ran:
+    def command(
+        self,
+        *words: str,
+        cwd: Path | None = None,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> Ran:
         """Run Pulumi; its standard error is in the text unless JSON is asked for."""
         apart = "--json" in words
         done = subprocess.run(
             [self._pulumi, *words, "--non-interactive", "--color", "never"],
             cwd=cwd or self._program,
-            env=self.env,
+            env={**self.env, **(env or {})},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE if apart else subprocess.STDOUT,
@@ -152,6 +175,24 @@ def as_of(commit: str, file: Path) -> str:
     if done.returncode != 0:
         raise PlanError(f"{file.name} as of {commit} can't be read: {done.stderr.strip()}")
     return done.stdout
+
+
+def program_as_of(commit: str, folder: Path) -> Path:
+    """The checkout as of a git commit, in a folder, with this checkout's environment and toolchain.
+
+    Raises PlanError where it can't be read.
+    """
+    archive = folder / "program.tar"
+    command = ["git", "archive", "--output", str(archive), commit]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise PlanError(f"the program as of {commit} can't be read: {done.stderr.strip()}")
+    program = folder / "program"
+    with tarfile.open(archive) as packed:
+        packed.extractall(program, filter="data")
+    for name in (".venv", ".delivery"):
+        (program / name).symlink_to(ROOT / name)
+    return program
 
 
 def readable(text: str) -> str:

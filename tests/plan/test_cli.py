@@ -15,7 +15,7 @@ from tests.environments import FOLDER
 from tests.plan import __main__ as command
 from tests.plan import review
 from tests.plan.__main__ import policies
-from tests.plan.stack import _without_secrets, readable, versions
+from tests.plan.stack import PlanError, _without_secrets, program_as_of, readable, versions
 from tests.plan.stand_ins import ROOT, install
 from tests.waiting import PATIENCE
 
@@ -50,6 +50,20 @@ def test_a_stack_of_this_machine_starts_nothing(
     monkeypatch.setattr(sys, "argv", ["plan", "local", "--since", "HEAD"])
     assert module.main() == 2
     assert "Pulumi.local.yaml is of this machine" in capsys.readouterr().err
+
+
+def test_the_program_of_a_commit_is_planned_with_this_checkouts_tools(tmp_path: Path) -> None:
+    program = program_as_of("HEAD", tmp_path)
+    for name in ("Pulumi.yaml", "__main__.py", "components/platform.py"):
+        assert (program / name).is_file()
+    assert (program / ".venv").resolve() == (ROOT / ".venv").resolve()
+    with pytest.raises(PlanError, match="the program as of no-such-commit can't be read"):
+        program_as_of("no-such-commit", tmp_path)
+
+
+def test_a_program_of_the_past_needs_its_time() -> None:
+    ran = plan("prod", "--program")
+    assert ran.returncode == 2 and "--program needs --since" in ran.stderr
 
 
 def test_stand_ins_are_only_where_they_are_put(tmp_path: Path) -> None:

@@ -1,29 +1,19 @@
 """When a change of its configuration replaces a provider of Kubernetes, and with it every object.
 
-The same table is what Pulumi's own provider answers, where `MODEL_DELIVERY_KUBERNETES_PROVIDER` names its
-executable.
+`tests/cluster/test_identifier.py` has the same table for Pulumi's own provider.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-from collections.abc import Generator
-from typing import Any
 
-import grpc
 import pytest
-from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from provider.resource import UNKNOWN, Properties
-from provider.values import to_struct
 from tests.plan.clusters import moved
 
-EXECUTABLE = os.environ.get("MODEL_DELIVERY_KUBERNETES_PROVIDER", "")
 
-
-def access(server: str = "https://10.0.0.2", authority: str = "Y2E=", **more: Any) -> Properties:
+def access(server: str = "https://10.0.0.2", authority: str = "Y2E=", **more: str) -> Properties:
     """The configuration of a provider."""
     config = {
         "apiVersion": "v1",
@@ -65,32 +55,3 @@ CASES: dict[str, tuple[Properties, Properties, bool]] = {
 def test_the_rule(case: str) -> None:
     olds, news, replaced = CASES[case]
     assert bool(moved(olds, news)) is replaced
-
-
-@pytest.fixture(scope="module")
-def pulumis_own() -> Generator[provider_pb2_grpc.ResourceProviderStub]:
-    """Pulumi's own provider, as the engine starts it."""
-    command = [EXECUTABLE, "127.0.0.1:1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
-        try:
-            assert process.stdout
-            port = int(process.stdout.readline())
-            with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
-                yield provider_pb2_grpc.ResourceProviderStub(channel)
-        finally:
-            process.kill()
-
-
-@pytest.mark.real
-@pytest.mark.skipif(not EXECUTABLE, reason="MODEL_DELIVERY_KUBERNETES_PROVIDER names no executable")
-@pytest.mark.parametrize("case", CASES)
-def test_the_rule_is_pulumis_own_providers(
-    pulumis_own: provider_pb2_grpc.ResourceProviderStub, case: str
-) -> None:
-    olds, news, replaced = CASES[case]
-    urn = "urn:pulumi:prod::model-delivery::pulumi:providers:kubernetes::kubernetes"
-    request = provider_pb2.DiffRequest(
-        id="known", urn=urn, olds=to_struct(olds), old_inputs=to_struct(olds), news=to_struct(news)
-    )
-    answer: Any = pulumis_own.DiffConfig(request, timeout=60)
-    assert bool(list(answer.replaces)) is replaced

@@ -41,6 +41,8 @@ CAPACITY = {
 ROLLOUT = {"delivery:registry:Rollout", "delivery:registry:Step"}
 # A configuration of SageMaker can't be changed: a new one is made, and the endpoint moves to it.
 CONFIGURATION = {"aws:sagemaker/endpointConfiguration:EndpointConfiguration"}
+# The guard of an update watches the fleet of one configuration, so each configuration has new ones.
+GUARDS = {"aws:cloudwatch/metricAlarm:MetricAlarm"}
 
 
 def test_promoting_a_canary_in_prod_moves_traffic_and_nothing_else(prod: Planned) -> None:
@@ -51,7 +53,9 @@ def test_promoting_a_canary_in_prod_moves_traffic_and_nothing_else(prod: Planned
     steps = prod.edited(edit)
     done = touched(steps)
     assert done["update"] <= TRAFFIC | CAPACITY | ROLLOUT and done["update"] >= TRAFFIC | ROLLOUT
-    assert done.get("replace", set()) == CONFIGURATION
+    assert done.get("replace", set()) == CONFIGURATION | GUARDS
+    alarms = {step.name for step in steps if step.op == "replace" and step.type in GUARDS}
+    assert all(name.endswith("-guard") for name in alarms), "the alarms that the operator hears stay"
     assert done.get("create", set()) | done.get("delete", set()) <= {"kubernetes:batch/v1:Job"}
     golden("prod-promote", prod.changes(steps))
 
@@ -59,7 +63,7 @@ def test_promoting_a_canary_in_prod_moves_traffic_and_nothing_else(prod: Planned
 def test_a_promotion_on_kubernetes_or_lambda_replaces_nothing(prod: Planned) -> None:
     text = (GOLDEN / "prod-promote.txt").read_text()
     replaced = re.findall(r"^\+- (\S+)", text, re.MULTILINE)
-    assert set(replaced) == CONFIGURATION
+    assert set(replaced) == CONFIGURATION | GUARDS
 
 
 def test_a_promotion_is_finished_by_naming_the_version_stable(prod: Planned) -> None:
@@ -99,6 +103,22 @@ def test_a_removed_model_takes_only_its_own_away(prod: Planned) -> None:
     gone = [s for s in steps if s.op not in ("same",) and not outputs_only(s)]
     assert gone and all(s.op == "delete" and "fraud" in s.name for s in gone)
     golden("prod-removed-model", prod.changes(steps))
+
+
+def test_a_change_of_tags_rolls_no_node(prod: Planned) -> None:
+    def edit(content: Models) -> None:
+        content["config"]["model-delivery:platform"]["tags"]["costCentre"] = "others"
+
+    steps = prod.rewritten(edit)
+    assert {"create", "delete", "replace"}.isdisjoint(touched(steps))
+    of_nodes = {"aws:ec2/launchTemplate:LaunchTemplate", "aws:eks/nodeGroup:NodeGroup"}
+    ops = {(step.type.split("$")[-1], step.op) for step in steps}
+    assert {op for type, op in ops if type in of_nodes} == {"same"}
+    changed = {
+        step.name for step in steps if step.op == "update" and step.type.endswith("$aws:autoscaling/tag:Tag")
+    }
+    groups = ("cpu-eu-central-1a", "cpu-eu-central-1b", "cpu-eu-central-1c", "gpu-l4")
+    assert changed == {f"{group}-costCentre" for group in groups}
 
 
 def test_an_applied_file_plans_nothing_and_every_input_of_prod_is_known(prod: Planned) -> None:

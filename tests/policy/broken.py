@@ -62,6 +62,7 @@ TRACEABILITY: list[Broken] = [
     ("high-risk-request-log", "Step::fraud", "requestLog", MISSING, "its requests are not logged"),
     ("high-risk-request-log", "Step::fraud", "requestLog.retentionDays", 179, "kept 179 days, not 180"),
     ("high-risk-request-log", "Step::fraud", "requestLog", {"to": "s3"}, "kept for an unknown time"),
+    ("high-risk-pod-logs", "LogGroup::pods", "name", "/prod/others", "what its pods write is kept nowhere"),
     ("high-risk-drift-monitor", "Step::fraud", "drift", False, "nothing watches its drift"),
 ]
 RELEASE_SAFETY: list[Broken] = [

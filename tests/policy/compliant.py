@@ -208,6 +208,14 @@ AWS = (
     resource("aws:ebs/volume:Volume", "scratch", encrypted=True),
     resource("aws:efs/fileSystem:FileSystem", "cache", encrypted=True, protect=True),
     resource("aws:dynamodb/table:Table", "sessions", deletionProtectionEnabled=True, protect=True, tags=TAGS),
+    resource(
+        "aws:cloudwatch/logGroup:LogGroup",
+        "pods",
+        name="/prod/pods",
+        retentionInDays=365,
+        kmsKeyId=KEY,
+        tags=TAGS,
+    ),
     resource("aws:cloudwatch/logGroup:LogGroup", "fraud", retentionInDays=365, kmsKeyId=KEY, tags=TAGS),
     resource("aws:secretsmanager/secret:Secret", "mlflow", kmsKeyId=KEY, protect=True, tags=TAGS),
     resource(

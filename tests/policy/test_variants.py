@@ -336,6 +336,25 @@ def test_alerts_of_each_runtime() -> None:
     assert wrong(churn, changed(alarm, "dimensions", {"EndpointName": "prod-churn"})) == 0
     assert wrong(churn, changed(alarm, "dimensions", {"EndpointName": "prod-churn-eu"})) == 1
     assert wrong(churn, changed(alarm, "tags", {"model-delivery/model": "fraud"})) == 1
+    # The guard of an update rolls it back, and is no alarm that the operator hears.
+    watching = changed(alarm, "tags", {"model-delivery/model": "churn"})
+    guard = changed(changed(watching, "alarmActions", MISSING), "dimensions", {"EndpointConfigName": "new"})
+    assert (wrong(churn, guard), wrong(churn, watching, guard)) == (1, 0)
+
+
+def test_the_logs_of_a_high_risk_models_pods_on_eks() -> None:
+    rule = [RULES["high-risk-pod-logs"]]
+
+    def wrong(*resources: Resource) -> int:
+        return len(evaluate(rule, resources, now=NOW))
+
+    cluster = resource("aws:eks/cluster:Cluster", "eks")
+    group = resource("aws:cloudwatch/logGroup:LogGroup", "pods", name="/prod/pods")
+    pods = rollout("fraud", "kubernetes")
+    assert (wrong(pods, cluster), wrong(pods, cluster, group)) == (1, 0)
+    # Another cluster keeps them by itself, or is its owner's to judge; another runtime has logs of its own.
+    assert wrong(pods) == wrong(rollout("fraud", "lambda"), cluster) == 0
+    assert wrong(changed(pods, "riskClass", "limited"), cluster) == 0
 
 
 def test_a_deployment_that_is_no_models_needs_a_budget_only_when_it_is_scaled() -> None:

@@ -16,7 +16,7 @@ from provider.daemon import Daemon
 from provider.resource import ProviderError
 from provider.supervisor import Supervisor
 from tests.ports import free_port
-from tests.provider.conftest import Run, get
+from tests.provider.conftest import Gate, Run, get
 from tests.waiting import until
 
 pytestmark = pytest.mark.real
@@ -56,13 +56,13 @@ def spoil(disk: Path, how: str) -> str:
             with contextlib.suppress(OSError), (disk / "filler").open("wb", buffering=0) as filler:
                 while True:
                     filler.write(b"x" * 65536)
-            return r"has 0\.0 MB free, and an update needs 16 MB"
+            return r"has 0\.0 MB free, and (an update needs 4|a program that starts needs 16) MB"
         case "inodes":
             (disk / "many").mkdir()
             with contextlib.suppress(OSError):
                 for number in range(1000):
                     (disk / "many" / str(number)).touch()
-            return r"has room for 0 more files, and an update needs 200"
+            return r"has room for 0 more files, and (an update needs 20|a program that starts needs 200)\."
         case _:
             close(disk / "run")
             return r"can't be written: read-only file system"
@@ -86,10 +86,12 @@ def test_an_update_is_refused_and_everything_goes_on(disk: Path, how: str, alive
         if not alive:
             with pytest.raises(ProviderError, match=message):
                 Supervisor().update(context, "supervisord", state, state)
+        changed = {**fixed.inputs, "files": {"a": "b"}}
+        (failure,) = run.check("gateway", changed, fixed.inputs).failures
+        assert re.search(message, failure.reason)
+        assert not run.check("gateway", fixed.inputs, fixed.inputs).failures
         with pytest.raises(ProviderError, match=message):
-            run.process.update(
-                run.context("gateway"), fixed.id, fixed.state, {**fixed.inputs, "files": {"a": "b"}}
-            )
+            run.process.update(run.context("gateway"), fixed.id, fixed.state, changed)
         with pytest.raises(ProviderError, match=message):
             run.serve("churn-v1-0", 2)
         for kept, pid in zip((server, fixed), pids, strict=True):
@@ -107,6 +109,28 @@ def test_an_update_is_refused_and_everything_goes_on(disk: Path, how: str, alive
         if run.folder.is_mount():
             reopen(run.folder)
         subprocess.run(["rm", "-rf", str(disk / "filler")], check=True)
+        run.stop()
+
+
+def test_a_weight_changes_on_a_disk_that_takes_no_new_program(disk: Path) -> None:
+    run = Run(disk / "run")
+    try:
+        first, second = run.serve("churn-v1-0", 1), run.serve("churn-v2-0", 2)
+        gate = Gate(run)
+        before = gate.inputs("churn", (1, 90, [first]), (2, 10, [second]))
+        gate.put("churn", (1, 90, [first]), (2, 10, [second]))
+        spoil(disk, "full")
+        os.truncate(disk / "filler", (disk / "filler").stat().st_size - 8 * 1024 * 1024)
+        state = {"folder": str(run.folder)}
+        assert not Supervisor().check(run.context("supervisor"), state, state).failures
+        after = gate.inputs("churn", (1, 0, [first]), (2, 100, [second]))
+        run.route.update(run.context("churn"), gate.ids["churn"], before, after)
+        assert gate.versions("churn", 10) == {"2": 10}
+        with pytest.raises(ProviderError, match=r"has 7\.\d MB free, and a program that starts needs 16 MB"):
+            run.serve("churn-v3-0", 3)
+        assert gate.versions("churn", 10) == {"2": 10}
+    finally:
+        (disk / "filler").unlink(missing_ok=True)
         run.stop()
 
 

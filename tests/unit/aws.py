@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import pulumi
+
 from components.environment import parse
 from components.platform import declare as declare_platform
 from tests.unit.graph import Declared, Graph, declare
@@ -82,11 +84,15 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
     if type == "aws:rds/instance:Instance":
         answer["address"] = "db.example.com"
     if type == "aws:apigatewayv2/api:Api":
-        answer["apiEndpoint"] = "https://api.example.com"
+        answer |= {"apiEndpoint": "https://api.example.com", "executionArn": "arn:of:the-api"}
     if type == "aws:ecr/repository:Repository":
         answer["repositoryUrl"] = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs['name']}"
     if type == "docker-build:index:Image":
         answer["ref"] = f"{inputs['tags'][0]}@{DIGEST}"
+    if type.startswith("kubernetes:") and type.endswith(":Gateway"):
+        answer["status"] = {"addresses": [{"type": "Hostname", "value": "gateway.elb.example.com"}]}
+    if type == "aws:eks/nodeGroup:NodeGroup":
+        answer["resources"] = [{"autoscalingGroups": [{"name": f"group-of-{name}"}]}]
     if type == "aws:ec2/launchTemplate:LaunchTemplate":
         answer["latestVersion"] = 1
     return answer
@@ -109,6 +115,8 @@ def _amazon(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
     def program() -> None:
         place = declare_platform(environment.platform)
         outputs.update(place.outputs)
+        address = pulumi.Output.from_input(place.outputs["gatewayAddress"])
+        address.apply(lambda value: outputs.update(gatewayAddress=value))
         for model in environment.models:
             place.serve(model).outputs.apply(lambda value, name=model.name: found.update({name: value}))
 

@@ -41,6 +41,8 @@ class Declared:
     """URNs of the resources with whose replacement it is replaced."""
     goes_first: bool = False
     """Whether what it replaces goes before it comes."""
+    order_is_said: bool = False
+    """Whether the program says so or says not so, instead of its provider."""
     sources: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """By input: the URNs of the resources that its value comes from."""
 
@@ -135,7 +137,7 @@ def declare(
 
         def record(self, request: Any) -> Any:
             if request.type != "pulumi:pulumi:Stack":
-                inputs = rpc.deserialize_properties(request.object)
+                inputs = {k: _text(v) for k, v in rpc.deserialize_properties(request.object).items()}
                 graph.resources.append(
                     Declared(
                         urn=self.make_urn(request.parent, request.type, request.name),
@@ -149,6 +151,7 @@ def declare(
                         replaced_by=frozenset(request.replaceOnChanges),
                         replaced_with=frozenset(request.replace_with),
                         goes_first=request.deleteBeforeReplace,
+                        order_is_said=request.deleteBeforeReplaceDefined,
                         sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},
                         provider=request.provider,
                         retained=request.retainOnDelete,
@@ -201,6 +204,15 @@ def resolved(output: pulumi.Output[Any], into: list[Any]) -> None:
 
 def _name(urn: str) -> str:
     return urn.split("::")[-1]
+
+
+def _text(value: Any) -> Any:
+    """A value as it is; an archive as the texts of its files."""
+    if isinstance(value, pulumi.AssetArchive):
+        return {
+            name: asset.text for name, asset in value.assets.items() if isinstance(asset, pulumi.StringAsset)
+        }
+    return value
 
 
 def _is_secret(value: Any) -> bool:

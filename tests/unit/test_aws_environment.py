@@ -76,6 +76,14 @@ def test_what_is_required(key: str) -> None:
     assert "None" not in found[0]
 
 
+def test_a_cpu_pool_has_room_for_a_node_in_each_zone() -> None:
+    zones = [f"eu-central-1{letter}" for letter in "abc"]
+    nodes = {"cpu": {"instanceTypes": ["m7i.large"], "min": 1}}
+    found = parse({**DEV, "zones": zones, "nodes": nodes}, {}).platform
+    assert isinstance(found, AwsPlatform)
+    assert (found.nodes.cpu.min, found.nodes.cpu.max) == (1, 3)
+
+
 def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:
     (model,) = parse(DEV, {"churn": {"stable": {"version": 3}}}).models
     assert model.runtime == "kubernetes"
@@ -161,6 +169,30 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         {"cidr": "172.20.0.0/16"},
         'platform.cidr is "172.20.0.0/16": overlaps with serviceCidr, 172.20.0.0/16: 172.20.0.0/16 must'
         " share no address with it.",
+    ),
+    (
+        {
+            "zones": ["eu-central-1a", "eu-central-1b", "eu-central-1c"],
+            "nodes": {"cpu": {"instanceTypes": ["m7i.large"], "max": 2}},
+        },
+        # A node group in each zone, and EKS takes none of at most no node.
+        "platform.nodes.cpu.max is 2: must be a whole number from 3 to 450.",
+    ),
+    (
+        {"permissionsBoundaryArn": "arn:aws:iam::999999999999:policy/boundary"},
+        'platform.permissionsBoundaryArn is "arn:aws:iam::999999999999:policy/boundary": must be a policy of'
+        " the account 123456789012, or AWS' own.",
+    ),
+    (
+        {"admins": ["arn:aws-cn:iam::123456789012:role/deploy"]},
+        "platform.admins is a list of 1 item: has arn:aws-cn:iam::123456789012:role/deploy; ARNs in"
+        " eu-central-1 begin with arn:aws:.",
+    ),
+    (
+        # docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html
+        {"serviceCidr": "100.64.0.0/16"},
+        'platform.serviceCidr is "100.64.0.0/16": must be a private IPv4 range such as 10.20.0.0/16, from /12'
+        " to /24 in 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16.",
     ),
     (
         {"serviceCidr": "10.20.128.0/20"},

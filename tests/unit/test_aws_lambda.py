@@ -24,6 +24,7 @@ A_RELEASE = {
     "aws:cloudwatch/metricAlarm:MetricAlarm": 2,
     "aws:iam/role:Role": 1,
     "aws:iam/rolePolicy:RolePolicy": 1,
+    "aws:scheduler/schedule:Schedule": 1,
 }
 ROUTE = "aws:apigatewayv2/route:Route"
 RULE = "aws:lb/listenerRule:ListenerRule"
@@ -219,7 +220,8 @@ def test_warm_instances_follow_the_weight_and_the_limit_does_not(
     found = {r.name: r.inputs for r in graph.resources if r.type == WARM}
     assert {name: i["provisionedConcurrentExecutions"] for name, i in found.items()} == warm
     assert all(i["qualifier"] == "live" for i in found.values())
-    limits = {r.inputs.get("reservedConcurrentExecutions") for r in graph.resources if r.type == FUNCTION}
+    functions = [r for r in graph.resources if r.type == FUNCTION and r.parent == "churn"]
+    limits = {r.inputs.get("reservedConcurrentExecutions") for r in functions}
     assert limits == {reserved}
 
 
@@ -229,7 +231,7 @@ def test_alarms_on_errors_and_throttles_of_each_release() -> None:
     alarms = {r.name: r.inputs for r in graph.resources if r.type == "aws:cloudwatch/metricAlarm:MetricAlarm"}
     assert set(alarms) == {
         *("churn-v3-errors", "churn-v3-throttles", "churn-v4-errors", "churn-v4-throttles"),
-        "lambda-5xx",
+        *("lambda-5xx", "link-keeper"),
     }
     errors = alarms["churn-v4-errors"]
     assert (errors["metricName"], errors["statistic"], errors["threshold"]) == ("Errors", "Sum", 5)
@@ -259,6 +261,7 @@ class TestTheWayIn:
         routes = [r.inputs for r in graph.resources if r.type == ROUTE]
         assert {route["routeKey"] for route in routes} == {
             *("ANY /churn", "ANY /churn/{proxy+}", "ANY /fraud", "ANY /fraud/{proxy+}"),
+            "GET /-/link",
         }
         assert {route["authorizationType"] for route in routes} == {"AWS_IAM"}
         assert {(route["apiId"], route["target"]) for route in routes} == {
@@ -268,8 +271,8 @@ class TestTheWayIn:
     def test_a_route_comes_after_its_rule(self) -> None:
         graph, _ = churn()
         rule = graph.one(RULE, "churn").urn
-        routes = [r for r in graph.resources if r.type == ROUTE]
-        assert len(routes) == 2 and all(rule in r.needs and r.parent == "churn" for r in routes)
+        routes = [r for r in graph.resources if r.type == ROUTE and r.parent == "churn"]
+        assert len(routes) == 2 and all(rule in r.needs for r in routes)
 
     def test_is_there_only_with_a_model_on_lambda_and_once(self) -> None:
         kinds = {
@@ -350,6 +353,20 @@ class TestTheWayIn:
         (default,) = listener["defaultActions"]
         assert default["fixedResponse"]["statusCode"] == "404"
 
+    @pytest.mark.parametrize("protect", [True, False])
+    def test_the_last_model_can_be_taken_out(self, protect: bool) -> None:
+        """The balancer goes with it, which AWS refuses under deletion protection
+        (elasticloadbalancing/latest/APIReference/API_DeleteLoadBalancer.html), and all else of it too."""
+        with_it, _ = churn({**DEV, "protectData": protect})
+        without = amazon(platform={**DEV, "protectData": protect})[0]
+        stays = {(r.type, r.name) for r in without.resources}
+        goes = [r for r in with_it.resources if (r.type, r.name) not in stays]
+        assert "aws:lb/loadBalancer:LoadBalancer" in {r.type for r in goes}
+        for resource in goes:
+            assert not resource.protect and not resource.retained, resource.urn
+            guarded = [key for key in resource.inputs if "deletionprotection" in key.lower()]
+            assert all(resource.inputs[key] is False for key in guarded), resource.urn
+
     def test_speaks_tls_inside_the_vpc_with_a_certificate(self) -> None:
         certificate = f"arn:aws:acm:eu-central-1:{ACCOUNT}:certificate/{'0' * 8}-0000-0000-0000-{'0' * 12}"
         graph, endpoint = churn({**DEV, "certificateArn": certificate})
@@ -371,7 +388,9 @@ def test_long_names_are_cut_and_stay_apart() -> None:
         {f"{long}{end}": {"runtime": "lambda", "stable": {"version": 2147483647}} for end in "bc"}
     )
     groups = {r.inputs["name"] for r in graph.resources if r.type == "aws:lb/targetGroup:TargetGroup"}
-    functions = {r.inputs["name"] for r in graph.resources if r.type == FUNCTION}
+    functions = {
+        r.inputs["name"] for r in graph.resources if r.type == FUNCTION and r.parent != "link-keeper"
+    }
     assert len(groups) == len(functions) == 2
     assert all(len(name) <= 32 for name in groups) and all(len(name) <= 64 for name in functions)
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pulumi.runtime import rpc
 
 from components.aws.network import subnets
+from components.aws.nodes import divided
 from components.environment import parse
 from components.platform import declare as declare_platform
 from tests.unit.aws import (
@@ -32,7 +33,7 @@ from tests.unit.graph import Graph, declare
 
 SMALL = {
     "appautoscaling/target:Target": 0,
-    "cloudwatch/logGroup:LogGroup": 2,
+    "cloudwatch/logGroup:LogGroup": 3,
     "ec2/defaultSecurityGroup:DefaultSecurityGroup": 1,
     "ec2/eip:Eip": 1,
     "ec2/flowLog:FlowLog": 1,
@@ -53,10 +54,11 @@ SMALL = {
     "eks/accessPolicyAssociation:AccessPolicyAssociation": 1,
     "eks/addon:Addon": 6,
     "eks/cluster:Cluster": 1,
-    "eks/nodeGroup:NodeGroup": 1,
-    "eks/podIdentityAssociation:PodIdentityAssociation": 1,
-    "iam/role:Role": 6,
-    "iam/rolePolicy:RolePolicy": 3,
+    "autoscaling/tag:Tag": 2,
+    "eks/nodeGroup:NodeGroup": 2,
+    "eks/podIdentityAssociation:PodIdentityAssociation": 2,
+    "iam/role:Role": 7,
+    "iam/rolePolicy:RolePolicy": 4,
     "iam/rolePolicyAttachment:RolePolicyAttachment": 5,
     "kms/alias:Alias": 1,
     "kms/key:Key": 1,
@@ -71,7 +73,7 @@ SMALL = {
 }
 LARGE = {
     **SMALL,
-    "cloudwatch/logGroup:LogGroup": 3,
+    "cloudwatch/logGroup:LogGroup": 4,
     "ec2/eip:Eip": 3,
     "ec2/launchTemplate:LaunchTemplate": 2,
     "ec2/natGateway:NatGateway": 3,
@@ -80,10 +82,11 @@ LARGE = {
     "ec2/routeTableAssociation:RouteTableAssociation": 6,
     "ec2/securityGroup:SecurityGroup": 2,
     "ec2/subnet:Subnet": 6,
-    "eks/nodeGroup:NodeGroup": 2,
-    "eks/podIdentityAssociation:PodIdentityAssociation": 2,
-    "iam/role:Role": 7,
-    "iam/rolePolicy:RolePolicy": 4,
+    "autoscaling/tag:Tag": 8,
+    "eks/nodeGroup:NodeGroup": 4,
+    "eks/podIdentityAssociation:PodIdentityAssociation": 3,
+    "iam/role:Role": 8,
+    "iam/rolePolicy:RolePolicy": 5,
     "rds/instance:Instance": 1,
     "rds/subnetGroup:SubnetGroup": 1,
     "secretsmanager/secret:Secret": 1,
@@ -98,6 +101,7 @@ ROOMS = {
     "Key": 1,
     "Network": 1,
     "NodePool": 1,
+    "PodLogs": 1,
     "Registry": 1,
 }
 
@@ -134,7 +138,7 @@ class TestTheWhole:
         # Beside the rooms: the nodes' role, which all pools share, and what MLflow's pods may do.
         assert parents == {
             *("addons", "artifacts", "aws", "cluster", "cpu", "gpu-l4", "images", "key", "network"),
-            "tracking",
+            *("pod-logs", "tracking"),
         }
         assert {r.name for r in only_aws(large) if r.parent == "aws"} == {
             "nodes",
@@ -159,8 +163,8 @@ class TestTheWhole:
     def test_outputs(self) -> None:
         _, _, outputs = amazon()
         assert set(outputs) == {
-            *("artifactsBucket", "clusterName", "gatewayUrl", "image", "imageRepository", "platform"),
-            "trackingUrl",
+            *("artifactsBucket", "clusterName", "gatewayAddress", "gatewayUrl", "image"),
+            *("imageRepository", "platform", "trackingUrl"),
         }
         assert outputs["clusterName"] == PREFIX
         assert outputs["artifactsBucket"] == f"{PREFIX}-artifacts-{ACCOUNT}"
@@ -176,7 +180,7 @@ class TestSafety:
             actions = statement["Action"]
             assert actions and all("*" not in action for action in actions), resource.name
             assert "*" not in json.dumps(statement.get("Principal", {})), resource.name
-        assert seen == 22
+        assert seen == 26
 
     def test_a_policy_on_all_resources_has_only_actions_that_know_no_narrower_one(self, large: Graph) -> None:
         wide = {
@@ -194,12 +198,14 @@ class TestSafety:
             "ec2:DescribeInstanceTypes",
             "ec2:DescribeLaunchTemplateVersions",
             "ec2:GetInstanceTypesFromInstanceRequirements",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
             "logs:DescribeLogGroups",
         }
 
     def test_protected_data_is_protected_and_kept(self, large: Graph) -> None:
         held = {(r.type.removeprefix("aws:"), r.name) for r in only_aws(large) if r.protect and r.retained}
         assert held == {
+            ("cloudwatch/logGroup:LogGroup", "pod-logs"),
             ("ecr/repository:Repository", "images"),
             ("kms/key:Key", "key"),
             ("rds/instance:Instance", "tracking"),
@@ -235,7 +241,7 @@ class TestSafety:
         models = {name: {"runtime": name, "stable": {"version": 3}} for name in ("lambda", "sagemaker")}
         graph, _, _ = amazon(models, PROD)
         groups = [r for r in graph.resources if r.type == "aws:cloudwatch/logGroup:LogGroup"]
-        assert len(groups) == 6
+        assert len(groups) == 8
         assert {r.inputs["kmsKeyId"] for r in groups} == {key}
         assert {r.inputs["retentionInDays"] for r in groups} == {90}
 
@@ -462,8 +468,9 @@ class TestTheCluster:
     def test_nodes_are_upgraded_with_the_control_plane_and_after_it(self) -> None:
         graph, _, _ = amazon(kubernetesVersion="1.36")
         assert inputs(graph, "eks/cluster:Cluster", "cluster")["version"] == "1.36"
-        assert inputs(graph, "eks/nodeGroup:NodeGroup", "cpu")["version"] == "1.36"
-        assert "cluster" in graph.waits_for("aws:eks/nodeGroup:NodeGroup", "cpu")
+        for zone in ("eu-central-1a", "eu-central-1b"):
+            assert inputs(graph, "eks/nodeGroup:NodeGroup", f"cpu-{zone}")["version"] == "1.36"
+            assert "cluster" in graph.waits_for("aws:eks/nodeGroup:NodeGroup", f"cpu-{zone}")
 
     def test_admins_are_those_that_are_named(self) -> None:
         people = [DEPLOYER, f"arn:aws:iam::{ACCOUNT}:user/team/ada", f"arn:aws:iam::{ACCOUNT}:user/deploy"]
@@ -504,16 +511,18 @@ class TestTheCluster:
         }
 
     def test_nodes_have_a_network_before_they_come_and_names_after(self, small: Graph) -> None:
-        before = small.waits_for("aws:eks/nodeGroup:NodeGroup", "cpu")
+        before = small.waits_for("aws:eks/nodeGroup:NodeGroup", "cpu-eu-central-1a")
         assert {"cluster-vpc-cni", "cluster-kube-proxy", "cluster-eks-pod-identity-agent"} <= before
         assert not {"addons-coredns", "addons-aws-ebs-csi-driver"} & before
         assert {f"network-{way}" for way in ("private-eu-central-1b", "s3", "ecr-dkr", "sts")} <= before
         for name in ("addons-coredns", "addons-aws-ebs-csi-driver", "addons-metrics-server"):
-            assert "cpu" in small.waits_for("aws:eks/addon:Addon", name)
+            waits = small.waits_for("aws:eks/addon:Addon", name)
+            assert {"cpu-eu-central-1a", "cpu-eu-central-1b"} <= waits
 
     def test_workloads_wait_for_names_disks_and_nodes(self, small: Graph) -> None:
         waits = small.waits_for("kubernetes:core/v1:Namespace", "models")
-        assert {"addons-coredns", "addons-aws-ebs-csi-driver", "cluster-autoscaler", "cpu"} <= waits
+        nodes = {"cpu-eu-central-1a", "cpu-eu-central-1b"}
+        assert {"addons-coredns", "addons-aws-ebs-csi-driver", "cluster-autoscaler", *nodes} <= waits
 
     def test_the_kubeconfig_has_no_secret(self, small: Graph) -> None:
         text = small.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"]
@@ -534,27 +543,62 @@ class TestTheCluster:
 
 
 class TestNodes:
-    def test_a_pool_of_cpus(self, large: Graph) -> None:
-        group = large.one("aws:eks/nodeGroup:NodeGroup", "cpu")
-        assert group.inputs == {
-            "clusterName": PREFIX,
-            "nodeRoleArn": "arn:of:nodes",
-            "subnetIds": [f"network-private-{zone}-id" for zone in PROD["zones"]],
-            "version": "1.35",
-            "amiType": "AL2023_x86_64_STANDARD",
-            "instanceTypes": ["m7i.xlarge", "m6i.xlarge"],
-            "capacityType": "ON_DEMAND",
-            "scalingConfig": {"minSize": 3, "maxSize": 12, "desiredSize": 3},
-            "updateConfig": {"maxUnavailablePercentage": 33},
-            "nodeRepairConfig": {"enabled": True},
-            "labels": {"model-delivery/pool": "cpu"},
-            "launchTemplate": {"id": "cpu-id", "version": "1"},
+    def test_a_pool_of_cpus_is_a_group_in_each_zone(self, large: Graph) -> None:
+        """A volume of EBS stays in its zone, and of a group over several zones the autoscaler can't ask for a
+        node in that one: docs.aws.amazon.com/eks/latest/best-practices/cas.html, "EBS Volumes"."""
+        for zone in PROD["zones"]:
+            group = large.one("aws:eks/nodeGroup:NodeGroup", f"cpu-{zone}")
+            assert group.inputs == {
+                "clusterName": PREFIX,
+                "nodeRoleArn": "arn:of:nodes",
+                "subnetIds": [f"network-private-{zone}-id"],
+                "version": "1.35",
+                "amiType": "AL2023_x86_64_STANDARD",
+                "instanceTypes": ["m7i.xlarge", "m6i.xlarge"],
+                "capacityType": "ON_DEMAND",
+                "scalingConfig": {"minSize": 1, "maxSize": 4, "desiredSize": 1},
+                "updateConfig": {"maxUnavailablePercentage": 33},
+                "nodeRepairConfig": {"enabled": True},
+                "labels": {"model-delivery/pool": "cpu"},
+                "launchTemplate": {"id": "cpu-id", "version": "1"},
+            }
+            # The autoscaler owns the number of nodes.
+            assert group.ignores == {"scalingConfig.desiredSize"}
+        chart = large.one("kubernetes:helm.sh/v3:Release", "cluster-autoscaler").inputs
+        assert chart["values"]["extraArgs"]["balance-similar-node-groups"] is True
+
+    @given(zones=st.integers(2, 3), least=st.integers(1, 400), more=st.integers(0, 50))
+    def test_the_groups_share_the_bounds_of_their_pool(self, zones: int, least: int, more: int) -> None:
+        most = max(least + more, zones)
+        for whole in (least, most):
+            parts = divided(whole, zones)
+            assert (sum(parts), len(parts)) == (whole, zones)
+            assert max(parts) - min(parts) <= 1
+        # EKS takes no group of at most none, and none whose least is above its most.
+        assert all(
+            1 <= high >= low for low, high in zip(divided(least, zones), divided(most, zones), strict=True)
+        )
+
+    def test_a_change_of_tags_rolls_no_node(self, large: Graph) -> None:
+        """A new version of the launch template replaces every node of its groups
+        (docs.aws.amazon.com/eks/latest/userguide/update-managed-node-group.html), so tags go another way."""
+        for pool in ("cpu", "gpu-l4"):
+            template = large.one("aws:ec2/launchTemplate:LaunchTemplate", pool)
+            assert template.ignores == {"tagSpecifications", "tags", "tagsAll"}
+        tags = {r.name: r.inputs for r in large.resources if r.type == "aws:autoscaling/tag:Tag"}
+        assert tags["cpu-eu-central-1b-costCentre"] == {
+            "autoscalingGroupName": "group-of-cpu-eu-central-1b",
+            "tag": {"key": "costCentre", "value": "ml", "propagateAtLaunch": True},
         }
-        # The autoscaler owns the number of nodes.
-        assert group.ignores == {"scalingConfig.desiredSize"}
+        assert {(t["autoscalingGroupName"], t["tag"]["key"]) for t in tags.values()} == {
+            (f"group-of-{group}", key)
+            for group in (*(f"cpu-{zone}" for zone in PROD["zones"]), "gpu-l4")
+            for key in ("costCentre", "model-delivery/stack")
+        }
 
     def test_a_pool_of_gpus_starts_empty_and_repels_what_needs_none(self, large: Graph) -> None:
         group = large.one("aws:eks/nodeGroup:NodeGroup", "gpu-l4")
+        assert group.inputs["subnetIds"] == [f"network-private-{zone}-id" for zone in PROD["zones"]]
         assert group.inputs["taints"] == [
             {"key": "nvidia.com/gpu", "value": "present", "effect": "NO_SCHEDULE"}
         ]

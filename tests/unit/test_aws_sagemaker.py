@@ -13,7 +13,7 @@ from components.environment.aws_services import sagemaker_instance
 from components.platform import declare as declare_platform
 from components.platform import deliver
 from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, amazon, answers, model_part, one_policy
-from tests.unit.graph import Graph, declare
+from tests.unit.graph import Declared, Graph, declare
 
 COMPONENT = "delivery:aws:SageMakerEndpoint"
 CONFIGURATION = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
@@ -58,6 +58,10 @@ def endpoint_counts(graph: Graph) -> dict[str, int]:
 
 def variants(graph: Graph, key: str = "productionVariants") -> list[dict[str, Any]]:
     return graph.one(CONFIGURATION, "churn").inputs.get(key, [])
+
+
+def guards_of(graph: Graph) -> list[Declared]:
+    return [r for r in graph.resources if r.type == ALARM and r.name.endswith("-guard")]
 
 
 def split(found: list[dict[str, Any]]) -> dict[str, tuple[str, float]]:
@@ -229,24 +233,64 @@ class TestCapture:
 
 
 class TestRollback:
-    def test_an_update_that_raises_an_alarm_of_an_answering_variant_goes_back(self) -> None:
+    def test_an_update_whose_new_fleet_raises_an_alarm_goes_back(self) -> None:
         graph, _ = churn(GUARDED, canary={"version": 4, "weight": 10})
         endpoint = graph.one(ENDPOINT, "churn")
         deployment = endpoint.inputs["deploymentConfig"]
-        names = [
-            f"{PREFIX}-churn-{variant}-{metric}"
+        guards = guards_of(graph)
+        assert [a["alarmName"] for a in deployment["autoRollbackConfiguration"]["alarms"]] == [
+            f"churn-{variant}-{metric}-guard-auto"
             for variant in ("stable", "canary")
-            for metric in ("Invocation5XXErrors", "ModelLatency")
+            for metric in ("invocation5xxerrors", "modellatency")
         ]
-        assert [a["alarmName"] for a in deployment["autoRollbackConfiguration"]["alarms"]] == names
+        assert len(guards) == 4
         assert deployment["blueGreenUpdatePolicy"] == {
             "trafficRoutingConfiguration": {"type": "ALL_AT_ONCE", "waitIntervalInSeconds": 300},
             "terminationWaitInSeconds": 60,
             "maximumExecutionTimeoutInSeconds": 3600,
         }
-        alarms = {r.urn: r.inputs for r in graph.resources if r.type == ALARM}
-        assert set(alarms) <= endpoint.needs
-        assert {a["name"] for a in alarms.values()} == set(names)
+        assert {r.urn for r in graph.resources if r.type == ALARM} <= endpoint.needs
+
+    def test_an_old_fleet_that_fails_refuses_no_update(self) -> None:
+        """SageMaker ends an update whose old fleet trips an alarm, so a revert of a bad release would bounce
+        back to it: docs.aws.amazon.com/sagemaker/latest/dg/deployment-guardrails-configuration.html. The
+        dimension EndpointConfigName leaves the old fleet out."""
+        graph, _ = churn(GUARDED, canary={"version": 4, "weight": 10})
+        for guard in guards_of(graph):
+            assert guard.inputs["dimensions"] == {
+                "EndpointName": f"{PREFIX}-churn",
+                "VariantName": guard.name.split("-")[1],
+                "EndpointConfigName": "churn-auto",
+            }
+            # CloudWatch leaves an alarm that is changed in the state that it was in
+            # (API_PutMetricAlarm.html): one that rang for the old fleet would end the update before it
+            # began. So each one is new, and its name, by which SageMaker knows it, too.
+            assert guard.replaced_by == {"dimensions"} and not guard.goes_first
+            assert "name" not in guard.inputs
+            # Before the first request of the new fleet there is no metric of it.
+            assert guard.inputs["treatMissingData"] == "notBreaching"
+
+    def test_the_guard_changes_with_a_configuration_alone(self) -> None:
+        """An endpoint is updated to a new configuration (API_UpdateEndpoint.html), so one whose guard was of
+        another kind gets one."""
+        for platform, kind in ((GUARDED, "new-fleet"), (DEV, None)):
+            configuration = churn(platform)[0].one(CONFIGURATION, "churn")
+            assert configuration.inputs["tags"].get("model-delivery/guard") == kind
+            assert configuration.replaced_by == {'tags["model-delivery/guard"]'}
+
+    def test_the_operators_alarms_are_told_of_any_fleet_and_guard_nothing(self) -> None:
+        graph, _ = churn({**GUARDED, "alarmTopicArn": f"arn:aws:sns:eu-central-1:{ACCOUNT}:oncall"})
+        guarding = graph.one(ENDPOINT, "churn").inputs["deploymentConfig"]["autoRollbackConfiguration"]
+        used = {alarm["alarmName"] for alarm in guarding["alarms"]}
+        telling = [r for r in graph.resources if r.type == ALARM and r.inputs.get("alarmActions")]
+        assert {r.name for r in telling} == {
+            f"churn-{variant}-{metric}"
+            for variant in ("stable", "canary")
+            for metric in ("invocation5xxerrors", "modellatency")
+        }
+        for alarm in telling:
+            assert set(alarm.inputs["dimensions"]) == {"EndpointName", "VariantName"}
+            assert alarm.inputs["name"] not in used
 
     def test_what_raises_an_alarm(self) -> None:
         topic = f"arn:aws:sns:eu-central-1:{ACCOUNT}:oncall"
@@ -290,7 +334,8 @@ class TestRollback:
     def test_a_canary_at_rest_is_one_unasked_instance_of_the_stable_version(self) -> None:
         graph, endpoint = churn(GUARDED, autoscaling={"min": 4, "max": 20})
         assert [v["initialInstanceCount"] for v in variants(graph)] == [20, 1]
-        assert endpoint_counts(graph) == counts(1, 2, 1)
+        # Two alarms of the operator and two of the guard for each of two variants.
+        assert endpoint_counts(graph) == counts(1, 4, 1)
         assert [(r["version"], r["weight"]) for r in endpoint["releases"]] == [(3, 100)]
 
     def test_sagemaker_may_look_at_the_alarms(self) -> None:

@@ -54,7 +54,8 @@ def problems(kind: str, path: str, value: Any, around: dict[str, Any] | None = N
 
 BOUNDS: list[tuple[str, str, float, float, dict[str, Any]]] = [
     ("aws", "platform.nodes.cpu.min", 1, 450, EKS),
-    ("aws", "platform.nodes.cpu.max", 1, 450, EKS),
+    # A node group in each of two zones.
+    ("aws", "platform.nodes.cpu.max", 2, 450, EKS),
     ("aws", "platform.nodes.cpu.diskGb", 20, 2000, EKS),
     ("aws", "platform.nodes.gpu.l4.min", 0, 450, EKS_GPU),
     ("aws", "platform.nodes.gpu.l4.max", 1, 450, EKS_GPU),
@@ -149,8 +150,12 @@ def test_pools_of_nodes_have_defaults() -> None:
 def test_a_pool_that_says_only_its_most_starts_with_two(kind: str, pool: dict[str, Any]) -> None:
     around = {key: value for key, value in pool.items() if key != "min"}
     assert problems(kind, "platform.nodes.cpu.max", 2, around) == []
+    least = {
+        "aws": "a whole number from 2 to 450",
+        "gcp": "min, 2, or more",
+    }[kind]
     assert problems(kind, "platform.nodes.cpu.max", 1, around) == [
-        "platform.nodes.cpu.max is 1: must be min, 2, or more."
+        f"platform.nodes.cpu.max is 1: must be {least}."
     ]
 
 

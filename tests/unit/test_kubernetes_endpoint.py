@@ -78,7 +78,6 @@ def test_one_stable_release_gets_everything() -> None:
                 "app.kubernetes.io/part-of": "model-delivery",
                 "model-delivery/model": "churn",
             },
-            "annotations": {},
         },
         "spec": {
             "parentRefs": [{"name": "models", "namespace": "models"}],

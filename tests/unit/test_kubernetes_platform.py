@@ -345,6 +345,18 @@ class TestTracking:
         assert "identity-tracking" in graph.waits_for(DEPLOYMENT, "tracking")
         assert "identity-churn-v3" in graph.waits_for(DEPLOYMENT, "churn-v3")
 
+    def test_its_service_isnt_awaited_before_its_pods_can_be_there(self) -> None:
+        """pulumi-kubernetes waits 10 minutes for the endpoints of a Service (provider/pkg/await/service.go),
+        and the pods wait for a database, which AWS may take longer to make."""
+        settings = Settings(
+            cluster=cluster(tracking=Tracking(image=MLFLOW)),
+            access={},
+            image=IMAGE,
+            store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
+        )
+        graph = place(settings, {})
+        assert graph.one(DEPLOYMENT, "tracking").urn in graph.one(SERVICE, "tracking").needs
+
     def test_the_database_is_a_secret(self) -> None:
         settings = Settings(
             cluster=cluster(tracking=Tracking(image=MLFLOW)),

@@ -25,10 +25,12 @@ MAY_IMPORT = {
         "components.gcp",
         "components.azure",
         "components.image",
+        "components.replacement",
         "components.rollout",
         "components.step",
     },
     "components.program": set[str](),
+    "components.replacement": set[str](),
     "components.local": {
         "components.endpoint",
         "components.environment",
