@@ -73,9 +73,14 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"name": self.name})
 
     @property
+    def authority(self) -> pulumi.Output[str]:
+        """The certificate of the authority that signs the API server's, in base64."""
+        return self.resource.certificate_authority.data.apply(str)
+
+    @property
     def kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without a secret: ``aws eks get-token`` asks for one with the caller's own rights."""
-        return pulumi.Output.all(self.resource.endpoint, self.resource.certificate_authority.data).apply(
+        return pulumi.Output.all(self.resource.endpoint, self.authority).apply(
             lambda known: kubeconfig(self.name, self._scope.region, str(known[0]), str(known[1]))
         )
 

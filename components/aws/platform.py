@@ -32,6 +32,7 @@ from components.endpoint import Before, ModelEndpoint, waiting
 from components.environment import Model
 from components.environment.aws import AwsPlatform
 from components.image import serving_image
+from components.kubernetes.identity import cluster_identifier
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
 
@@ -101,9 +102,13 @@ class AwsPlace(pulumi.ComponentResource):
         self._image = serving_image(settings.cluster.image, self._registry.destination, after)
         self._serving = self._what_serves()
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
+        self._identifier = cluster_identifier(
+            "kubernetes", self._cluster.authority, self._cluster.resource, pulumi.ResourceOptions(parent=self)
+        )
         self._kubernetes = k8s.Provider(
             "kubernetes",
             kubeconfig=self._cluster.kubeconfig,
+            cluster_identifier=self._identifier,
             # Whoever may not use the cluster can't declare anything in it.
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._cluster.ready)),
         )
@@ -236,7 +241,7 @@ class AwsPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
-            access={"kubeconfig": self._cluster.kubeconfig},
+            access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",
             control_plane=False,

@@ -124,7 +124,11 @@ class AzureMlEndpoint(ModelEndpoint):
                 # The artifact is fetched and loaded before the first answer.
                 startup_probe=ml.ProbeSettingsArgs(period="PT10S", timeout="PT2S", failure_threshold=60),
                 readiness_probe=ml.ProbeSettingsArgs(period="PT5S", timeout="PT2S", failure_threshold=3),
-                liveness_probe=ml.ProbeSettingsArgs(period="PT10S", timeout="PT2S", failure_threshold=3),
+                # Azure documents no order of the probes, and deployments failed because of a liveness probe
+                # that began before their server was up (azureml-examples#3983).
+                liveness_probe=ml.ProbeSettingsArgs(
+                    initial_delay="PT600S", period="PT10S", timeout="PT2S", failure_threshold=3
+                ),
             ),
             opts=pulumi.ResourceOptions(parent=self, depends_on=[self._environment], deleted_with=endpoint),
         )

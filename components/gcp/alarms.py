@@ -31,6 +31,9 @@ def alarm_on_errors(
                     "comparison": "COMPARISON_GT",
                     "threshold_value": 4.5,
                     "duration": "180s",
+                    # A release that is asked nothing fails nothing. Otherwise the incident of one that was
+                    # taken back stays open for the seven days after which Google closes it.
+                    "evaluation_missing_data": "EVALUATION_MISSING_DATA_INACTIVE",
                     "aggregations": [
                         {
                             "alignment_period": "60s",

@@ -129,12 +129,17 @@ class Cluster(pulumi.ComponentResource):
         self.register_outputs({"name": self.name})
 
     @property
+    def authority(self) -> pulumi.Output[str]:
+        """The certificate of the authority that signs the API server's, in base64."""
+        return self.resource.master_auth.cluster_ca_certificate.apply(str)
+
+    @property
     def kubeconfig(self) -> pulumi.Output[str]:
         """A kubeconfig without a secret: ``gke-gcloud-auth-plugin`` asks for a token with the caller's own
         rights."""
-        return pulumi.Output.all(
-            self.resource.endpoint, self.resource.master_auth.cluster_ca_certificate
-        ).apply(lambda known: kubeconfig(self.name, str(known[0]), str(known[1])))
+        return pulumi.Output.all(self.resource.endpoint, self.authority).apply(
+            lambda known: kubeconfig(self.name, str(known[0]), str(known[1]))
+        )
 
 
 def kubeconfig(name: str, endpoint: str, authority: str) -> str:

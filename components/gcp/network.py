@@ -94,14 +94,18 @@ class Network(pulumi.ComponentResource):
             },
             opts=child,
         )
-        # GKE lets the control plane in on two ports; admission webhooks of the charts listen on others.
+        # GKE lets the control plane reach nodes and pods on 443 and 10250 alone (private clusters, "Adding
+        # firewall rules for specific use cases"). What counts is the pod's port, not its Service's. 6443:
+        # prometheus-adapter (`listenPort`) and KEDA's metrics server (`service.portHttpsTarget`), without
+        # which no autoscaler has a metric. 9443: admission webhooks of Envoy Gateway and KEDA. The webhook of
+        # kube-prometheus-stack listens on 10250; the other charts have none.
         webhooks = gcp.compute.Firewall(
             f"{name}-webhooks",
             network=network.id,
-            description="Admission webhooks, from the control plane alone",
+            description="Metrics APIs and admission webhooks, from the control plane alone",
             direction="INGRESS",
             source_ranges=[self.ranges.control_plane],
-            allows=[{"protocol": "tcp", "ports": ["8443", "9443"]}],
+            allows=[{"protocol": "tcp", "ports": ["6443", "9443"]}],
             opts=child,
         )
         self.ways = (webhooks, *(self._nat(name, scope, network) if args.nat == "one" else ()))
@@ -119,6 +123,12 @@ class Network(pulumi.ComponentResource):
             nat_ip_allocate_option="AUTO_ONLY",
             source_subnetwork_ip_ranges_to_nat="LIST_OF_SUBNETWORKS",
             subnetworks=[{"name": self.subnet.id, "source_ip_ranges_to_nats": ["ALL_IP_RANGES"]}],
+            # All pods of a node share its ports. Without this it has 64, and what finds none is dropped:
+            # images then can't be pulled when many pods start.
+            enable_dynamic_port_allocation=True,
+            enable_endpoint_independent_mapping=False,
+            min_ports_per_vm=64,
+            max_ports_per_vm=4096,
             log_config={"enable": True, "filter": "ERRORS_ONLY"},
             opts=pulumi.ResourceOptions(parent=self),
         )

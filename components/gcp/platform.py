@@ -26,6 +26,7 @@ from components.gcp.scope import Scope
 from components.gcp.services import Services
 from components.gcp.tracking import Tracking, TrackingArgs
 from components.image import serving_image
+from components.kubernetes.identity import cluster_identifier
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
 
@@ -99,9 +100,13 @@ class GcpPlace(pulumi.ComponentResource):
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         Logs("logs", scope, self._cluster.name, settings.log_days, self._child)
         pools = self._nodes()
+        self._identifier = cluster_identifier(
+            "kubernetes", self._cluster.authority, self._cluster.resource, pulumi.ResourceOptions(parent=self)
+        )
         self._kubernetes = k8s.Provider(
             "kubernetes",
             kubeconfig=self._cluster.kubeconfig,
+            cluster_identifier=self._identifier,
             opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._cluster.ready)),
         )
         self._admins()
@@ -220,7 +225,7 @@ class GcpPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
-            access={"kubeconfig": self._cluster.kubeconfig},
+            access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             # GKE installs NVIDIA's driver and device plugin by itself.
             gpu="existing" if settings.gpus else "none",
             metrics_server="existing",

@@ -50,11 +50,12 @@ class Tracking(pulumi.ComponentResource):
         instance = self._instance(name, database)
         # The instance takes them along: PostgreSQL drops no user who owns tables, and no database in use.
         inside = pulumi.ResourceOptions.merge(scope.data(self), pulumi.ResourceOptions(deleted_with=instance))
-        gcp.sql.Database(name, name=_DATABASE, instance=instance.name, opts=inside)
-        gcp.sql.User(name, name=_USER, instance=instance.name, password=password, opts=inside)
-        uri = pulumi.Output.all(instance.private_ip_address, password).apply(
+        inner = gcp.sql.Database(name, name=_DATABASE, instance=instance.name, opts=inside)
+        user = gcp.sql.User(name, name=_USER, instance=instance.name, password=password, opts=inside)
+        # Of all four, so that what uses it waits for user and database too.
+        uri = pulumi.Output.all(user.name, password, instance.private_ip_address, inner.name).apply(
             lambda known: (
-                f"postgresql+psycopg2://{_USER}:{known[1]}@{known[0]}:{_PORT}/{_DATABASE}?sslmode=require"
+                f"postgresql+psycopg2://{known[0]}:{known[1]}@{known[2]}:{_PORT}/{known[3]}?sslmode=require"
             )
         )
         self.uri = pulumi.Output.secret(uri)

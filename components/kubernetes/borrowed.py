@@ -30,6 +30,7 @@ class BorrowedPlace(pulumi.ComponentResource):
             "cluster",
             context=access.apply(lambda found: found.get("context")),
             kubeconfig=access.apply(lambda found: found.get("kubeconfig")),
+            cluster_identifier=access.apply(lambda found: found.get("clusterIdentifier")),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self._child = pulumi.ResourceOptions(parent=self, providers=[provider])

@@ -31,7 +31,7 @@ class Settings:
     """The choices of the file."""
     access: Mapping[str, pulumi.Input[str]]
     """How other stacks reach the cluster: ``context`` of a kubeconfig, or ``kubeconfig``, the text of one
-    without secrets."""
+    without secrets, with the ``clusterIdentifier`` of the cluster that it leads to."""
     image: pulumi.Input[str]
     """The model server's image by its digest."""
     gpu: Source = "none"

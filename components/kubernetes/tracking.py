@@ -16,6 +16,14 @@ from components.kubernetes.tracking_door import Door, publish
 _PORT = 5000
 _NAME = "tracking"
 _SELECTOR = {"app.kubernetes.io/name": _NAME}
+# A server refuses a database whose schema is of another version than its own. On an empty one it makes the
+# tables by itself, which two servers do at once (mlflow/store/db/utils.py, 3.17.2): their lock is a file of
+# one machine's. Kubernetes fills in the variable, so that the password is not in the declaration.
+_UPGRADE = ("mlflow", "db", "upgrade", "$(MLFLOW_BACKEND_STORE_URI)")
+_UPGRADE_SECONDS = 3600
+_LIMITS = {"cpu": "1", "memory": "2Gi"}
+_TMP: k8s.core.v1.VolumeArgsDict = {"name": "tmp", "empty_dir": {}}
+_TMP_MOUNT: k8s.core.v1.VolumeMountArgsDict = {"name": "tmp", "mount_path": "/tmp"}  # noqa: S108
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +50,10 @@ class Tracking(pulumi.ComponentResource):
 
     It hands out artifacts itself, so that pods and people need no rights on the store. With a volume there is
     one server, and an update stops the old one first; with a database there are two.
+
+    The schema of the database is brought to the image's version before a server of that image starts: with a
+    database by a Job, which runs again for each new image or database and whose failure leaves the old
+    servers as they are; with a volume, which is one pod's at a time, by that pod itself.
     """
 
     url: pulumi.Output[str]
@@ -56,6 +68,9 @@ class Tracking(pulumi.ComponentResource):
         )
         acting = args.identity(args.namespace, _NAME, child) if args.identity else ()
         store = self._secret(args.store) if args.store else self._volume()
+        needed = [account, store, *acting]
+        if args.store:
+            needed.append(self._upgrade(store, account))
         server = k8s.apps.v1.Deployment(
             _NAME,
             metadata=self._metadata(),
@@ -65,7 +80,7 @@ class Tracking(pulumi.ComponentResource):
                 "selector": {"match_labels": _SELECTOR},
                 "template": {"metadata": {"labels": {**_SELECTOR, **PART_OF}}, "spec": self._pod()},
             },
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[account, store, *acting]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=needed),
         )
         service = k8s.core.v1.Service(
             _NAME,
@@ -111,19 +126,78 @@ class Tracking(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=keep, retain_on_delete=keep),
         )
 
-    def _pod(self) -> k8s.core.v1.PodSpecArgsDict:
-        limits = {"cpu": "1", "memory": "2Gi"}
-        mounts: list[k8s.core.v1.VolumeMountArgsDict] = [
-            {"name": "tmp", "mount_path": "/tmp"}  # noqa: S108
-        ]
-        volumes: list[k8s.core.v1.VolumeArgsDict] = [{"name": "tmp", "empty_dir": {}}]
+    def _upgrade(self, secret: pulumi.Resource, account: pulumi.Resource) -> pulumi.Resource:
+        """Declare the Job that upgrades the schema. It has no name of its own: another image or another
+        database is another Job, beside the last one."""
+        # The Service must not take its pod for a server.
+        labels = {"app.kubernetes.io/name": f"{_NAME}-schema", **PART_OF}
+        return k8s.batch.v1.Job(
+            f"{_NAME}-schema",
+            metadata={"namespace": self._args.namespace, "labels": labels},
+            spec={
+                "backoff_limit": 3,
+                "active_deadline_seconds": _UPGRADE_SECONDS,
+                "template": {
+                    "metadata": {
+                        "labels": labels,
+                        # A node that is not needed waits for it.
+                        "annotations": {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
+                    },
+                    "spec": {
+                        **self._identity(),
+                        "restart_policy": "Never",
+                        "containers": [self._upgrading([_TMP_MOUNT])],
+                        "volumes": [_TMP],
+                    },
+                },
+            },
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=[account],
+                replace_with=[secret],
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{_UPGRADE_SECONDS}s"),
+            ),
+        )
+
+    def _upgrading(self, mounts: list[k8s.core.v1.VolumeMountArgsDict]) -> k8s.core.v1.ContainerArgsDict:
+        return {
+            "name": "schema",
+            "image": self._args.image,
+            "command": list(_UPGRADE),
+            "env": self._variables(),
+            "resources": {"requests": _LIMITS, "limits": _LIMITS},
+            "security_context": container_security(),
+            "volume_mounts": mounts,
+        }
+
+    def _identity(self) -> k8s.core.v1.PodSpecArgsDict:
+        """What makes a pod MLflow's."""
+        return {
+            "service_account_name": _NAME,
+            "automount_service_account_token": False,
+            "enable_service_links": False,
+            "security_context": pod_security(),
+            "containers": [],
+        }
+
+    def _variables(self) -> list[k8s.core.v1.EnvVarArgsDict]:
         database: k8s.core.v1.EnvVarArgsDict = {"name": "MLFLOW_BACKEND_STORE_URI"}
-        artifacts: pulumi.Input[str]
-        if store := self._args.store:
+        if self._args.store:
             database["value_from"] = {"secret_key_ref": {"name": _NAME, "key": "database"}}
-            artifacts = store.artifacts
         else:
             database["value"] = "sqlite:////data/mlflow.db"
+        return [
+            database,
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108
+            {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},
+        ]
+
+    def _pod(self) -> k8s.core.v1.PodSpecArgsDict:
+        mounts, volumes = [_TMP_MOUNT], [_TMP]
+        artifacts: pulumi.Input[str]
+        if store := self._args.store:
+            artifacts = store.artifacts
+        else:
             artifacts = "/data/artifacts"
             mounts.append({"name": "data", "mount_path": "/data"})
             volumes.append({"name": "data", "persistent_volume_claim": {"claim_name": _NAME}})
@@ -146,25 +220,20 @@ class Tracking(pulumi.ComponentResource):
             "period_seconds": 5,
             "timeout_seconds": 3,
         }
+        first: k8s.core.v1.PodSpecArgsDict = {**self._identity()}
+        if not self._args.store:
+            first["init_containers"] = [self._upgrading(mounts)]
         return {
-            "service_account_name": _NAME,
-            "automount_service_account_token": False,
-            "enable_service_links": False,
-            "security_context": pod_security(),
+            **first,
             "containers": [
                 {
                     "name": "mlflow",
                     "image": self._args.image,
                     "command": words,
-                    "env": [
-                        database,
-                        {"name": "HOME", "value": "/tmp"},  # noqa: S108
-                        {"name": "MLFLOW_DISABLE_TELEMETRY", "value": "true"},
-                    ],
+                    "env": self._variables(),
                     "ports": [{"name": "http", "container_port": _PORT}],
-                    "resources": {"requests": limits, "limits": limits},
+                    "resources": {"requests": _LIMITS, "limits": _LIMITS},
                     "security_context": container_security(),
-                    # A first start makes the tables of an empty database.
                     "startup_probe": {**probe, "failure_threshold": 60},
                     "readiness_probe": {**probe, "failure_threshold": 2},
                     "liveness_probe": {**probe, "failure_threshold": 6},

@@ -24,6 +24,7 @@ from provider.resource import UNKNOWN, Diff, Properties, changed_paths
 from provider.values import diff_response, from_struct, to_struct
 from tests.plan import functions, outputs
 from tests.plan.checking import Fault, faults, value_faults
+from tests.plan.clusters import moved
 from tests.plan.immutable import replaces, seen
 from tests.plan.schema import Kind, Package, UnknownTypeError
 
@@ -66,7 +67,8 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             for key in sorted({*olds, *news})
             for path in changed_paths(olds.get(key), news.get(key), key)
         ]
-        return diff_response(Diff(dict.fromkeys(paths, False)), olds, news)
+        replacing = moved(olds, news) if self._package.name == "kubernetes" else frozenset[str]()
+        return diff_response(Diff({path: path in replacing for path in paths}), olds, news)
 
     def Configure(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802
         config = _plain(from_struct(request.args), self._package.provider.types)

@@ -37,6 +37,8 @@ class Declared:
     """Its inputs whose changes are ignored."""
     replaced_by: frozenset[str] = frozenset()
     """Its inputs of which a change replaces it, besides those that its provider names."""
+    replaced_with: frozenset[str] = frozenset()
+    """URNs of the resources with whose replacement it is replaced."""
     goes_first: bool = False
     """Whether what it replaces goes before it comes."""
     order_is_said: bool = False
@@ -50,6 +52,9 @@ class Declared:
         return (
             "" if self.parent_urn.split("::")[-2].endswith("pulumi:pulumi:Stack") else _name(self.parent_urn)
         )
+
+
+STASH = "pulumi:index:Stash"
 
 
 class Graph:
@@ -112,6 +117,8 @@ def declare(
 
         def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
             added = {"judge": ""} if args.typ == "delivery:registry:Step" else {}
+            if args.typ == STASH:
+                added["output"] = args.inputs["input"]
             given = outputs(args.typ, args.name, args.inputs)
             return f"{args.name}-id", {**args.inputs, **added, **given}
 
@@ -142,6 +149,7 @@ def declare(
                         protect=request.protect,
                         ignores=frozenset(request.ignoreChanges),
                         replaced_by=frozenset(request.replaceOnChanges),
+                        replaced_with=frozenset(request.replace_with),
                         goes_first=request.deleteBeforeReplace,
                         order_is_said=request.deleteBeforeReplaceDefined,
                         sources={k: frozenset(v.urns) for k, v in request.propertyDependencies.items()},

@@ -106,6 +106,8 @@ def test_what_a_release_runs() -> None:
     assert properties["requestSettings"]["maxConcurrentRequestsPerInstance"] == 64
     assert properties["scaleSettings"] == {"scaleType": "Default"}
     assert properties["startupProbe"]["failureThreshold"] == 60
+    # Not before the server had all the time that it has to start.
+    assert properties["livenessProbe"]["initialDelay"] == "PT600S"
     environment = graph.one(ENVIRONMENT, "serving")
     asset = f"{environment.inputs['name']}/versions/{environment.inputs['version']}"
     assert properties["environmentId"] == f"{WORKSPACE_ID}/environments/{asset}"

@@ -393,8 +393,24 @@ def test_nodes_may_pull_from_the_repository_that_the_file_names() -> None:
     assert reader["role"] == "roles/artifactregistry.reader"
 
 
+def test_the_control_plane_reaches_metrics_apis_and_webhooks_where_their_pods_listen() -> None:
+    graph, _, _ = google()
+    rule = graph.one("gcp:compute/firewall:Firewall", "network-webhooks").inputs
+    # 443 and 10250 are GKE's own rule's. 6443: prometheus-adapter and KEDA's metrics server.
+    assert rule["allows"] == [{"protocol": "tcp", "ports": ["6443", "9443"]}]
+    control_plane = graph.one(CLUSTER, "cluster").inputs["privateClusterConfig"]["masterIpv4CidrBlock"]
+    assert rule["sourceRanges"] == [control_plane]
+
+
+def test_mlflows_database_is_used_once_its_user_and_its_database_are_there() -> None:
+    graph, _, _ = google(platform=PROD)
+    needed = {urn.split("::")[-2] for urn in graph.one("kubernetes:core/v1:Secret", "tracking").needs}
+    kinds = {kind.rpartition("$")[2] for kind in needed}
+    assert kinds >= {"gcp:sql/user:User", "gcp:sql/database:Database"}
+
+
 def test_the_kubeconfig_has_no_secret() -> None:
-    graph, _, outputs = google()
+    graph, _, _ = google()
     text = graph.one("pulumi:providers:kubernetes", "kubernetes").inputs["kubeconfig"]
     config = json.loads(text)
     assert config["clusters"][0]["cluster"] == {
@@ -403,7 +419,6 @@ def test_the_kubeconfig_has_no_secret() -> None:
     }
     assert set(config["users"][0]["user"]) == {"exec"}
     assert config["users"][0]["user"]["exec"]["command"] == "gke-gcloud-auth-plugin"
-    assert outputs["platform"]["access"].keys() == {"kubeconfig"}
 
 
 @pytest.mark.parametrize(
