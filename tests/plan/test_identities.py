@@ -92,8 +92,12 @@ def test_what_goes_first_takes_nothing_along_that_serves() -> None:
         if source.urn in urns and resource.type in tokens()
         if any(path.partition(".")[0] == key for path in paths(resource.type))
     }
-    # A target's policies end with it.
-    assert taken == {("aws:appautoscaling/target:Target", "aws:appautoscaling/policy:Policy")}
+    assert taken == {
+        # A target's policies end with it.
+        ("aws:appautoscaling/target:Target", "aws:appautoscaling/policy:Policy"),
+        # The address of MLflow's database names its user; pods read it when they start.
+        ("gcp:sql/user:User", "kubernetes:core/v1:Secret"),
+    }
 
 
 @needs_sdk
