@@ -61,6 +61,10 @@ def log(tracking_uri: str, model: Any, **options: Any) -> Any:
     import mlflow
     from mlflow.models import infer_signature
 
+    # Without a location of its own, its artifacts go to `mlruns` in the current folder: this checkout.
+    files = Path(url2pathname(tracking_uri.removeprefix("sqlite:///"))).parent / "artifacts"
+    if client(tracking_uri).get_experiment_by_name("people of a notebook") is None:
+        client(tracking_uri).create_experiment("people of a notebook", files.as_uri())
     mlflow.set_experiment("people of a notebook")
     with mlflow.start_run():
         info = mlflow.sklearn.log_model(
