@@ -3,7 +3,8 @@
 Inputs: ``model`` (the registered model), ``version``, ``registry`` (an MLflow tracking URI; the state keeps
 it without user and password), ``endpoint``, the name of the model in the environment where that is another
 one, ``local``, true where the model is served from this machine's disk, and elsewhere ``memory``, what a
-server has in MiB, which the state doesn't keep.
+server has in MiB, and ``flavors``, those that its image serves where that isn't every one; the state keeps
+neither.
 
 The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
     digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
@@ -32,11 +33,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from provider.fit import Fit, fit
+from provider.fit import FLAVORS, Fit, fit
 from provider.masking import masked
 from provider.registry import Registered, UnfetchedError, UnknownModelError, UnreachableError, resolve
 from provider.resource import (
@@ -57,7 +58,7 @@ _TOLD = ("lost", "refusals", "mismatches")
 _UNLIMITED = 1 << 30
 """MiB, where the program doesn't say what a server has."""
 Resolve = Callable[[str, str, int, Path], Registered]
-Judge = Callable[[Path, int, "int | None"], Fit]
+Judge = Callable[[Path, int, "int | None", "Sequence[str]"], Fit]
 
 
 class Release:
@@ -75,6 +76,7 @@ class Release:
         asked["registry"] = masked(uri)
         pinned = _pinned(old, new)
         memory = None if new.get("local") else int(new.get("memory") or _UNLIMITED)
+        flavors = tuple(map(str, new.get("flavors") or FLAVORS))
         try:
             found = self._lookup(_asked_at(uri), model, version, home() / "artifacts")
             if pinned is not None and pinned["digest"] != found.digest:
@@ -83,7 +85,7 @@ class Release:
                     f"{pinned['digest']}, the registry now has {found.digest}. "
                     "Register the new artifact as a new version, or restore the old one"
                 )
-            fits = self._judge(Path(found.artifact), found.size, memory)
+            fits = self._judge(Path(found.artifact), found.size, memory, flavors)
         except (UnreachableError, ProviderError) as error:
             text = _explained(error, asked)
             if pinned is None:

@@ -7,10 +7,12 @@ from hypothesis import strategies as st
 
 from components.environment import (
     CAPABILITIES,
+    FLAVORS,
     Access,
     Architecture,
     Autoscaling,
     BorrowedPlatform,
+    Build,
     Canary,
     Cluster,
     Environment,
@@ -54,6 +56,8 @@ architectures: list[tuple[Architecture, ...]] = [
 builds = st.builds(
     ImageBuild,
     base=images,
+    flavors=st.sampled_from([("onnx",), ("sklearn",), FLAVORS]),
+    sagemaker=st.booleans(),
     adapter=st.none() | images,
     platforms=st.sampled_from(architectures),
     source=st.just("") | st.from_regex(r"https://[a-z]{1,9}\.example/[a-z]{1,9}", fullmatch=True),
@@ -78,8 +82,12 @@ accesses = st.builds(
 )
 
 
+repositories = st.from_regex(r"[a-z]{1,9}\.example(:[0-9]{2,5})?/[a-z]{1,9}", fullmatch=True)
+mlflows = st.builds(Build, base=images, repository=repositories)
+
+
 def trackings(access: st.SearchStrategy[Access | None]) -> st.SearchStrategy[Tracking]:
-    return st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
+    return st.builds(Tracking, image=images | mlflows, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
 
 
 @st.composite
@@ -94,8 +102,10 @@ def clusters(draw: st.DrawFn) -> Cluster:
     installed = Gateway(tls_secret=draw(labels) if secure else None)
     gateway = draw(st.sampled_from([existing, installed]))
     image = draw(images | builds)
+    serves = image.flavors if isinstance(image, ImageBuild) else draw(st.sampled_from([("onnx",), FLAVORS]))
     return Cluster(
         image=image,
+        image_flavors=None if serves == FLAVORS else serves,
         image_uses_gpu=isinstance(image, str) and draw(st.booleans()),
         registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
         url=f"{'https' if secure else 'http'}://{host}",
@@ -228,6 +238,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         "keda": cluster.keda,
         "protectData": cluster.protect_data,
     }
+    if cluster.image_flavors and isinstance(cluster.image, str):
+        written["imageFlavors"] = list(cluster.image_flavors)
     gateway = {
         "name": cluster.gateway.name,
         "namespace": cluster.gateway.namespace,
@@ -240,7 +252,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     if cluster.prometheus:
         written["prometheus"] = cluster.prometheus
     if cluster.tracking:
-        written["tracking"] = {"image": cluster.tracking.image, "storage": cluster.tracking.storage}
+        written["tracking"] = {"image": _image(cluster.tracking.image), "storage": cluster.tracking.storage}
         if access := cluster.tracking.access:
             written["tracking"]["access"] = {
                 "host": access.host,
@@ -253,12 +265,15 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     return written
 
 
-def _image(image: str | ImageBuild) -> Any:
+def _image(image: str | Build) -> Any:
     if isinstance(image, str):
         return image
+    own: dict[str, Any] = {}
+    if isinstance(image, ImageBuild):
+        own = {"adapter": image.adapter, "flavors": list(image.flavors), "sagemaker": image.sagemaker}
     written: dict[str, Any] = {
         "base": image.base,
-        "adapter": image.adapter,
+        **own,
         "platforms": list(image.platforms),
         "source": image.source,
         "repository": image.repository,

@@ -327,6 +327,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket/artifacts"),
             identity=identity,
         )
@@ -352,6 +353,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
         )
         graph = place(settings, {})
@@ -362,6 +364,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
         )
         graph = place(settings, {})

@@ -1,0 +1,47 @@
+"""Stacks whose provider of images is Pulumi's own, on a copy of the checkout that tests may change."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.image.engine import Engine
+from tests.plan.stack import PlannedStack
+from tests.plan.stand_ins import ROOT
+from tools import images
+
+
+def working_tree(folder: Path) -> Path:
+    """A copy of the checkout as it is, with its environment and its toolchain."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.split("\0"):
+        if name and (ROOT / name).is_file():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target)
+    for name in (".venv", ".delivery"):
+        (folder / name).symlink_to(ROOT / name)
+    return folder
+
+
+class ImageStack(PlannedStack):
+    """A stack in a folder, of a program, that builds with an engine's BuildKit and logs in to its registry."""
+
+    def __init__(self, folder: Path, name: str, program: Path, engine: Engine) -> None:
+        super().__init__(folder, name, program)
+        self.env.update(engine.env)
+        script = folder / "plugins" / "pulumi-resource-docker-build"
+        script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(images.provider().executable))} "$@"\n')
+
+    def outputs(self) -> dict[str, str]:
+        """What the stack exports."""
+        return json.loads(self.command("stack", "output", "--json", "--stack", self.name).text)
