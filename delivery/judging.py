@@ -26,7 +26,7 @@ _RULES = (
     *(rule for rule in high_risk.RULES if rule.types <= {RELEASE}),
 )
 
-# What people add to a version after it was pinned, an approval or a card, the state learns at the next update.
+# What people add to a version after it was pinned, as an approval, the state learns at the next update.
 _OF_PEOPLE = (*releases.RULES, *high_risk.RULES)
 _LATER = frozenset(rule.id for rule in _OF_PEOPLE if rule.types <= {RELEASE})
 _AS_OF = "as of the last update; the preview asks the registry again"
