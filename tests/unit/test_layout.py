@@ -31,6 +31,7 @@ MAY_IMPORT = {
     },
     "components.program": set[str](),
     "components.replacement": set[str](),
+    "components.metric_direction": set[str](),
     "components.local": {
         "components.endpoint",
         "components.environment",
@@ -80,9 +81,9 @@ MAY_IMPORT = {
         "tools.paths",
     },
     "serving": set[str](),
-    "delivery": {"components.environment", "policy", "provider.gateway"},
+    "delivery": {"components.environment", "components.metric_direction", "policy", "provider.gateway"},
     # Everything that it judges reaches it as the engine's properties.
-    "policy": {"components.environment"},
+    "policy": {"components.environment", "components.metric_direction"},
     "tools": set[str](),
 }
 OURS = {name.split(".")[0] for name in MAY_IMPORT} | {"tests", "benchmarks"}
