@@ -1,10 +1,14 @@
-"""What builds images in tests: Pulumi's own provider of them, BuildKit's daemon and a registry to push to."""
+"""What builds and runs images in tests: Pulumi's own provider of them, BuildKit's daemon, a registry, and
+AWS' emulator of Lambda with the adapter that its image has."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
-from tools import gobuild, toolchain, versions
+from tools import gobuild, progress, toolchain, versions
+from tools.errors import ToolError
 from tools.paths import GO_MODULES
 from tools.toolchain import Recipe, Tool
 
@@ -12,6 +16,10 @@ _MODULE = GO_MODULES / "docker-build"
 _PROVIDER = "github.com/pulumi/pulumi-docker-build"
 _BUILDKIT = "github.com/moby/buildkit"
 _REGISTRY = "github.com/distribution/distribution/v3"
+_LAMBDA = GO_MODULES / "lambda"
+_EMULATOR = "github.com/aws/aws-lambda-runtime-interface-emulator"
+_ADAPTER = (0, 9, 1)
+"""AWS' Lambda Web Adapter, of the version that the environments name."""
 
 
 def provider() -> Tool:
@@ -41,6 +49,39 @@ def buildkitd() -> Tool:
 def registry() -> Tool:
     """A container registry."""
     return _daemon("registry", _REGISTRY, "a minute on 2 cores")
+
+
+def emulator() -> Tool:
+    """AWS' emulator of Lambda's interface to a runtime."""
+    name = "aws-lambda-rie"
+
+    def make(folder: Path) -> None:
+        gobuild.build(_LAMBDA, [f"{_EMULATOR}/cmd/{name}"], folder, usual="20 seconds on 2 cores")
+
+    return toolchain.find(Recipe(name, versions.required(_EMULATOR, _LAMBDA / "go.mod"), [], None, make))
+
+
+def adapter() -> Tool | None:
+    """AWS' Lambda Web Adapter, built by cargo; None where there is none."""
+    cargo, name = shutil.which("cargo"), "lambda-adapter"
+    if cargo is None:
+        return None
+
+    def make(folder: Path) -> None:
+        command = [cargo, "install", "lambda_web_adapter", "--version", versions.show(_ADAPTER), "--locked"]
+        code, tail = progress.run(
+            [*command, "--root", str(folder), "--no-track"],
+            what=f"Building {name} by cargo",
+            usual="2 minutes on 2 cores",
+            cwd=folder,
+            env=dict(os.environ),
+            detail=lambda lines: f"{lines:,} lines",
+        )
+        if code != 0:
+            raise ToolError(f"cargo can't build {name}. Its last words:\n{tail}")
+        (folder / "bin" / name).rename(folder / name)
+
+    return toolchain.find(Recipe(name, _ADAPTER, [], None, make))
 
 
 def _daemon(name: str, module: str, usual: str) -> Tool:

@@ -20,6 +20,7 @@ from tests.image.machine import found
 from tests.ports import free_port
 from tests.waiting import PATIENCE, eventually
 from tools import images
+from tools.paths import ROOT as ROOT
 
 USER, PASSWORD = "tester", "of the tests"
 # bcrypt of the password, which registries ask for.
@@ -37,8 +38,9 @@ class Container:
 
     @property
     def address(self) -> str:
-        """Its address on the network of the tests; empty where it has ended."""
-        return self.inspect()["NetworkSettings"]["Networks"][self.engine.network]["IPAddress"]
+        """Its address on its network; empty where it has ended."""
+        (network,) = self.inspect()["NetworkSettings"]["Networks"].values()
+        return network["IPAddress"]
 
     @property
     def running(self) -> bool:
@@ -55,6 +57,11 @@ class Container:
         code = self.engine.docker("wait", self.name).strip()
         return int(code), self.logs()
 
+    @property
+    def pid(self) -> int:
+        """Its first process, as this machine counts them."""
+        return int(self.inspect()["State"]["Pid"])
+
     def run(self, *command: str) -> str:
         """What a command in it says."""
         return self.engine.docker("exec", self.name, *command).strip()
@@ -70,12 +77,32 @@ class Engine:
 
     def __init__(self, folder: Path, registry: str) -> None:
         self.folder, self.registry = folder, registry
+        self._own: dict[str, str] = {}
         self.network = "delivery-tests"
+        self.closed = "delivery-tests-closed"
+        """A network from which nothing leads on."""
         self.env = {
             "DOCKER_HOST": f"unix://{folder / 'docker.sock'}",
             "DOCKER_CONFIG": str(folder / "config"),
             "BUILDX_CONFIG": str(folder / "buildx"),
         }
+
+    def take(self, name: str, archive: Path) -> None:
+        """Push a file system, a tar file, as an image of its own."""
+        tag = f"{self.registry}/{name}:1"
+        self.docker("import", str(archive), tag)
+        self.docker("push", "--quiet", tag)
+        (pushed,) = json.loads(self.docker("image", "inspect", tag))[0]["RepoDigests"]
+        self._own[name] = pushed
+
+    def own(self, name: str) -> str:
+        """The reference, by its digest, of an image that was taken."""
+        return self._own[name]
+
+    @property
+    def base(self) -> str:
+        """The base of every image."""
+        return self.own("base")
 
     def docker(self, *words: str, check: bool = True, stdin: Path | None = None) -> str:
         """What a command of Docker says."""
@@ -100,16 +127,36 @@ class Engine:
         *command: str,
         env: Mapping[str, str] | None = None,
         options: Sequence[str] = (),
+        network: str = "",
     ) -> Generator[Container]:
-        """Run an image, on the tests' own network, until the block ends."""
+        """Run an image, on the tests' own network where none is named, until the block ends."""
         name = f"test-{uuid.uuid4().hex[:12]}"
         variables = [word for key, value in (env or {}).items() for word in ("--env", f"{key}={value}")]
-        words = ("run", "--detach", "--name", name, "--network", self.network, *options, *variables)
+        words = (
+            "run",
+            "--detach",
+            "--name",
+            name,
+            "--network",
+            network or self.network,
+            *options,
+            *variables,
+        )
         self.docker(*words, image, *command)
         try:
             yield Container(self, name)
         finally:
             self.docker("rm", "--force", "--volumes", name)
+
+    @property
+    def gateway(self) -> str:
+        """This machine's address on the network of the tests."""
+        (found,) = json.loads(self.docker("network", "inspect", self.network))
+        return found["IPAM"]["Config"][0]["Gateway"]
+
+    def pushes(self) -> int:
+        """How many manifests the registry has been sent so far."""
+        return (self.folder / "registry.log").read_text().count('"PUT /v2/')
 
     def manifest(self, reference: str) -> tuple[str, dict[str, Any]]:
         """The media type and the content of a manifest, by its digest, as the registry has it."""
@@ -120,7 +167,7 @@ class Engine:
             "application/vnd.docker.distribution.manifest.v2+json",
         }
         url = f"http://{self.registry}/v2/{repository.rpartition(':')[0]}/manifests/{digest}"
-        with urlopen(Request(url, headers=headers), timeout=PATIENCE) as answer:  # noqa: S310
+        with urlopen(Request(url, headers=headers), timeout=PATIENCE) as answer:
             return answer.headers["Content-Type"], json.load(answer)
 
     def config(self, reference: str) -> dict[str, Any]:
@@ -144,8 +191,9 @@ def engine(folder: Path) -> Generator[Engine]:
         stack.enter_context(_registry(folder, host))
         stack.enter_context(_buildkitd(folder, host))
         stack.enter_context(_dockerd(made))
-        made.docker("network", "create", made.network)
-        stack.callback(made.docker, "network", "rm", made.network, check=False)
+        for name, options in ((made.network, ()), (made.closed, ("--internal",))):
+            made.docker("network", "create", *options, name)
+            stack.callback(made.docker, "network", "rm", name, check=False)
         yield made
 
 
@@ -164,7 +212,7 @@ def _registry(folder: Path, host: str) -> Any:
     def ready() -> bool:
         request = Request(f"http://{host}/v2/", headers={"Authorization": f"Basic {_basic()}"})
         try:
-            with urlopen(request, timeout=PATIENCE):  # noqa: S310
+            with urlopen(request, timeout=PATIENCE):
                 return True
         except URLError:
             return False
@@ -222,7 +270,9 @@ def _dockerd(made: Engine) -> Any:
 
 
 @contextmanager
-def _running(log: Path, command: list[str], ready: Any, env: Mapping[str, str] | None = None) -> Generator[None]:
+def _running(
+    log: Path, command: list[str], ready: Any, env: Mapping[str, str] | None = None
+) -> Generator[None]:
     path = f"{os.environ['PATH']}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
     with log.open("wb") as output:
         process = subprocess.Popen(

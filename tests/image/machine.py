@@ -1,7 +1,5 @@
 """What building and running images asks of a machine, and how it comes by it.
 
-    python -m tests.image.machine    gets it ready; where that can't be it says why, and ends with 3
-
 A Docker engine of the tests' own runs as root. Where Debian's packages for it are missing, apt installs them.
 """
 
@@ -22,10 +20,10 @@ PROGRAMS = {
     "containerd": "containerd",
     "runc": "runc",
     "iptables": "iptables",
+    "nsenter": "util-linux",
     "debootstrap": "debootstrap",
 }
 """The Debian package of each program."""
-UNABLE = 3
 SECONDS = 600
 _PATH = f"{os.environ.get('PATH', '')}{os.pathsep}/usr/sbin{os.pathsep}/sbin"
 _SUITE = "bookworm"
@@ -46,7 +44,10 @@ def found(program: str) -> str:
 
 
 def prepare() -> Path:
-    """Install and build what is missing. Returns the base image's file system, a tar file."""
+    """Install and build what is missing. Returns the base image's file system, a tar file.
+
+    Raises UnableError, with a sentence, where the machine can't run a Docker engine.
+    """
     if sys.platform != "linux" or os.geteuid() != 0:
         raise UnableError("a Docker engine of the tests' own needs Linux, and root")
     missing = sorted({PROGRAMS[name] for name in PROGRAMS if shutil.which(name, path=_PATH) is None})
@@ -54,9 +55,25 @@ def prepare() -> Path:
         _install(missing)
     for name in PROGRAMS:
         found(name)
-    for make in (images.provider, images.buildkitd, images.registry):
+    if shutil.which("go") is None:
+        raise UnableError("go is missing, by which the provider, BuildKit and a registry are built")
+    for make in (images.provider, images.buildkitd, images.registry, images.emulator, images.adapter):
         make()
     return _base()
+
+
+def adapter(folder: Path) -> Path:
+    """The file system, a tar file, of an image with AWS' Lambda Web Adapter; with a program that does nothing
+    in its place where that can't be built."""
+    file = folder / "lambda-adapter"
+    if tool := images.adapter():
+        shutil.copy(tool.executable, file)
+    else:
+        file.write_text("#!/bin/sh\n")
+    file.chmod(0o755)
+    packed = folder / "adapter.tar"
+    _ran("tar", "-C", str(folder), "-cf", str(packed), file.name, why="tar failed")
+    return packed
 
 
 def _install(packages: list[str]) -> None:
@@ -106,16 +123,3 @@ def _ran(program: str, *words: str, why: str) -> None:
     )
     if done.returncode != 0:
         raise UnableError(f"{why}: {' '.join(done.stdout.splitlines()[-2:])}")
-
-
-def main() -> int:
-    try:
-        prepare()
-    except UnableError as error:
-        print(f"make test-image runs nothing: {error}.", file=sys.stderr)
-        return UNABLE
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

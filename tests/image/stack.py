@@ -15,7 +15,7 @@ from tools import images
 
 
 def working_tree(folder: Path) -> Path:
-    """A copy of the checkout as it is, with its environment and its toolchain."""
+    """A copy of the checkout as it is, but for its users' own files, with its environment and its toolchain."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -24,7 +24,8 @@ def working_tree(folder: Path) -> Path:
         check=True,
     )
     for name in listed.stdout.split("\0"):
-        if name and (ROOT / name).is_file():
+        of_users = Path(name).match("Pulumi.*.yaml") or Path(name).match("policy/*.yaml")
+        if not of_users and (ROOT / name).is_file():
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target)
@@ -34,13 +35,23 @@ def working_tree(folder: Path) -> Path:
 
 
 class ImageStack(PlannedStack):
-    """A stack in a folder, of a program, that builds with an engine's BuildKit and logs in to its registry."""
+    """A stack, of a program, that builds with an engine's BuildKit and logs in to its registry."""
 
     def __init__(self, folder: Path, name: str, program: Path, engine: Engine) -> None:
         super().__init__(folder, name, program)
         self.env.update(engine.env)
         script = folder / "plugins" / "pulumi-resource-docker-build"
-        script.write_text(f'#!/bin/sh\nexec {shlex.quote(str(images.provider().executable))} "$@"\n')
+        provider = shlex.quote(str(images.provider().executable))
+        script.write_text(f'#!/bin/sh\nexec {provider} "$@"\n')
+
+    def references(self) -> dict[str, str]:
+        """The reference of each image that the stack has built, by the name of its resource."""
+        exported = json.loads(self.command("stack", "export", "--stack", self.name).text)
+        return {
+            resource["urn"].rpartition("::")[2]: resource["outputs"]["ref"]
+            for resource in exported["deployment"]["resources"]
+            if resource["type"] == "docker-build:index:Image"
+        }
 
     def outputs(self) -> dict[str, str]:
         """What the stack exports."""

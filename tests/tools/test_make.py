@@ -20,7 +20,9 @@ REPORT = """<testsuites><testsuite tests="5">
 <testcase name="c"><failure/></testcase><testcase name="d"><error/></testcase>
 <testcase name="e"><skipped/></testcase></testsuite></testsuites>"""
 PASSED = '<testsuite><testcase name="a"/></testsuite>'
+SKIPPED = '<testsuite><testcase name="a"><skipped/></testcase></testsuite>'
 EMPTY = "<testsuite/>"
+MAY_SKIP = "--may-skip"
 
 
 def test_totals_are_counted_by_outcome() -> None:
@@ -36,6 +38,11 @@ def test_totals_are_counted_by_outcome() -> None:
         ([PASSED, REPORT], "3 passed, 2 failed, 1 skipped\n", 1),
         ([EMPTY], "0 passed, 0 failed, 0 skipped\n", 1),
         ([PASSED, EMPTY], "1 passed, 0 failed, 0 skipped\n", 1),
+        ([PASSED, SKIPPED], "1 passed, 0 failed, 1 skipped\n", 1),
+        ([PASSED, MAY_SKIP, SKIPPED], "1 passed, 0 failed, 1 skipped\n", 0),
+        ([SKIPPED, MAY_SKIP, PASSED], "1 passed, 0 failed, 1 skipped\n", 1),
+        ([PASSED, MAY_SKIP, EMPTY], "1 passed, 0 failed, 0 skipped\n", 1),
+        ([PASSED, MAY_SKIP, REPORT], "3 passed, 2 failed, 1 skipped\n", 1),
     ],
 )
 def test_no_test_at_all_in_one_part_is_a_failure(
@@ -46,10 +53,12 @@ def test_no_test_at_all_in_one_part_is_a_failure(
     line: str,
     code: int,
 ) -> None:
-    files = [tmp_path / f"{index}.xml" for index in range(len(reports))]
-    for file, report in zip(files, reports, strict=True):
-        file.write_text(report)
-    monkeypatch.setattr("sys.argv", ["totals", *map(str, files)])
+    words = ["totals"]
+    for index, report in enumerate(reports):
+        words.append(MAY_SKIP if report == MAY_SKIP else str(tmp_path / f"{index}.xml"))
+        if report != MAY_SKIP:
+            Path(words[-1]).write_text(report)
+    monkeypatch.setattr("sys.argv", words)
     assert totals.main() == code
     assert capsys.readouterr().out == line
 
