@@ -15,7 +15,7 @@ from tools import images
 
 
 def working_tree(folder: Path) -> Path:
-    """A copy of the checkout as it is, but for its users' own files, with its environment and its toolchain."""
+    """A copy of the checkout but for its users' files, with its environment and its toolchain."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
