@@ -68,13 +68,14 @@ def adapter() -> Tool | None:
         return None
 
     def make(folder: Path) -> None:
-        command = [cargo, "install", "lambda_web_adapter", "--version", versions.show(_ADAPTER), "--locked"]
+        what = ("lambda_web_adapter", "--version", versions.show(_ADAPTER), "--locked", "--debug")
         code, tail = progress.run(
-            [*command, "--root", str(folder), "--no-track"],
+            [cargo, "install", *what, "--root", str(folder), "--no-track"],
             what=f"Building {name} by cargo",
-            usual="2 minutes on 2 cores",
+            usual="a minute on 2 cores",
             cwd=folder,
-            env=dict(os.environ),
+            # Its own release is optimised across all that it is made of, which takes five times as long.
+            env={**os.environ, "CARGO_PROFILE_DEV_DEBUG": "false"},
             detail=lambda lines: f"{lines:,} lines",
         )
         if code != 0:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.image.engine import Engine, engine
 from tests.image.machine import UnableError, adapter, prepare
 from tests.image.models import Models, registered
-from tests.image.stack import ImageStack, working_tree
+from tests.image.stack import ImageStack, built, variants_of, working_tree
 from tests.image.variants import ADAPTER, Built
 
 
@@ -50,41 +49,15 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stack(docker: Engine, tree: Path, tmp_path_factory: pytest.TempPathFactory) -> ImageStack:
-    """The program's own stack, applied: it builds the model server's image and MLflow's."""
-    made = ImageStack(tmp_path_factory.mktemp("stack"), "built", tree, docker)
-    made.declare(declared(docker))
-    made.up()
-    return made
-
-
-def declared(docker: Engine) -> str:
-    """A Pulumi.<stack>.yaml whose images are built, for a cluster that is not there."""
-    platform = {
-        "kind": "kubernetes",
-        "context": "prod",
-        "image": {"build": {"base": docker.base, "repository": f"{docker.registry}/serving"}},
-        "tracking": {"image": {"build": {"base": docker.base, "repository": f"{docker.registry}/mlflow"}}},
-        "registry": "https://mlflow.example.com",
-        "url": "https://models.example.com",
-        "gateway": {"tlsSecret": "models-tls"},
-    }
-    models = {"tumour": {"stable": {"version": 1}}}
-    config = {"model-delivery:platform": platform, "model-delivery:models": models}
-    return yaml.safe_dump({"config": config})
+    """The program's own stack, applied: it has built the model server's image and MLflow's."""
+    return built(tmp_path_factory.mktemp("stack"), tree, docker)
 
 
 @pytest.fixture(scope="session")
-def variants(
-    docker: Engine, stack: ImageStack, tree: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Built:
+def variants(docker: Engine, stack: ImageStack, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Every variant of the model server's image, by its digest. The first one was built by the program."""
-    program = working_tree(tmp_path_factory.mktemp("variants-tree"))
-    (program / "__main__.py").write_text((tree / "tests" / "image" / "program.py").read_text())
-    made = ImageStack(tmp_path_factory.mktemp("variants"), "variants", program, docker)
-    config = {"base": docker.base, "repository": f"{docker.registry}/serving", "adapter": docker.own(ADAPTER)}
-    made.declare(yaml.safe_dump({"config": {f"model-delivery:{k}": v for k, v in config.items()}}))
-    made.up()
-    return {"both": stack.outputs()["image"], **made.outputs()}
+    others = variants_of(tmp_path_factory.mktemp("variants"), docker)
+    return {"both": stack.outputs()["image"], **others.outputs()}
 
 
 @pytest.fixture(scope="session")

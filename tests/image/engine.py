@@ -62,6 +62,24 @@ class Container:
         """Its first process, as this machine counts them."""
         return int(self.inspect()["State"]["Pid"])
 
+    def processor_seconds(self) -> float:
+        """The processor time that it has used so far."""
+        usage = "/sys/fs/cgroup/cpuacct/cpuacct.usage"
+        if self.run("sh", "-c", f"test -e {usage} && echo first || true"):
+            return int(self.run("cat", usage)) / 1e9
+        return int(self._accounted("cpu.stat", "usage_usec")) / 1e6
+
+    def memory_bytes(self) -> int:
+        """The memory of its processes, without that of files."""
+        if self.run("sh", "-c", "test -e /sys/fs/cgroup/memory && echo first || true"):
+            return self._accounted("memory/memory.stat", "rss")
+        return self._accounted("memory.stat", "anon")
+
+    def _accounted(self, file: str, key: str) -> int:
+        """A figure of its control group's, of the first version or of the second."""
+        rows = (line.split() for line in self.run("cat", f"/sys/fs/cgroup/{file}").splitlines())
+        return next(int(value) for name, value in rows if name == key)
+
     def run(self, *command: str) -> str:
         """What a command in it says."""
         return self.engine.docker("exec", self.name, *command).strip()

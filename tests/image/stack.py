@@ -8,7 +8,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import yaml
+
 from tests.image.engine import Engine
+from tests.image.variants import ADAPTER
 from tests.plan.stack import PlannedStack
 from tests.plan.stand_ins import ROOT
 from tools import images
@@ -56,3 +59,38 @@ class ImageStack(PlannedStack):
     def outputs(self) -> dict[str, str]:
         """What the stack exports."""
         return json.loads(self.command("stack", "output", "--json", "--stack", self.name).text)
+
+
+def built(folder: Path, tree: Path, docker: Engine) -> ImageStack:
+    """A stack of the program in ``tree``, applied: it builds the model server's image and MLflow's."""
+    made = ImageStack(folder, "built", tree, docker)
+    made.declare(declared(docker))
+    made.up()
+    return made
+
+
+def variants_of(folder: Path, docker: Engine) -> ImageStack:
+    """A stack of ``tests/image/program.py``, applied: it builds the other variants."""
+    program = working_tree(folder / "program")
+    shutil.copy(ROOT / "tests" / "image" / "program.py", program / "__main__.py")
+    made = ImageStack(folder / "stack", "variants", program, docker)
+    config = {"base": docker.base, "repository": f"{docker.registry}/serving", "adapter": docker.own(ADAPTER)}
+    made.declare(yaml.safe_dump({"config": {f"model-delivery:{k}": v for k, v in config.items()}}))
+    made.up()
+    return made
+
+
+def declared(docker: Engine) -> str:
+    """A Pulumi.<stack>.yaml whose images are built, for a cluster that is not there."""
+    platform = {
+        "kind": "kubernetes",
+        "context": "prod",
+        "image": {"build": {"base": docker.base, "repository": f"{docker.registry}/serving"}},
+        "tracking": {"image": {"build": {"base": docker.base, "repository": f"{docker.registry}/mlflow"}}},
+        "registry": "https://mlflow.example.com",
+        "url": "https://models.example.com",
+        "gateway": {"tlsSecret": "models-tls"},
+    }
+    models = {"tumour": {"stable": {"version": 1}}}
+    config = {"model-delivery:platform": platform, "model-delivery:models": models}
+    return yaml.safe_dump({"config": config})
