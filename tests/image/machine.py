@@ -9,10 +9,13 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 from tools import images
+from tools.errors import ToolError
 from tools.paths import TOOLCHAIN, make_folder
+from tools.toolchain import Tool
 
 PROGRAMS = {
     "docker": "docker.io",
@@ -57,16 +60,26 @@ def prepare() -> Path:
         found(name)
     if shutil.which("go") is None:
         raise UnableError("go is missing, by which the provider, BuildKit and a registry are built")
-    for make in (images.provider, images.buildkitd, images.registry, images.emulator, images.adapter):
+    for make in (images.provider, images.buildkitd, images.registry, images.emulator, lambda_adapter):
         make()
     return _base()
+
+
+@cache
+def lambda_adapter() -> Tool | None:
+    """AWS' Lambda Web Adapter; None, with a note, where it can't be built: one test alone needs it."""
+    try:
+        return images.adapter()
+    except ToolError as error:
+        print(f"{error}", file=sys.stderr)
+        return None
 
 
 def adapter(folder: Path) -> Path:
     """The file system, a tar file, of an image with AWS' Lambda Web Adapter; with a program that does nothing
     in its place where that can't be built."""
     file = folder / "lambda-adapter"
-    if tool := images.adapter():
+    if tool := lambda_adapter():
         shutil.copy(tool.executable, file)
     else:
         file.write_text("#!/bin/sh\n")

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.image.engine import Container, Engine
+from tests.image.engine import ROOT, Container, Engine
 from tests.image.models import NAME, REQUESTS, SERVER_PORT, Models, Released, answering, ask
-from tests.image.variants import FUNCTION, MEMORY, SERVES, Built
+from tests.image.variants import FUNCTION, MEMORY, POD, SERVES, Built
 from tests.serving.store import Store
 from tests.unit.aws import DEV, amazon
 from tests.unit.graph import Graph
@@ -129,6 +129,16 @@ def test_sagemaker_runs_serve_as_root_without_a_network(
         assert {name: ask(url, name) for name in REQUESTS} == release.answers
         assert container.run("id", "-u") == "0"
         assert container.stop() == 0
+
+
+@pytest.mark.parametrize("variant", sorted(SERVES))
+def test_a_pod_of_it_applies_definitions(docker: Engine, variants: Built, variant: str) -> None:
+    """A cluster's Job runs this script with the ``python`` of the platform's image, whichever variant that is."""
+    script = ROOT / "components" / "kubernetes" / "crds" / "apply.py"
+    options = (*POD, "--volume", f"{script}:/apply.py:ro")
+    with docker.container(variants[variant], "python", "/apply.py", "--help", options=options) as container:
+        code, said = container.ended()
+    assert code == 0 and said.startswith("usage:"), said
 
 
 def test_users_ports_and_commands_are_those_that_the_platforms_expect(
