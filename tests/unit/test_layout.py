@@ -82,6 +82,15 @@ MAY_IMPORT = {
     },
     "serving": set[str](),
     "delivery": {"components.environment", "components.metric_direction", "policy", "provider.gateway"},
+    # A plan is the real program on stand-ins: it builds no part of a stack itself.
+    "planning": {
+        "components.environment",
+        "delivery.review",
+        "pipeline.quiet",
+        "provider",
+        "serving.artifact",
+        "tools",
+    },
     # Everything that it judges reaches it as the engine's properties.
     "policy": {"components.environment", "components.metric_direction"},
     "tools": set[str](),
