@@ -29,7 +29,7 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
-    "components.program": set[str](),
+    "components.program": {"components.environment"},
     "components.replacement": set[str](),
     "components.metric_direction": set[str](),
     "components.local": {
