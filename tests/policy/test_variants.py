@@ -120,6 +120,16 @@ def test_a_bucket_may_say_all_in_itself() -> None:
     assert rules_of(bucket) == ["s3-not-public"]
 
 
+def test_a_metric_of_ones_own_is_compared_where_the_environment_says_which_way_it_is_better() -> None:
+    before, after = ({"cost_per_claim": cost} for cost in (10.0, 12.0))
+    releases = [release("fraud", 3, metrics=before), release("fraud", 4, metrics=after)]
+    rules = [RULES["candidate-metrics"]]
+    assert evaluate(rules, [*releases, rollout("fraud", "local")], now=NOW) == []
+    said = rollout("fraud", "local", metrics={"cost_per_claim": "lower"})
+    (violation,) = evaluate(rules, [*releases, said], now=NOW)
+    assert "cost_per_claim 10 → 12 (lower is better" in violation.message
+
+
 def test_order_of_inputs_counts_for_rows_without_names() -> None:
     pair = [{"type": "double", "name": name, "required": True} for name in ("age", "income")]
     stack = [
