@@ -14,6 +14,7 @@ from components.environment.section import Section
 from components.environment.tracking import Access, Tracking, parse_tracking
 
 CLUSTER_KEYS: Final = (
+    "definitions",
     "gateway",
     "image",
     "imageUsesGpu",
@@ -80,6 +81,9 @@ class Cluster:
     """KEDA with its HTTP add-on. With it every release is scaled by KEDA, and may go down to no server."""
     prometheus: str | None = None
     """The Prometheus that KEDA asks, as pods reach it; None: the one that is installed."""
+    definitions: Literal["install", "existing"] = "install"
+    """Who brings the definitions that installed charts need, and upgrades them: `existing` is the cluster's
+    admins."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
     protect_data: bool = False
@@ -116,6 +120,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     keda = section.choice("keda", ("install", "existing", "none"))
     prometheus = _prometheus(section, monitoring, keda)
     prices = _prices(section, monitoring)
+    definitions = section.choice("definitions", ("install", "existing"))
     protect = section.flag("protectData")
     if image is None or registry is None or url is None:
         return None
@@ -130,6 +135,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
         monitoring=monitoring or "install",
         keda=keda or "none",
         prometheus=prometheus,
+        definitions=definitions or "install",
         prices=prices,
         protect_data=protect or False,
     )

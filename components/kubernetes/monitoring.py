@@ -50,7 +50,9 @@ class Monitoring(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self)
         if args.install:
             child = pulumi.ResourceOptions(parent=self)
-            stack = install(MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args), child)
+            stack = install(
+                MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args), child, skip_crds=True
+            )
             after = pulumi.ResourceOptions(parent=self, depends_on=[stack])
             install("prometheus-adapter", PROMETHEUS_ADAPTER, MONITORING, _adapter(), after)
         k8s.apiextensions.CustomResource(

@@ -10,7 +10,9 @@ import pulumi_kubernetes as k8s
 
 from components.endpoint import Before, waiting
 from components.environment import Cluster, Model
+from components.environment.kubernetes_versions import oldest
 from components.kubernetes.charts import METRICS_SERVER, install
+from components.kubernetes.definitions import Definitions, DefinitionsArgs, Name
 from components.kubernetes.endpoint import Endpoint, EndpointArgs
 from components.kubernetes.gateway import SYSTEM, Gateway, GatewayArgs
 from components.kubernetes.gpu import device_plugin, exporter
@@ -44,8 +46,9 @@ class KubernetesPlace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         space = _namespace(cluster, child)
         self._inside = inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
+        defined = self._definitions(inside)
         self._address: pulumi.Input[str] | None = None
-        gateway, gateway_namespace, proxies = self._gateway(inside)
+        gateway, gateway_namespace, proxies = self._gateway(defined)
         tracking = self._tracking(gateway, inside)
         if settings.gpu == "install":
             device_plugin(child)
@@ -64,7 +67,7 @@ class KubernetesPlace(pulumi.ComponentResource):
                     control_plane=settings.control_plane,
                     prices=cluster.prices,
                 ),
-                inside,
+                defined,
             )
             if settings.gpu == "install":
                 exporter(_after(child, monitoring))
@@ -121,6 +124,24 @@ class KubernetesPlace(pulumi.ComponentResource):
     def serve(self, model: Model, after: Before = ()) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
         return Endpoint(model, self._endpoint, waiting(self._inside, after))
+
+    def _definitions(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+        """Declare the definitions that charts need, and wait for them."""
+        cluster = self._settings.cluster
+        names: list[Name] = []
+        if not cluster.gateway.name:
+            names.extend(("gateway-api", "envoy-gateway"))
+        if cluster.monitoring == "install":
+            names.append("prometheus-operator")
+        if not names or cluster.definitions == "existing":
+            return opts
+        args = DefinitionsArgs(
+            namespace=cluster.namespace,
+            image=self._settings.image,
+            names=names,
+            least=oldest(gateway=not cluster.gateway.name, keda=cluster.keda == "install"),
+        )
+        return _after(opts, Definitions("definitions", args, opts))
 
     def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
         """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""
