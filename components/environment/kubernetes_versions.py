@@ -45,5 +45,5 @@ def judge_version(section: Section, key: str, version: str, cluster: Cluster) ->
             section.problem(
                 key,
                 f"must be 1.{each.oldest} to 1.{each.newest}, which {each.title} supports;"
-                f" `{each.key}` says whether it is installed",
+                f" platform.{each.key} says whether it is installed",
             )

@@ -23,8 +23,8 @@ class Chart:
 ENVOY_GATEWAY: Final = Chart(chart="oci://docker.io/envoyproxy/gateway-helm", version="v1.9.3")
 ENVOY: Final = "docker.io/envoyproxy/envoy:distroless-v1.39.3"
 """The proxies' image. Envoy Gateway 1.9.3 comes with 1.39.2, whose filters for API keys and OAuth2 crash on a
-request without a path (GHSA-47vj-9r25-wv5j, GHSA-8vc2-jrm4-835w). The release notes of 1.9.2 name this image
-for it. To be taken out with the next version."""
+request without a path (https://github.com/envoyproxy/envoy/releases/tag/v1.39.3). To be taken out with the
+next version of Envoy Gateway."""
 KUBE_PROMETHEUS_STACK: Final = Chart(
     chart="kube-prometheus-stack",
     version="81.6.2",

@@ -46,7 +46,7 @@ def empty(bare: Api) -> Api:
     """The second cluster without any definition."""
     for found in bare.list(DEFINITION):
         bare.delete(bare.path(DEFINITION, None, found["metadata"]["name"]))
-    eventually("the definitions to be gone", lambda: not [print([(c["type"],c["status"],c.get("message")) for c in f["status"]["conditions"]], f["metadata"]["name"]) for f in bare.list(DEFINITION)], 30)
+    eventually("the definitions to be gone", lambda: not bare.list(DEFINITION), 60)
     return bare
 
 

@@ -122,3 +122,14 @@ class TestPrices:
     def test_nobody_would_see_them(self) -> None:
         (found,) = mistakes(prices={"cpu": 1, "memory": 3}, monitoring="none")
         assert found.startswith("platform.prices is a map of 2 keys: only dashboards show them")
+
+
+class TestDefinitions:
+    def test_absent_is_the_program(self) -> None:
+        assert platform().cluster.definitions == "install"
+        assert platform(definitions="existing").cluster.definitions == "existing"
+
+    def test_they_are_never_absent(self) -> None:
+        assert mistakes(definitions="none") == [
+            'platform.definitions is "none": must be one of: install, existing.'
+        ]
