@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -19,6 +19,8 @@ from components.kubernetes.gpu import device_plugin, exporter
 from components.kubernetes.keda import Keda
 from components.kubernetes.labels import PART_OF
 from components.kubernetes.monitoring import PROMETHEUS, Monitoring, MonitoringArgs
+from components.kubernetes.network import MONITORING
+from components.kubernetes.receivers import ALERTMANAGER, Receivers
 from components.kubernetes.settings import Settings
 from components.kubernetes.tracking import Tracking, TrackingArgs
 from components.kubernetes.tracking_door import Door
@@ -58,6 +60,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             keda = Keda("keda", cluster.namespace, cluster.keda == "install", self._inside)
             self._inside = _after(self._inside, keda)
         if cluster.monitoring != "none":
+            receivers, ready = self._receivers(child)
             monitoring = Monitoring(
                 "monitoring",
                 MonitoringArgs(
@@ -66,8 +69,9 @@ class KubernetesPlace(pulumi.ComponentResource):
                     storage_class=settings.storage_class,
                     control_plane=settings.control_plane,
                     prices=cluster.prices,
+                    receivers=receivers,
                 ),
-                defined,
+                _after(defined, *ready),
             )
             if settings.gpu == "install":
                 exporter(_after(child, monitoring))
@@ -142,6 +146,16 @@ class KubernetesPlace(pulumi.ComponentResource):
             least=oldest(gateway=not cluster.gateway.name, keda=cluster.keda == "install"),
         )
         return _after(opts, Definitions("definitions", args, opts))
+
+    def _receivers(self, opts: pulumi.ResourceOptions) -> tuple[Receivers, Sequence[pulumi.Resource]]:
+        """Who is told of alerts, and what Alertmanager's pods need before they start."""
+        cluster, topic = self._settings.cluster, self._settings.alarm_topic
+        if cluster.monitoring != "install":
+            return Receivers(), ()
+        secret = cluster.alerts.webhook_secret if cluster.alerts else None
+        identity = self._settings.identity
+        ready = identity(MONITORING, ALERTMANAGER, opts) if topic and identity else ()
+        return Receivers(topic_arn=topic, webhook_secret=secret), ready
 
     def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
         """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""
