@@ -12,6 +12,7 @@ from policy.rule import Resource
 from policy.rules import RULES
 from policy.rules.ceilings import gpus_of
 from policy.rules.pods import is_selected
+from policy.rules.readiness import HELM_RELEASE, PROMETHEUS_RULE
 from policy.settings import Settings
 from policy.testkit import MISSING, changed, evaluate, resource
 from tests.policy.compliant import NOW, POD, SETTINGS, TAGS, kubernetes, release, rollout
@@ -324,6 +325,11 @@ def test_alerts_of_each_runtime() -> None:
     pods = rollout("rank", "kubernetes")
     assert (wrong(pods), wrong(pods, resource("delivery:kubernetes:Borrowed", "b"))) == (1, 0)
     assert wrong(rollout("rank", "local")) == 0
+    rules = resource(PROMETHEUS_RULE, "r", spec={"groups": [{"rules": [{"alert": "a"}]}]})
+    assert wrong(pods, rules) == 0  # the cluster has its own Prometheus, and its own Alertmanager
+    for chart in ("kube-prometheus-stack", "oci://mirror.example.com/charts/kube-prometheus-stack"):
+        assert wrong(pods, rules, resource(HELM_RELEASE, "m", chart=chart, values={})) == 1
+    assert wrong(pods, rules, resource(HELM_RELEASE, "m", chart="envoy-gateway", values={})) == 0
     alarm = resource("aws:cloudwatch/metricAlarm:MetricAlarm", "a", alarmActions=["arn"])
     churn = rollout("churn", "sagemaker")
     assert wrong(churn, changed(alarm, "tags", {"model-delivery/model": "churn"})) == 0
