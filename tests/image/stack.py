@@ -12,8 +12,8 @@ import yaml
 
 from tests.image.engine import Engine
 from tests.image.variants import ADAPTER
-from tests.plan.stack import PlannedStack
-from tests.plan.stand_ins import ROOT
+from planning.stack import PlannedStack
+from planning.stand_ins import ROOT
 from tools import images
 
 

@@ -456,7 +456,7 @@ def test_the_servers_group_is_part_of_the_projects_dependencies() -> None:
         for item in groups[name]
         if isinstance(item, str)
     }
-    assert plain - ours == {"boto3", "pandas", "skops"}
+    assert plain - ours == {"pandas", "skops"}
 
 
 def test_the_image_has_every_package_that_the_server_imports() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
-    "components.environment": set[str](),
+    "components.environment": {"components.metric_direction"},
     "components.image": {"components.environment"},
     "components.traffic": {"components.environment"},
     "components.release": {"components.environment"},
@@ -29,7 +29,7 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
-    "components.program": set[str](),
+    "components.program": {"components.environment"},
     "components.replacement": set[str](),
     "components.metric_direction": set[str](),
     "components.local": {
@@ -82,6 +82,15 @@ MAY_IMPORT = {
     },
     "serving": set[str](),
     "delivery": {"components.environment", "components.metric_direction", "policy", "provider.gateway"},
+    # A plan is the real program on stand-ins: it builds no part of a stack itself.
+    "planning": {
+        "components.environment",
+        "delivery.review",
+        "pipeline.quiet",
+        "provider",
+        "serving.artifact",
+        "tools",
+    },
     # Everything that it judges reaches it as the engine's properties.
     "policy": {"components.environment", "components.metric_direction"},
     "tools": set[str](),
