@@ -213,6 +213,7 @@ class AwsPlace(pulumi.ComponentResource):
             service_cidr=settings.service_cidr,
             key_arn=self._key_arn,
             admins=settings.admins,
+            access=settings.access,
             api_access=settings.api_access,
             addon_versions=settings.addons,
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from components.environment.aws import AwsPlatform, Database, SageMaker
+from components.environment.aws_access import parse_access
 from components.environment.aws_partition import partition_of
 from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
@@ -17,6 +18,7 @@ from components.environment.section import Section
 
 KEYS: Final = (
     "kind",
+    "access",
     "account",
     "addons",
     "admins",
@@ -87,6 +89,9 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     )
     for arn in admins or ():
         _same_partition(section, "admins", arn, region)
+    access = parse_access(section, _PRINCIPAL, partition, admins or ())
+    for arn in access:
+        _same_partition(section.inner("access"), arn, arn, region)
     cidr, service_cidr = _ranges(section)
     cluster = parse_cluster(section)
     _images(section, cluster, region)
@@ -129,6 +134,7 @@ def parse_aws(section: Section) -> AwsPlatform | None:
         region=region,
         zones=zones,
         admins=admins,
+        access=access,
         cluster=cluster,
         cidr=cidr,
         service_cidr=service_cidr,

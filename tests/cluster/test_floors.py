@@ -11,13 +11,13 @@ import yaml
 
 from components.kubernetes.crds import apply
 from components.kubernetes.definitions import FOLDER
+from planning.stack import PlannedStack
 from tests.cluster.api import DEFINITION, NAMESPACE, Api, Object
 from tests.cluster.comparing import drift, title
 from tests.cluster.definitions import KEPT, OF_CHARTS
 from tests.cluster.plugin import establish, install
 from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
 from tests.environments import environment_file
-from tests.plan.stack import PlannedStack
 
 pytestmark = pytest.mark.cluster
 
@@ -69,7 +69,7 @@ def public(declared: Object) -> Object:
 
 
 def applied(folder: Path, name: str, content: dict[str, Any]) -> PlannedStack:
-    """A stack on the stand-ins of `tests/plan`, in which nothing is unknown any more."""
+    """A stack on the stand-ins of `planning`, in which nothing is unknown any more."""
     stack = PlannedStack(folder, name)
     stack.declare(yaml.safe_dump(content))
     stack.up()
