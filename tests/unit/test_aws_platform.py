@@ -135,8 +135,8 @@ class TestTheWhole:
 
     def test_every_resource_is_in_a_room(self, large: Graph) -> None:
         parents = {r.parent for r in only_aws(large)}
-        # Beside the rooms: the nodes' role, which all pools share, and what pods of MLflow and Alertmanager may
-        # do.
+        # Beside the rooms: the nodes' role, which all pools share, and what pods of MLflow and Alertmanager
+        # may do.
         assert parents == {
             *("addons", "artifacts", "aws", "cluster", "cpu", "gpu-l4", "images", "key", "network"),
             *("kubernetes", "pod-logs", "tracking"),
