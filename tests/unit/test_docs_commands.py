@@ -10,7 +10,9 @@ import pytest
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 GUIDES = [DOCS / "getting-started-aws.md", DOCS / "ci.md", DOCS / "operations.md"]
 PAGES = sorted([*GUIDES, *(DOCS / "components").glob("*.md")])
-_BARE = re.compile(r"(?<![\w./-])pulumi (up|preview|destroy|refresh|stack|login|cancel|state|config|import)\b")
+_BARE = re.compile(
+    r"(?<![\w./-])pulumi (up|preview|destroy|refresh|stack|login|cancel|state|config|import)\b"
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
