@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as k8s
 
-from components.kubernetes.charts import ENVOY_GATEWAY, install
+from components.kubernetes.charts import ENVOY, ENVOY_GATEWAY, install
 from components.kubernetes.labels import PART_OF
 
 SYSTEM = "envoy-gateway-system"
@@ -39,8 +39,8 @@ class GatewayArgs:
 class Gateway(pulumi.ComponentResource):
     """Envoy Gateway by its chart, with a GatewayClass and one Gateway for the models.
 
-    The chart brings the Gateway API's definitions. Two proxies share the traffic, on different nodes where
-    there are two; what a proxy is told to end it finishes first.
+    The definitions of both are in the cluster already (``Definitions``). Two proxies share the traffic, on
+    different nodes where there are two; what a proxy is told to end it finishes first.
     """
 
     gateway: str
@@ -52,7 +52,8 @@ class Gateway(pulumi.ComponentResource):
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:kubernetes:Gateway", name, None, opts)
         self.gateway = "models"
-        chart = install("envoy-gateway", ENVOY_GATEWAY, SYSTEM, {}, pulumi.ResourceOptions(parent=self))
+        child = pulumi.ResourceOptions(parent=self)
+        chart = install("envoy-gateway", ENVOY_GATEWAY, SYSTEM, {}, child, skip_crds=True)
         after = pulumi.ResourceOptions(parent=self, depends_on=[chart])
         proxy = k8s.apiextensions.CustomResource(
             "models-proxy",
@@ -129,7 +130,11 @@ def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:
         "provider": {
             "type": "Kubernetes",
             "kubernetes": {
-                "envoyDeployment": {"replicas": 2, "pod": {"topologySpreadConstraints": [spread]}},
+                "envoyDeployment": {
+                    "replicas": 2,
+                    "pod": {"topologySpreadConstraints": [spread]},
+                    "container": {"image": ENVOY},
+                },
                 "envoyPDB": {"minAvailable": 1},
                 "envoyService": service,
             },

@@ -5,28 +5,17 @@ The facts are those that the registry had when the release was pinned (``deliver
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from components.metric_direction import Direction, direction
 from delivery.review.events import Step
 from delivery.review.traffic import Kind, Traffic
 from delivery.review.values import UNKNOWN, differences, mapping, shown
 
 RELEASE = "delivery:registry:Release"
 Facts = Mapping[str, Any]
-
-_MORE_IS_BETTER = re.compile(
-    r"(^|[_\W])(acc|accuracy|auc|roc_auc|pr_auc|aucpr|f1|f1_score|precision|recall|sensitivity|specificity|"
-    r"r2|r2_score|map|ndcg|mrr|iou|dice|kappa|mcc|gini|ks|hit_rate|bleu|rouge\w*|score)(?=$|[_\W\d])",
-    re.IGNORECASE,
-)
-_LESS_IS_BETTER = re.compile(
-    r"(^|[_\W])(loss|logloss|log_loss|error|err|mse|rmse|mae|mape|smape|brier|brier_score|cross_entropy|"
-    r"perplexity|wer|cer|ece|latency\w*|fpr|fnr|bias|drift|hinge)(?=$|[_\W\d])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +25,8 @@ class Metric:
     name: str
     before: float | None
     after: float | None
+    way: Direction | None
+    """Which way it is better; None: that isn't known."""
 
     @property
     def change(self) -> float | None:
@@ -51,8 +42,10 @@ class Metric:
             return ""
         if change == 0:
             return "same"
-        sign = direction(self.name)
-        return "" if sign == 0 else "better" if change * sign > 0 else "worse"
+        if self.way is None:
+            return ""
+        # A NaN is better than nothing.
+        return "better" if (change > 0 if self.way == "higher" else change < 0) else "worse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +86,6 @@ class Comparison:
         return worse or bool(self.signature) or any(fact.loud for fact in self.facts)
 
 
-def direction(metric: str) -> int:
-    """1 where more of a metric is better, -1 where less is, 0 where its name doesn't say."""
-    if _LESS_IS_BETTER.search(metric):
-        return -1
-    return 1 if _MORE_IS_BETTER.search(metric) else 0
-
-
 def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comparison, ...]:
     """A comparison for each model whose traffic changes, and that is still there."""
     facts = _facts(steps)
@@ -116,7 +102,7 @@ def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comp
                 model=change.model,
                 before=before,
                 after=after,
-                metrics=_metrics(old, new),
+                metrics=_metrics(old, new, change.own_metrics),
                 facts=_compared(old, new, first=before is None),
                 signature=_signature(old, new) if old and new else (),
                 known=bool(new),
@@ -153,10 +139,10 @@ def _facts(steps: Iterable[Step]) -> dict[tuple[str, str, int], Facts]:
     return found
 
 
-def _metrics(old: Facts, new: Facts) -> tuple[Metric, ...]:
+def _metrics(old: Facts, new: Facts, own: Mapping[str, str]) -> tuple[Metric, ...]:
     before, after = _numbers(old.get("metrics")), _numbers(new.get("metrics"))
     return tuple(
-        Metric(name=name, before=before.get(name), after=after.get(name))
+        Metric(name=name, before=before.get(name), after=after.get(name), way=direction(name, own))
         for name in sorted(before.keys() | after.keys())
     )
 

@@ -259,6 +259,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
         'platform.kubernetesVersion is 1.35: must be a minor version in quotes, such as "1.35".',
     ),
     (
+        {"kubernetesVersion": "1.32"},
+        'platform.kubernetesVersion is "1.32": must be 1.33 to 1.36, which Envoy Gateway 1.9 supports;'
+        " platform.gateway says whether it is installed.",
+    ),
+    (
+        {"kubernetesVersion": "1.36", "keda": "install"},
+        'platform.kubernetesVersion is "1.36": must be 1.33 to 1.35, which KEDA 2.20 supports;'
+        " platform.keda says whether it is installed.",
+    ),
+    (
         {"logDays": 91},
         "platform.logDays is 91: must be a period that CloudWatch has: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150,"
         " 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653.",

@@ -412,7 +412,10 @@ class TestTheNameOfAModel:
 
 
 class TestAModel:
-    KEYS = "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable"
+    KEYS = (
+        "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
+        " stable"
+    )
 
     @pytest.mark.parametrize(
         ("value", "shown"), [(None, "null"), ([], "a list of 0 items"), (3, "3"), ("x", '"x"')]
@@ -506,6 +509,19 @@ class TestAModel:
             f'models.churn.riskClass is "unacceptable": {rule}'
         ]
         assert model_mistakes(riskClass=None) == [f"models.churn.riskClass is null: {rule}"]
+
+    def test_metrics(self) -> None:
+        assert model(metrics={"cost_per_claim": "lower", "auc": "higher"}).metrics == {
+            "cost_per_claim": "lower",
+            "auc": "higher",
+        }
+        assert model_mistakes(metrics={"cost_per_claim": "less"}) == [
+            'models.churn.metrics.cost_per_claim is "less": must be one of: higher, lower.'
+        ]
+        assert model_mistakes(metrics={"val_auc": "lower"}) == [
+            'models.churn.metrics.val_auc is "lower": higher is better, as the name tells.'
+            " Log it by another name."
+        ]
 
 
 class TestAVersion:
@@ -1077,7 +1093,8 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable.\n"
+            "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
+            " stable.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )

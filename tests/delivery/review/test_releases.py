@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.review.releases import Comparison, Metric, direction, size
+from components.metric_direction import direction
+from delivery.review.releases import Comparison, Metric, size
 from tests.delivery.review.building import Preview, reviewed
 
 
@@ -20,30 +21,6 @@ def comparison(old: dict[str, object], new: dict[str, object]) -> Comparison:
 
 
 @pytest.mark.parametrize(
-    ("metric", "sign"),
-    [
-        ("auc", 1),
-        ("val_accuracy", 1),
-        ("f1_score", 1),
-        ("r2", 1),
-        ("test.recall", 1),
-        ("loss", -1),
-        ("val_loss", -1),
-        ("rmse", -1),
-        ("log_loss", -1),
-        ("error", -1),
-        ("latency_ms", -1),
-        ("rows", 0),
-        ("epoch", 0),
-        ("churned", 0),
-        ("accuracy_loss", -1),
-    ],
-)
-def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric: str, sign: int) -> None:
-    assert direction(metric) == sign
-
-
-@pytest.mark.parametrize(
     ("name", "before", "after", "verdict"),
     [
         ("auc", 0.9, 0.91, "better"),
@@ -52,12 +29,28 @@ def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric: st
         ("loss", 0.2, 0.3, "worse"),
         ("rows", 1.0, 2.0, ""),
         ("auc", 0.9, 0.9, "same"),
+        ("auc", 0.9, float("nan"), "worse"),
+        ("loss", 0.2, float("nan"), "worse"),
         ("auc", None, 0.9, ""),
         ("auc", 0.9, None, ""),
     ],
 )
 def test_better_or_worse(name: str, before: float | None, after: float | None, verdict: str) -> None:
-    assert Metric(name=name, before=before, after=after).verdict == verdict
+    metric = Metric(name=name, before=before, after=after, way=direction(name))
+    assert metric.verdict == verdict
+
+
+def test_the_environment_says_which_way_a_metric_of_ones_own_is_better() -> None:
+    own = {"metrics": {"cost_per_claim": "lower"}}
+    preview = (
+        Preview()
+        .release("same", "churn", 3, metrics={"cost_per_claim": 10.0})
+        .release("create", "churn", 4, metrics={"cost_per_claim": 12.0})
+        .rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10}, **own)
+    )
+    (found,) = reviewed(preview).comparisons
+    assert [metric.verdict for metric in found.metrics] == ["worse"]
+    assert found.alarming
 
 
 def test_a_metric_that_only_one_version_has_is_shown() -> None:
