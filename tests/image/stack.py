@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from tests.image.engine import Engine
-from tests.image.variants import ADAPTER
 from planning.stack import PlannedStack
 from planning.stand_ins import ROOT
+from tests.image.engine import Engine
+from tests.image.variants import ADAPTER
 from tools import images
 
 

@@ -133,7 +133,7 @@ def test_sagemaker_runs_serve_as_root_without_a_network(
 
 @pytest.mark.parametrize("variant", sorted(SERVES))
 def test_a_pod_of_it_applies_definitions(docker: Engine, variants: Built, variant: str) -> None:
-    """A cluster's Job runs this script with the ``python`` of the platform's image, whichever variant that is."""
+    """A cluster's Job runs this script with the ``python`` of the platform's image, of whichever variant."""
     script = ROOT / "components" / "kubernetes" / "crds" / "apply.py"
     options = (*POD, "--volume", f"{script}:/apply.py:ro")
     with docker.container(variants[variant], "python", "/apply.py", "--help", options=options) as container:
