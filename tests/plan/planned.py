@@ -33,10 +33,9 @@ class Planned:
         # They change with every line of the server.
         if isinstance(image, ImageBuild):
             for recipe in (serving_recipe(image), serving_recipe(image, sagemaker=True)):
-                self._hide[content_tag(ROOT, recipe, image)] = f"<content of {recipe.name}>"
+                self._hide[content_tag(ROOT, recipe, image)] = "<content>"
         if tracking and not isinstance(tracking.image, str):
-            tag = content_tag(ROOT, TRACKING_RECIPE, tracking.image)
-            self._hide[tag] = f"<content of {TRACKING_RECIPE.name}>"
+            self._hide[content_tag(ROOT, TRACKING_RECIPE, tracking.image)] = "<content>"
         self.stack = PlannedStack(folder / "stack", name)
         self.stack.declare(yaml.safe_dump(self._file))
         self.stack.up()
