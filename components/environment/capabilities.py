@@ -11,7 +11,14 @@ from components.environment.azure import judge_azure
 from components.environment.gcp_services import judge_gcp
 from components.environment.platforms import Platform
 from components.environment.section import Section
-from components.environment.values import Autoscaling, Canary, Resources, Runtime
+from components.environment.values import (
+    DEFAULT_TIMEOUT,
+    LAMBDA_TIMEOUT,
+    Autoscaling,
+    Canary,
+    Resources,
+    Runtime,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +43,13 @@ class Capability:
     """The greatest `autoscaling.max`."""
     usual: int = 1
     """`autoscaling.max` where it isn't given, or `min` where that is more."""
+    shortest: int = 1
+    """The least `timeout`, in seconds."""
+    longest: int = 3600
+    """The greatest `timeout`, in seconds; Cloud Run's too
+    (cloud.google.com/run/docs/configuring/request-timeout)."""
+    waits: str = ""
+    """Why these bounds are narrower than usual."""
 
     @property
     def first(self) -> int:
@@ -60,8 +74,16 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         gpu_utilization="Lambda has no GPUs",
         fewest=0,
         usual=1000,
+        longest=LAMBDA_TIMEOUT,
+        waits="the API in front of Lambda waits no longer",
     ),
-    "sagemaker": Capability(gpu_utilization="SageMaker scales by CPU and requests"),
+    "sagemaker": Capability(
+        gpu_utilization="SageMaker scales by CPU and requests",
+        # docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        shortest=DEFAULT_TIMEOUT,
+        longest=DEFAULT_TIMEOUT,
+        waits="SageMaker waits as long for every model",
+    ),
     "cloud-run": Capability(
         shadow="the load balancer in front of Cloud Run can't mirror requests",
         requests_per_second="Cloud Run scales by concurrent requests",
@@ -75,6 +97,10 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         requests_per_second="no autoscaling is declared on azure-ml",
         gpu_utilization="no autoscaling is declared on azure-ml",
         most=50,
+        # request_timeout_ms:
+        # learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
+        longest=180,
+        waits="Azure ML waits no longer",
     ),
 }
 

@@ -31,7 +31,7 @@ _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = (
     *("autoscaling", "batching", "canary", "owner", "registeredModel", "resources", "riskClass", "runtime"),
-    "stable",
+    *("stable", "timeout"),
 )
 
 _LONGEST_NAME = 40
@@ -102,6 +102,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
     owner = section.line("owner", 100)
     risk_class = section.choice("riskClass", _RISK_CLASSES)
     batching = section.choice("batching", _BATCHING)
+    timeout = _timeout(section, runtime)
     if runtime:
         judge(runtime, platform, canary, resources, autoscaling, section)
     if stable is None:
@@ -116,6 +117,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         owner=owner,
         risk_class=risk_class,
         batching=batching or "auto",
+        timeout=timeout,
         registered_model=registered_model(section, name),
     )
 
@@ -216,6 +218,17 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
             section.problem("max", f"must be min, {least}, or more")
     floor = able.first if least is None else least
     return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate, gpu_utilization=busy)
+
+
+def _timeout(model: Section, runtime: Runtime | None) -> int | None:
+    able = CAPABILITIES[runtime] if runtime else Capability()
+    least, most = Capability().shortest, Capability().longest
+    timeout = model.whole("timeout", least, most)
+    if timeout is None or able.shortest <= timeout <= able.longest:
+        return timeout
+    bounds = f"{able.shortest}" if able.shortest == able.longest else f"{able.shortest} to {able.longest}"
+    model.problem("timeout", f"must be {bounds} seconds on the runtime {runtime}: {able.waits}")
+    return None
 
 
 def _name_hint(name: str, model: Section) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"]
 """Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
@@ -13,6 +13,11 @@ Batching = Literal["auto", "on", "off"]
 """Whether requests of different callers may share a call of the model."""
 RiskClass = Literal["minimal", "limited", "high"]
 """A model's class under the EU AI Act."""
+DEFAULT_TIMEOUT: Final = 60
+"""Seconds that a request may take where the file doesn't say."""
+LAMBDA_TIMEOUT: Final = 30
+"""The same on Lambda, and the most there: an HTTP API of API Gateway waits no longer
+(docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html, integration timeout)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +86,8 @@ class Model:
     batching: Batching = "auto"
     """Whether requests may share a call of the model; `auto`: where its server finds that rows don't depend
     on each other."""
+    timeout: int | None = None
+    """Seconds that a request may take; None: the runtime's default, or that of an existing gateway."""
     registered_model: str | None = None
     """The registered model whose versions serve, where the registry has it under another name than this
     model's; never equal to `name`."""
@@ -93,7 +100,17 @@ class Model:
         """
         # With a GPU a server isn't ready unless the model runs on it.
         options = {"device": "gpu"} if self.resources.gpu else {}
-        return options if self.batching == "auto" else {**options, "batching": self.batching}
+        if self.batching != "auto":
+            options["batching"] = self.batching
+        if self.seconds > DEFAULT_TIMEOUT:
+            # A server whose oldest request is within its time isn't stuck.
+            options["stuck"] = str(self.seconds + DEFAULT_TIMEOUT)
+        return options
+
+    @property
+    def seconds(self) -> int:
+        """How long a request may take, by the file or by default."""
+        return self.timeout or (LAMBDA_TIMEOUT if self.runtime == "lambda" else DEFAULT_TIMEOUT)
 
     @property
     def server_variables(self) -> dict[str, str]:

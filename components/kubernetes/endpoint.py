@@ -77,6 +77,7 @@ class Endpoint(ModelEndpoint):
                 url=args.url,
                 gateway=args.gateway,
                 gateway_namespace=args.gateway_namespace,
+                proxies=args.proxies,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=ready),
         )

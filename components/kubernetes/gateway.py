@@ -17,6 +17,8 @@ SYSTEM = "envoy-gateway-system"
 """The namespace of Envoy Gateway and of its proxies."""
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _API = "gateway.networking.k8s.io/v1"
+# A request may take longer than a load balancer lets a connection be silent (AWS' 350 s).
+_KEEPALIVE = {"idleTime": "60s", "interval": "60s", "probes": 3}
 _AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.addresses[0].value}"}
 
 
@@ -83,6 +85,19 @@ class Gateway(pulumi.ComponentResource):
             _metadata(args, self.gateway),
             {"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
             pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
+        )
+        k8s.apiextensions.CustomResource(
+            "models-clients",
+            api_version="gateway.envoyproxy.io/v1alpha1",
+            kind="ClientTrafficPolicy",
+            metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
+            spec={
+                "targetRefs": [
+                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": self.gateway}
+                ],
+                "tcpKeepalive": _KEEPALIVE,
+            },
+            opts=after,
         )
         self.address = made.status.apply(_address)
         self.register_outputs({"gateway": self.gateway, "address": self.address})

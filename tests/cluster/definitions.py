@@ -42,6 +42,8 @@ SOURCES = {
         sum="h1:noVz4fADhljSKpQFaspb25+C3kC8bBBisQZle9W0ei4=",
         files=(
             "charts/gateway-helm/crds/gatewayapi-crds.yaml",
+            "charts/gateway-helm/crds/generated/gateway.envoyproxy.io_backendtrafficpolicies.yaml",
+            "charts/gateway-helm/crds/generated/gateway.envoyproxy.io_clienttrafficpolicies.yaml",
             "charts/gateway-helm/crds/generated/gateway.envoyproxy.io_envoyproxies.yaml",
             "charts/gateway-helm/crds/generated/gateway.envoyproxy.io_securitypolicies.yaml",
         ),

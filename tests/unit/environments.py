@@ -167,6 +167,7 @@ def resources(draw: st.DrawFn, runtime: Runtime, gpus: bool) -> Resources:
 def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
     runtime = draw(st.sampled_from(platform.runtimes))
+    able = CAPABILITIES[runtime]
     canary = draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow))
     has = draw(resources(runtime, platform.gpus and platform.uses_gpus))
     return Model(
@@ -178,6 +179,7 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         resources=has,
         owner=draw(st.none() | owners),
         batching=draw(st.sampled_from(["auto", "on", "off"])),
+        timeout=draw(st.none() | st.integers(able.shortest, able.longest)),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
         registered_model=draw(st.none() | registered_names.filter(lambda found: found != name)),
     )
@@ -292,6 +294,8 @@ def _model(model: Model) -> dict[str, Any]:
         written["riskClass"] = model.risk_class
     if model.batching != "auto":
         written["batching"] = model.batching
+    if model.timeout:
+        written["timeout"] = model.timeout
     if model.registered_model:
         written["registeredModel"] = model.registered_model
     return written

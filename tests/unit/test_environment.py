@@ -412,7 +412,10 @@ class TestTheNameOfAModel:
 
 
 class TestAModel:
-    KEYS = "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable"
+    KEYS = (
+        "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable,"
+        " timeout"
+    )
 
     @pytest.mark.parametrize(
         ("value", "shown"), [(None, "null"), ([], "a list of 0 items"), (3, "3"), ("x", '"x"')]
@@ -1077,7 +1080,8 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable.\n"
+            "autoscaling, batching, canary, owner, registeredModel, resources, riskClass, runtime, stable,"
+            " timeout.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )

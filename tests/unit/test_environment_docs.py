@@ -191,7 +191,8 @@ def told(able: Capability) -> list[str]:
         *(able.requests_per_second, able.gpu_utilization),
     )
     words = ["yes" if reason is None else f"no: {reason}" for reason in reasons]
-    return [*words, str(able.fewest), str(able.first), str(able.usual), str(able.most)]
+    waits = str(able.longest) if able.shortest == able.longest else f"{able.shortest} to {able.longest}"
+    return [*words, str(able.fewest), str(able.first), str(able.usual), str(able.most), waits]
 
 
 def test_the_defaults_of_ports():

@@ -391,6 +391,7 @@ def test_names_of_resources_stay() -> None:
     """A renamed resource is deleted and made anew: it must be a decision, with an alias."""
     graph, _ = kubernetes({}, tracking={"image": MLFLOW}, gpu="install", metricsServer="install")
     assert sorted((r.type.rpartition(":")[2], r.name, r.parent) for r in graph.resources) == [
+        ("ClientTrafficPolicy", "models-clients", "gateway"),
         ("ConfigMap", "dashboard-delivery", "monitoring"),
         ("ConfigMap", "dashboard-hardware", "monitoring"),
         ("ConfigMap", "dashboard-inputs", "monitoring"),
