@@ -26,6 +26,11 @@ _RULES = (
     *(rule for rule in high_risk.RULES if rule.types <= {RELEASE}),
 )
 
+# What people add to a version after it was pinned, as an approval, the state learns at the next update.
+_OF_PEOPLE = (*releases.RULES, *high_risk.RULES)
+_LATER = frozenset(rule.id for rule in _OF_PEOPLE if rule.types <= {RELEASE})
+_AS_OF = "as of the last update; the preview asks the registry again"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objection:
@@ -53,8 +58,9 @@ def objections(
     registered_model: str | None = None,
 ) -> list[Objection]:
     """What a preview of this step, of versions of ``registered_model`` (None: the model's own name), would be
-    told by the rules on steps, and by those on the releases that the stack has pinned. Raises ConfigError for
-    mistakes in the policy's files."""
+    told by the rules on steps, and by those on the releases that the stack has pinned. What the registry may
+    have learnt of a release since then stops nothing here. Raises ConfigError for mistakes in the policy's
+    files."""
     holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
     planned = Resource(
         type=STEP, name=model, properties=_planned(model, before, after, now, registered_model)
@@ -66,7 +72,8 @@ def objections(
         exemption = exempt.of(stack, rule.id, resource.id)
         case = Case(resource=resource, settings=holds.settings, now=now, stack=every)
         for finding in judge(rule, case).findings:
-            mandatory = holds.of(rule.id) == "mandatory"
+            later = rule.id in _LATER
+            mandatory = holds.of(rule.id) == "mandatory" and not later
             message, exempted = told(rule, finding, exemption, now, brief=not mandatory)
             if (
                 not (mandatory or exempted)
@@ -74,6 +81,7 @@ def objections(
                 and not _grows(resource, before, after)
             ):
                 continue  # advice on what the step doesn't touch
+            message = f"{message} ({_AS_OF})" if later else message
             found.append(Objection(rule=rule.id, stops=mandatory and not exempted, text=message))
     return found
 
