@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from components.environment.authentication import parse_authentication
+from components.environment.callers import judge_callers, parse_rate_limit
 from components.environment.capabilities import CAPABILITIES, UNDECLARABLE, Capability, judge
 from components.environment.platforms import Environment, Platform, parse_platform
 from components.environment.problems import ConfigError, Problem, dotted, nearest, show
@@ -30,8 +32,8 @@ _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = (
-    *("autoscaling", "batching", "canary", "owner", "registeredModel", "resources", "riskClass", "runtime"),
-    *("stable", "timeout"),
+    *("authentication", "autoscaling", "batching", "canary", "owner", "rateLimit", "registeredModel"),
+    *("resources", "riskClass", "runtime", "stable", "timeout"),
 )
 
 _LONGEST_NAME = 40
@@ -103,8 +105,14 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
     risk_class = section.choice("riskClass", _RISK_CLASSES)
     batching = section.choice("batching", _BATCHING)
     timeout = _timeout(section, runtime)
+    # Not a map: what the gateway asks of others isn't asked here.
+    authentication = (
+        "none" if section.values.get("authentication") == "none" else parse_authentication(section)
+    )
+    rate_limit = parse_rate_limit(section)
     if runtime:
         judge(runtime, platform, canary, resources, autoscaling, section)
+        judge_callers(runtime, platform, section)
     if stable is None:
         return None
     return Model(
@@ -118,6 +126,8 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         risk_class=risk_class,
         batching=batching or "auto",
         timeout=timeout,
+        authentication=authentication,
+        rate_limit=rate_limit,
         registered_model=registered_model(section, name),
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from components.environment.authentication import Authentication
+
 Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"]
 """Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
 cluster; the others are services of a cloud."""
@@ -88,6 +90,10 @@ class Model:
     on each other."""
     timeout: int | None = None
     """Seconds that a request may take; None: the runtime's default, or that of an existing gateway."""
+    authentication: Authentication | Literal["none"] | None = None
+    """What callers have to show; None: what the gateway asks; `none`: nothing, whatever the gateway asks."""
+    rate_limit: int | None = None
+    """How many requests a second are answered at most, of all callers together."""
     registered_model: str | None = None
     """The registered model whose versions serve, where the registry has it under another name than this
     model's; never equal to `name`."""

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.environment import Authentication
+from components.kubernetes.callers import PROXIES, gateway_policy, gateway_target
 from components.kubernetes.charts import ENVOY_GATEWAY, install
 from components.kubernetes.labels import PART_OF
 
@@ -34,6 +36,8 @@ class GatewayArgs:
     """The TLS Secret in that namespace."""
     annotations: Mapping[str, str]
     """Annotations of the proxies' Service."""
+    authentication: Authentication | None
+    """What it asks of callers, on every route that has no policy of its own; None: nothing."""
     others: Mapping[str, str]
     """Further hosts, each with its TLS Secret; routes choose one by the listener of that name."""
 
@@ -92,13 +96,13 @@ class Gateway(pulumi.ComponentResource):
             kind="ClientTrafficPolicy",
             metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
             spec={
-                "targetRefs": [
-                    {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": self.gateway}
-                ],
+                "targetRefs": [gateway_target(self.gateway)],
                 "tcpKeepalive": _KEEPALIVE,
             },
             opts=after,
         )
+        if args.authentication:
+            gateway_policy(self.gateway, args.namespace, args.authentication, after)
         self.address = made.status.apply(_address)
         self.register_outputs({"gateway": self.gateway, "address": self.address})
 
@@ -144,7 +148,7 @@ def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:
         "provider": {
             "type": "Kubernetes",
             "kubernetes": {
-                "envoyDeployment": {"replicas": 2, "pod": {"topologySpreadConstraints": [spread]}},
+                "envoyDeployment": {"replicas": PROXIES, "pod": {"topologySpreadConstraints": [spread]}},
                 "envoyPDB": {"minAvailable": 1},
                 "envoyService": service,
             },

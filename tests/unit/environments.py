@@ -1,14 +1,16 @@
 """Hypothesis strategies: environments, and the configurations that say them."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
 from components.environment import (
     CAPABILITIES,
     Access,
+    ApiKeys,
     Architecture,
+    Authentication,
     Autoscaling,
     BorrowedPlatform,
     Canary,
@@ -16,6 +18,7 @@ from components.environment import (
     Environment,
     Gateway,
     ImageBuild,
+    Jwt,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -67,15 +70,26 @@ costs = st.builds(
 )
 
 
+def jwts(claims: int) -> st.SearchStrategy[Jwt]:
+    """Tokens that must have at least as many claims."""
+    return st.builds(
+        Jwt,
+        issuer=st.from_regex(r"https://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True),
+        jwks=st.from_regex(r"https://[a-z]{1,9}\.example/keys", fullmatch=True),
+        audience=owners,
+        claims=st.dictionaries(
+            st.from_regex("[a-z_]{1,20}", fullmatch=True), owners, min_size=claims, max_size=3
+        ),
+    )
+
+
 accesses = st.builds(
     Access,
     host=st.from_regex(r"mlflow\.[a-z]{1,9}\.example", fullmatch=True),
     tls_secret=labels,
-    issuer=st.from_regex(r"https://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True),
-    jwks=st.from_regex(r"https://[a-z]{1,9}\.example/keys", fullmatch=True),
-    audience=owners,
-    claims=st.dictionaries(st.from_regex("[a-z_]{1,20}", fullmatch=True), owners, min_size=1, max_size=3),
+    jwt=jwts(1),
 )
+authentications: st.SearchStrategy[Authentication] = jwts(0) | st.builds(ApiKeys, secret=labels)
 
 
 def trackings(access: st.SearchStrategy[Access | None]) -> st.SearchStrategy[Tracking]:
@@ -91,7 +105,8 @@ def clusters(draw: st.DrawFn) -> Cluster:
     secure = draw(st.booleans())
     host = draw(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
     existing = Gateway(name=draw(labels), namespace=draw(labels))
-    installed = Gateway(tls_secret=draw(labels) if secure else None)
+    asked_of_callers = draw(st.none() | authentications) if secure else None
+    installed = Gateway(tls_secret=draw(labels) if secure else None, authentication=asked_of_callers)
     gateway = draw(st.sampled_from([existing, installed]))
     image = draw(images | builds)
     return Cluster(
@@ -170,6 +185,10 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     able = CAPABILITIES[runtime]
     canary = draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow))
     has = draw(resources(runtime, platform.gpus and platform.uses_gpus))
+    counts, checks = runtime == "kubernetes", runtime == "kubernetes"
+    if isinstance(platform, KubernetesPlatform):
+        counts = not platform.cluster.gateway.name
+        checks = counts and platform.cluster.url.startswith("https://")
     return Model(
         name=name,
         runtime=runtime,
@@ -181,6 +200,8 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         batching=draw(st.sampled_from(["auto", "on", "off"])),
         timeout=draw(st.none() | st.integers(able.shortest, able.longest)),
         risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
+        authentication=draw(st.sampled_from([None, "none"]) | authentications) if checks else None,
+        rate_limit=draw(st.none() | st.integers(1, 100_000)) if counts else None,
         registered_model=draw(st.none() | registered_names.filter(lambda found: found != name)),
     )
 
@@ -237,6 +258,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     }
     if cluster.gateway != Gateway():
         written["gateway"] = {key: value for key, value in gateway.items() if value}
+        if cluster.gateway.authentication:
+            written["gateway"]["authentication"] = _authentication(cluster.gateway.authentication)
     if cluster.prices:
         written["prices"] = dataclasses.asdict(cluster.prices)
     if cluster.prometheus:
@@ -247,12 +270,24 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
             written["tracking"]["access"] = {
                 "host": access.host,
                 "tlsSecret": access.tls_secret,
-                "issuer": access.issuer,
-                "jwks": access.jwks,
-                "audience": access.audience,
-                "claims": dict(access.claims),
+                **_jwt(access.jwt),
             }
     return written
+
+
+def _jwt(jwt: Jwt) -> dict[str, Any]:
+    written = {"issuer": jwt.issuer, "jwks": jwt.jwks, "audience": jwt.audience}
+    return {**written, "claims": dict(jwt.claims)} if jwt.claims else written
+
+
+def _authentication(asked: Authentication | Literal["none"]) -> Any:
+    match asked:
+        case Jwt():
+            return {"jwt": _jwt(asked)}
+        case ApiKeys():
+            return {"apiKeys": {"secret": asked.secret}}
+        case _:
+            return asked
 
 
 def _image(image: str | ImageBuild) -> Any:
@@ -296,6 +331,10 @@ def _model(model: Model) -> dict[str, Any]:
         written["batching"] = model.batching
     if model.timeout:
         written["timeout"] = model.timeout
+    if model.authentication:
+        written["authentication"] = _authentication(model.authentication)
+    if model.rate_limit:
+        written["rateLimit"] = {"requestsPerSecond": model.rate_limit}
     if model.registered_model:
         written["registeredModel"] = model.registered_model
     return written

@@ -12,6 +12,7 @@ import yaml
 from components.environment import (
     CAPABILITIES,
     Access,
+    ApiKeys,
     Autoscaling,
     AwsPlatform,
     AzurePlatform,
@@ -22,6 +23,7 @@ from components.environment import (
     ConfigError,
     Gateway,
     GcpPlatform,
+    Jwt,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -93,7 +95,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "registry": "https://mlflow.example.com",
     },
     CLUSTER: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
-    MODELS: {"kind": "local"},
+    MODELS: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
 }
 
 
@@ -106,6 +108,12 @@ def keys(of: type[Any]) -> set[str]:
 def documented(section: str, above: str) -> set[str]:
     found = [key for key, _, _ in ROW.findall(SECTIONS[section])]
     return {key.removeprefix(f"{above}.") for key in found if re.fullmatch(rf"{above}\.\w+", key)}
+
+
+# A token's keys stand beside the host's.
+AS_WRITTEN = dataclasses.make_dataclass(
+    "AS_WRITTEN", [f.name for of in (Access, Jwt) for f in dataclasses.fields(of) if f.name != "jwt"]
+)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +131,7 @@ def documented(section: str, above: str) -> set[str]:
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
-        (CLUSTER, "platform.tracking.access", Access, set[str]()),
+        (CLUSTER, "platform.tracking.access", AS_WRITTEN, set[str]()),
         (CLUSTER, "platform.prices", Prices, set[str]()),
         (BORROWED, "platform", BorrowedPlatform, {"kind"}),
         (MODELS, "models.NAME", Model, {"name"}),
@@ -135,6 +143,12 @@ def documented(section: str, above: str) -> set[str]:
 )
 def test_every_key_is_documented_and_no_other(section: str, above: str, of: type[Any], but: set[str]):
     assert documented(section, above) == keys(of) - but
+
+
+def test_every_key_that_is_asked_of_callers_is_documented_and_no_other():
+    found = re.findall(r"^\| `(\w+)\.(\w+)` \|", SECTIONS["Callers"], flags=re.MULTILINE)
+    asked = {"jwt": Jwt, "apiKeys": ApiKeys}
+    assert sorted(found) == sorted((above, key) for above, of in asked.items() for key in keys(of))
 
 
 REQUIRED = [
@@ -153,6 +167,8 @@ def test_what_is_required_is(section: str, key: str):
             "models": {"name": {"stable": {"version": 3}, "canary": {"version": 4, "weight": 1}}},
         }
     )
+    if section == MODELS:
+        written["models"]["name"]["rateLimit"] = {"requestsPerSecond": 5}
     assert parse(written["platform"], written["models"])
     key = key.replace("NAME", "name")
     *above, last = key.split(".")
@@ -188,7 +204,7 @@ def test_every_runtime_is_told_as_it_is():
 def told(able: Capability) -> list[str]:
     reasons = (
         *(able.shadow, able.gpu, able.resources, able.scaling),
-        *(able.requests_per_second, able.gpu_utilization),
+        *(able.requests_per_second, able.gpu_utilization, able.authentication, able.rate_limit),
     )
     words = ["yes" if reason is None else f"no: {reason}" for reason in reasons]
     waits = str(able.longest) if able.shortest == able.longest else f"{able.shortest} to {able.longest}"
