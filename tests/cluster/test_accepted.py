@@ -16,7 +16,8 @@ def test_every_object_is_there_as_it_was_declared(api: Api, canary: ClusterStack
     assert {found["kind"] for found in declared} >= {
         *("Namespace", "Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Job"),
         *("HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "PersistentVolumeClaim"),
-        *("HTTPRoute", "Gateway", "GatewayClass", "EnvoyProxy", "SecurityPolicy", "ClientTrafficPolicy"),
+        *("HTTPRoute", "Gateway", "GatewayClass", "EnvoyProxy", "SecurityPolicy"),
+        *("ClientTrafficPolicy", "BackendTrafficPolicy"),
         *("ServiceMonitor", "PrometheusRule"),
     }
     found = {title(each): drift(each, api.send("GET", api.at(each))) for each in declared}

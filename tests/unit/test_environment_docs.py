@@ -241,10 +241,16 @@ def test_the_first_example_is_valid():
     assert [model.name for model in environment.models] == ["tumour"]
 
 
+def test_the_example_of_callers_is_valid():
+    (block,) = [yaml.safe_load(block) for block in BLOCKS if "authentication: none" in block]
+    environment = parse({**WHOLE[KUBERNETES], **block["platform"]}, block["models"])
+    assert [bool(model.rate_limit) for model in environment.models] == [True, False, False]
+
+
 def test_the_errors_shown_are_the_errors_given(tmp_path: Path):
     (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
     file = tmp_path / "Pulumi.local.yaml"
-    file.write_text(BLOCKS[1])
+    file.write_text(BLOCKS[-1])
     with pytest.raises(ConfigError) as caught:
         read(file)
     assert str(caught.value) + "\n" == shown
