@@ -58,11 +58,16 @@ _OUTLIERS: Properties = {
 
 
 def settings(route: Properties) -> Properties:
-    """What is recorded of a route."""
+    """A route with all that it may leave out."""
     found = {key: route[key] for key in REQUIRED}
     for key, default in DEFAULTS.items():
         found[key] = default if route.get(key) is None else route[key]
     return found
+
+
+def written(route: Properties) -> Properties:
+    """What a file keeps of a route: without defaults, so that a former version can read it too."""
+    return {key: value for key, value in settings(route).items() if value != DEFAULTS.get(key)}
 
 
 def cluster_name(model: str, version: int) -> str:

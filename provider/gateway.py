@@ -42,7 +42,7 @@ class Gateway:
     def put(self, route: Properties, id: str) -> None:
         """Bring a route into force; it belongs to the creation ``id`` then. Where that fails, ProviderError,
         and the former route is back."""
-        record = {**envoy.settings(route), "id": id}
+        record = {**envoy.written(route), "id": id}
         file = self._route_file(route["model"])
         make_folder(file.parent)
         with locked(self._folder / ".lock"):
