@@ -50,10 +50,10 @@ down: env ## remove what `make up` has started; models and state stay
 	@$(PYTHON) -m provider.leftovers
 
 plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINCE=a git commit [PROGRAM=1]]
-	@$(PYTHON) -m tests.plan $(ENV) $(if $(SINCE),--since $(SINCE)) $(if $(PROGRAM),--program)
+	@$(PYTHON) -m planning $(ENV) $(if $(SINCE),--since $(SINCE)) $(if $(PROGRAM),--program)
 
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
-	@$(PYTHON) -m $(if $(SINCE),tests.plan.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
+	@$(PYTHON) -m $(if $(SINCE),planning.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
 test: setup ## run every test but those of test-cluster, two files at a time
 	@. tools/python.sh; "$$python" -m tools.toolchain promtool > /dev/null

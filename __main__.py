@@ -6,17 +6,14 @@ import pulumi
 from pulumi.runtime.config import get_config_env
 
 from components import program
-from components.environment import ConfigError, parse_json
+from components.environment import parse_json
 from components.platform import declare, deliver
 
 program.prepare()
-try:
+with program.mistakes_told():
     environment = parse_json(get_config_env(), pulumi.get_project())
-except ConfigError as error:
-    raise pulumi.RunError(str(error)) from None
-
-place = declare(environment.platform)
-endpoints = deliver(place, environment.models)
+    place = declare(environment.platform)
+    endpoints = deliver(place, environment.models)
 
 for name, value in place.outputs.items():
     pulumi.export(name, value)

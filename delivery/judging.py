@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from delivery.past import Past
-from policy import enforcement, exemptions, rules
+from policy import enforcement, exemptions, in_force, rules
 from policy.enforcement import Enforcement
 from policy.exemptions import told
 from policy.rule import Case, Resource, judge
@@ -44,9 +44,13 @@ class Objection:
     """What the pack says: the finding, why, the fix, the rule; of one that only warns, the finding."""
 
 
-def held_to(stack: str) -> Enforcement:
-    """What holds in a stack. Raises ConfigError for mistakes in policy/enforcement.yaml."""
-    return enforcement.read(rules.every()).of(stack)
+def held_to(stack: str, now: datetime) -> Enforcement:
+    """What holds in a stack at a time, by what is law then.
+
+    Raises ConfigError for mistakes in policy/enforcement.yaml.
+    """
+    every = rules.every()
+    return in_force.as_of(enforcement.read(every).of(stack), every, now.astimezone(UTC).date())
 
 
 def objections(
@@ -61,7 +65,7 @@ def objections(
     told by the rules on steps, and by those on the releases that the stack has pinned. What the registry may
     have learnt of a release since then stops nothing here. Raises ConfigError for mistakes in the policy's
     files."""
-    holds, exempt = held_to(stack), exemptions.read(rules.every(), now)
+    holds, exempt = held_to(stack, now), exemptions.read(rules.every(), now)
     planned = Resource(
         type=STEP, name=model, properties=_planned(model, before, after, now, registered_model)
     )
@@ -74,7 +78,8 @@ def objections(
         for finding in judge(rule, case).findings:
             later = rule.id in _LATER
             mandatory = holds.of(rule.id) == "mandatory" and not later
-            message, exempted = told(rule, finding, exemption, now, brief=not mandatory)
+            remark = in_force.remark(rule, holds, now.astimezone(UTC).date())
+            message, exempted = told(rule, finding, exemption, now, brief=not mandatory, remark=remark)
             if (
                 not (mandatory or exempted)
                 and resource.type == RELEASE

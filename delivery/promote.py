@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
             model.name,
             now,
             arguments.version,
-            limits=held_to(arguments.stack).settings.limits,
+            limits=held_to(arguments.stack, datetime.now(UTC)).settings.limits,
             weight=arguments.weight,
             stable=arguments.stable,
         )

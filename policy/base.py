@@ -11,15 +11,17 @@ import subprocess
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any, Final, cast
 
 import yaml
 
 from components.environment import ConfigError, Problem
-from policy import enforcement, exemptions
-from policy.enforcement import Enforcement, Level
+from policy import enforcement, exemptions, in_force
+from policy.enforcement import ACTS, Enforcement, Level
 from policy.exemptions import Exemptions
+from policy.rule import Rule
 
 VARIABLE: Final = "MODEL_DELIVERY_POLICY_BASE"
 """The environment variable with the git commit of the base."""
@@ -28,14 +30,14 @@ _SECONDS: Final = 30
 
 
 def restricted(
-    commit: str, stack: str, rules: Collection[str], held: Enforcement, exempt: Exemptions
+    commit: str, stack: str, rules: Mapping[str, Rule], held: Enforcement, exempt: Exemptions, on: date
 ) -> tuple[Enforcement, Exemptions, tuple[str, ...]]:
-    """Return what holds for a stack where a change under review says ``held`` and ``exempt`` and its base is
-    a git commit, and a line for each thing of the change that doesn't count yet.
+    """Return what holds for a stack on a day where a change under review says ``held`` and ``exempt`` and its
+    base is a git commit, and a line for each thing of the change that doesn't count yet.
 
     Raises ConfigError where the base can't be read: nothing is judged then.
     """
-    before = _enforcement(commit, rules).of(stack)
+    before = in_force.as_of(_enforcement(commit, rules).of(stack), rules, on)
     levels: dict[str, Level] = {
         rule: "mandatory" if "mandatory" in (before.of(rule), held.of(rule)) else "advisory" for rule in rules
     }
@@ -52,7 +54,9 @@ def restricted(
         for one in exempt.in_stack(stack)
         if one not in kept
     ]
-    return replace(before, rules=levels), Exemptions(every=kept), tuple(notes)
+    raised = frozenset(rule for rule in before.raised | held.raised if levels[rule] == "mandatory")
+    act = max(before.act, held.act, key=ACTS.index)
+    return replace(before, rules=levels, act=act, raised=raised), Exemptions(every=kept), tuple(notes)
 
 
 def _enforcement(commit: str, rules: Collection[str]) -> enforcement.Environments:

@@ -15,8 +15,10 @@ from policy.settings import Settings
 
 Level = Literal["mandatory", "advisory"]
 LEVELS: Final[tuple[Level, ...]] = ("mandatory", "advisory")
+Act = Literal["as-set", "on-date", "ahead"]
+ACTS: Final[tuple[Act, ...]] = ("as-set", "on-date", "ahead")
 FILE: Final = Path(__file__).with_name("enforcement.yaml")
-_PART: Final = ("level", "rules", "settings")
+_PART: Final = ("euAiAct", "level", "rules", "settings")
 _EXAMPLE: Final = "{level: advisory, rules: {canary-step: mandatory}, settings: {bakeHours: 0}}"
 
 
@@ -28,6 +30,11 @@ class Enforcement:
     """Of every rule that ``rules`` doesn't name."""
     rules: Mapping[str, Level] = field(default_factory=dict[str, Level])
     settings: Settings = field(default_factory=Settings)
+    act: Act = "as-set"
+    """When rules on high-risk systems that are advisory become mandatory: never by a date (``as-set``), on
+    the day from which the EU AI Act asks for it (``on-date``), or today (``ahead``)."""
+    raised: frozenset[str] = frozenset()
+    """The rules that are mandatory by ``act`` alone: see policy/in_force.py."""
 
     def of(self, rule: str) -> Level:
         """Whether a rule, given its id, stops an update (``mandatory``) or warns (``advisory``)."""
@@ -95,5 +102,6 @@ def _enforcement(section: Section | None, base: Enforcement, rules: Collection[s
     return Enforcement(
         level=level,
         rules=levels,
+        act=section.choice("euAiAct", ACTS) or base.act,
         settings=settings.parse(figures, base.settings) if figures else base.settings,
     )

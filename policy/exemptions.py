@@ -144,15 +144,25 @@ def current(resource: str) -> str:
 
 
 def told(
-    rule: Rule, finding: Finding, exemption: Exemption | None, now: datetime, *, brief: bool = False
+    rule: Rule,
+    finding: Finding,
+    exemption: Exemption | None,
+    now: datetime,
+    *,
+    brief: bool = False,
+    remark: str = "",
 ) -> tuple[str, bool]:
     """What a reader is told of a finding, by the exemption of its rule and resource if there is one; and
-    whether that lets it through. ``brief``: in one line, for what stops nothing."""
+    whether that lets it through. ``brief``: in one line, for what stops nothing. ``remark``: what there is to
+    say of its level."""
+    if exemption is None and brief:
+        return f"{line(finding)}{f' ({remark})' if remark else ''}", False
+    today = now.astimezone(UTC).date()
     if exemption is None:
-        return (line(finding) if brief else text(rule, finding)), False
+        return text(rule, finding, today, remark), False
     if exemption.holds(now):
         return _let_through(rule, finding, exemption), True
-    return text(rule, finding, ended(exemption)), False
+    return text(rule, finding, today, " ".join(filter(None, (ended(exemption), remark)))), False
 
 
 def _let_through(rule: Rule, finding: Finding, exemption: Exemption) -> str:

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pulumi_policy as sdk
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, UnknownValueError
 
-from policy import base, enforcement, exemptions
+from policy import base, enforcement, exemptions, in_force
 from policy.enforcement import Enforcement
 from policy.exemptions import Exemptions, told
 from policy.rule import Case, Resource, Rule, Unknown, judge
@@ -72,7 +72,9 @@ class Pack:
         stops = self.enforcement.of(rule.id) == "mandatory"
         advice: list[str] = []
         for finding in verdict.findings:
-            message, exempted = told(rule, finding, exemption, case.now, brief=not stops)
+            message, exempted = told(
+                rule, finding, exemption, case.now, brief=not stops, remark=self._remark(rule, case.now)
+            )
             if exempted:
                 seen.exempted.append((message, case.resource.urn))
             elif stops:
@@ -161,6 +163,9 @@ class Pack:
             validate=validate,
             enforcement_level=sdk.EnforcementLevel.ADVISORY,
         )
+
+    def _remark(self, rule: Rule, now: datetime) -> str:
+        return in_force.remark(rule, self.enforcement, now.astimezone(UTC).date())
 
     def _case(self, resource: Resource, stack: Sequence[Resource] = ()) -> Case:
         return Case(resource=resource, settings=self.enforcement.settings, now=self.now(), stack=stack)
@@ -260,11 +265,13 @@ def load(
 
     Raises ConfigError for mistakes in them.
     """
-    held = enforcement.read(every(), folder and folder / enforcement.FILE.name).of(stack)
+    written = enforcement.read(every(), folder and folder / enforcement.FILE.name).of(stack)
+    today = now().astimezone(UTC).date()
+    held = in_force.as_of(written, every(), today)
     exempt = exemptions.read(every(), now(), folder and folder / exemptions.FILE.name)
     withheld: tuple[str, ...] = ()
     if commit := os.environ.get(base.VARIABLE):
-        held, exempt, withheld = base.restricted(commit, stack, every(), held, exempt)
+        held, exempt, withheld = base.restricted(commit, stack, every(), held, exempt, today)
     return Pack(
         stack=stack,
         enforcement=held,

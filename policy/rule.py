@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
+from itertools import groupby
 from typing import Any, Final, NoReturn, cast
 
 from policy.settings import Settings
@@ -18,15 +19,70 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Framework:
+    """A law, standard or benchmark, in the version whose numbers references have."""
+
+    name: str
+    """What references call it: ``CIS EKS``."""
+    title: str
+    version: str
+    dated: str
+    """The date of that version, ISO 8601, as precise as a source says: a day or a year."""
+    source: str
+    """Its publisher's address for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """From when a clause of the AI Act applies to a high-risk system, and by which provision."""
+
+    annex_iii: date
+    """To systems that are high-risk by what they are used for (Article 6(2))."""
+    annex_i: date
+    """To systems that are high-risk as a part of a regulated product (Article 6(1))."""
+    basis: str
+    """The provision that says so."""
+    source: str
+    """Where that provision is published."""
+    reading: str = ""
+    """How it is read here, where the provision alone doesn't decide it."""
+
+    @property
+    def first(self) -> date:
+        """The day from which it applies to some systems."""
+        return min(self.annex_iii, self.annex_i)
+
+    def binds(self, on: date) -> bool:
+        """Whether it applies to some systems on a day."""
+        return on >= self.first
+
+    def words(self, on: date) -> str:
+        """What a reader on a day is told: ``not law yet, from 2 December 2027, …``."""
+        later = f"for Annex I from {day(self.annex_i)}"
+        if on < self.annex_iii:
+            return f"not law yet, from {day(self.annex_iii)}, {later}"
+        if on < self.annex_i:
+            return f"law since {day(self.annex_iii)}, {later}"
+        return f"law since {day(self.annex_iii)}, for Annex I since {day(self.annex_i)}"
+
+
+def day(date: date) -> str:
+    """A day as texts have it: ``2 December 2027``."""
+    return f"{date.day} {date:%B} {date.year}"
+
+
 @dataclass(frozen=True, slots=True)
 class Reference:
     """A demand of a framework that a rule helps to meet: ``EU AI Act``, ``Art. 12(1)``."""
 
-    framework: str
+    framework: Framework
     clause: str
+    applies: Application | None = None
+    """From when it is law; None: its framework is no law."""
 
     def __str__(self) -> str:
-        return f"{self.framework} {self.clause}"
+        return f"{self.framework.name} {self.clause}"
 
 
 class UndecidedError(Exception):
@@ -177,6 +233,8 @@ class Rule:
     whole_stack: bool = False
     """Whether it looks at any other resources. The engine asks such a rule when all are declared: it refuses
     a preview like any other rule, and an update without a preview only when that is done."""
+    high_risk: bool = False
+    """Whether it is about high-risk systems alone: what it asks is then law from its references' dates."""
     strict: bool = False
     """Whether a value that the preview doesn't know is refused. Otherwise the rule is undecided there, which
     the preview says, and decides in the update, when every value is known."""
@@ -224,19 +282,31 @@ def line(finding: Finding) -> str:
     return " ".join(finding.message.split())
 
 
-def text(rule: Rule, finding: Finding, note: str = "") -> str:
-    """What the reader gets of a finding; ``note`` is a line of its own after the first."""
+def text(rule: Rule, finding: Finding, on: date, note: str = "") -> str:
+    """What the reader gets of a finding on a day; ``note`` is a line of its own after the first."""
     lines = [
         # What it quotes may have lines of its own, which would read as ours: a fix that is none.
         " ".join(finding.message.split()),
         *([note] if note else []),
         f"Why: {rule.why}",
         f"Fix: {finding.fix or rule.fix}",
-        f"Rule: {signature(rule)}",
+        f"Rule: {signature(rule, on)}",
     ]
     return "\n".join(lines)
 
 
-def signature(rule: Rule) -> str:
-    """A rule's id, its severity and the demands that it helps with: ``canary-step (high; SOC 2 CC8.1)``."""
-    return f"{rule.id} ({'; '.join([str(rule.severity), *map(str, rule.references)])})"
+def signature(rule: Rule, on: date) -> str:
+    """A rule's id, its severity and the demands that it helps with, and of a law whether that is in force on
+    a day: ``canary-step (high; SOC 2 CC8.1)``."""
+    return f"{rule.id} ({'; '.join([str(rule.severity), *demands(rule, on)])})"
+
+
+def demands(rule: Rule, on: date) -> Iterator[str]:
+    """The demands that a rule helps with, those of a law that apply from the same dates as one."""
+    for words, group in groupby(rule.references, key=lambda each: each.applies and each.applies.words(on)):
+        references = list(group)
+        if words is None:
+            yield from map(str, references)
+        else:
+            clauses = ", ".join(reference.clause for reference in references)
+            yield f"{references[0].framework.name} {clauses}: {words}"

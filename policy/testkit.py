@@ -111,8 +111,9 @@ def evaluate(
 
     A rule that raises is a violation, as it is in the pack; one that can't decide is none: see ``undecided``.
     """
+    now = now or datetime.now(UTC)
     return [
-        Violation(rule=rule.id, resource=one.id, message=text(rule, finding))
+        Violation(rule=rule.id, resource=one.id, message=text(rule, finding, now.date()))
         for rule, one, verdict in _verdicts(rules, resources, settings, now)
         for finding in verdict.findings
     ]

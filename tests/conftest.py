@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from policy import enforcement, exemptions
+from tests.clean import Clean
 
 # A shell that runs the tests in its background has them ignore Ctrl-C, and what they start would too: tests
 # that interrupt a program would wait for ever. A handler, unlike being ignored, is not inherited.
@@ -54,6 +55,12 @@ def _refuse_files_of_users(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_files_of_users)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the checkout compared before and after the run, once: not in every worker of xdist."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Clean(_CHECKOUT))
 
 
 @pytest.fixture(autouse=True)

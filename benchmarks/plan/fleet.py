@@ -15,7 +15,7 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.plan.cost import CLUSTER, Cost, cost, file, name
-from tests.plan.stack import PlannedStack
+from planning.stack import PlannedStack
 
 _BORROWED = {"stack": "organization/model-delivery/owner"}
 _TABLES = ("registered_models", "model_versions", "model_version_tags")

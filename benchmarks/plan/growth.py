@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks.plan.cost import CLUSTER, Cost, cost, file
-from tests.plan.stack import PlannedStack
+from planning.stack import PlannedStack
 
 _HOUR = 3600
 

@@ -11,6 +11,7 @@ import os
 import sys
 import traceback
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from delivery.output import write
@@ -111,6 +112,7 @@ def _review(arguments: argparse.Namespace, environment: Mapping[str, str] | None
         read(text, source),
         stack=arguments.stack,
         prices=prices,
+        today=datetime.now(UTC).date(),
         policy_expected=pack is not None,
         note=arguments.note,
         verbose=arguments.verbose,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from delivery.review.lines import changed, counted, shortest, title
 from delivery.review.releases import Comparison, Fact, Metric
-from delivery.review.text import code
+from delivery.review.text import block, code
 
 
 def comparison(found: Comparison) -> list[str]:
@@ -46,14 +47,17 @@ def _metrics(found: Comparison) -> list[str]:
 def _fact(fact: Fact, compared: bool) -> list[str]:
     mark = "⚠️ " if fact.loud else ""
     if not compared:
-        return [f"- {fact.name}: {code(fact.after, 200)}"] if fact.after else []
+        return [f"- {fact.name}: {code(title(fact.after), 200)}"] if fact.after else []
     if not fact.changed:
         return []
     if fact.name == "training commit" and fact.before and fact.after:
         span = f"{fact.before[:12]}..{fact.after[:12]}"
         return [f"- training commits: {code(span)} (`git log` of the training code)"]
-    if fact.name == "run" or (fact.name == "model card" and len(fact.after) > 200):
+    if fact.name == "run":
         return [f"- {fact.name}: another one"] if fact.after and fact.before else []
+    if differ := changed(fact.before, fact.after):
+        folded = block(shortest(differ), "diff").splitlines()
+        return [f"- {mark}{fact.name}: {counted(differ)}", "", *(f"  {line}" for line in folded)]
     return [f"- {mark}{fact.name}: {code(_short(fact.before), 160)} → {code(_short(fact.after), 160)}"]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import date
 
 from delivery.review.events import PolicyResult, short
 from policy.rule import signature
@@ -38,9 +39,9 @@ class Violation:
     """``type::name``; empty for the whole stack."""
 
 
-def violations(results: Iterable[PolicyResult]) -> tuple[Violation, ...]:
-    """The violations, mandatory ones first, each once."""
-    found = dict.fromkeys(_read(result) for result in results)
+def violations(results: Iterable[PolicyResult], today: date) -> tuple[Violation, ...]:
+    """The violations, mandatory ones first, each once; what is law is said as of ``today``."""
+    found = dict.fromkeys(_read(result, today) for result in results)
     return tuple(sorted(found, key=lambda v: (not v.mandatory, v.rule, v.resource, v.what)))
 
 
@@ -54,7 +55,7 @@ def advice(found: Iterable[Violation]) -> Iterator[tuple[str, str]]:
         yield rule, "; ".join(words)
 
 
-def _read(result: PolicyResult) -> Violation:
+def _read(result: PolicyResult, today: date) -> Violation:
     parts = {"": list[str](), "Why": list[str](), "Fix": list[str](), "Rule": list[str]()}
     label = ""
     for line in result.message.strip().splitlines():
@@ -67,7 +68,7 @@ def _read(result: PolicyResult) -> Violation:
     rule = RULES.get(result.policy) if result.pack == NAME else None
     if rule and not parts["Rule"]:
         # The pack says in one line what stops nothing; the rest is the rule's.
-        parts |= {"Why": [rule.why], "Fix": [rule.fix], "Rule": [signature(rule)]}
+        parts |= {"Why": [rule.why], "Fix": [rule.fix], "Rule": [signature(rule, today)]}
     return Violation(
         rule=result.policy,
         pack=result.pack,
@@ -76,6 +77,6 @@ def _read(result: PolicyResult) -> Violation:
         what=" ".join(what),
         why=" ".join(parts["Why"]),
         fix=" ".join(parts["Fix"]),
-        reference=" ".join(parts["Rule"]).removeprefix(result.policy).strip(" ()"),
+        reference=" ".join(parts["Rule"]).removeprefix(f"{result.policy} (").removesuffix(")"),
         resource=short(result.urn) if result.urn else "",
     )

@@ -5,28 +5,17 @@ The facts are those that the registry had when the release was pinned (``deliver
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from components.metric_direction import direction
 from delivery.review.events import Step
 from delivery.review.traffic import Kind, Traffic
 from delivery.review.values import UNKNOWN, differences, mapping, shown
 
 RELEASE = "delivery:registry:Release"
 Facts = Mapping[str, Any]
-
-_MORE_IS_BETTER = re.compile(
-    r"(^|[_\W])(acc|accuracy|auc|roc_auc|pr_auc|aucpr|f1|f1_score|precision|recall|sensitivity|specificity|"
-    r"r2|r2_score|map|ndcg|mrr|iou|dice|kappa|mcc|gini|ks|hit_rate|bleu|rouge\w*|score)(?=$|[_\W\d])",
-    re.IGNORECASE,
-)
-_LESS_IS_BETTER = re.compile(
-    r"(^|[_\W])(loss|logloss|log_loss|error|err|mse|rmse|mae|mape|smape|brier|brier_score|cross_entropy|"
-    r"perplexity|wer|cer|ece|latency\w*|fpr|fnr|bias|drift|hinge)(?=$|[_\W\d])",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +40,11 @@ class Metric:
             return ""
         if change == 0:
             return "same"
-        sign = direction(self.name)
-        return "" if sign == 0 else "better" if change * sign > 0 else "worse"
+        way = direction(self.name)
+        if way is None:
+            return ""
+        # A NaN is better than nothing.
+        return "better" if (change > 0 if way == "higher" else change < 0) else "worse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +83,6 @@ class Comparison:
         """Whether something in it speaks against the change: a worse metric, another signature."""
         worse = any(metric.verdict == "worse" for metric in self.metrics)
         return worse or bool(self.signature) or any(fact.loud for fact in self.facts)
-
-
-def direction(metric: str) -> int:
-    """1 where more of a metric is better, -1 where less is, 0 where its name doesn't say."""
-    if _LESS_IS_BETTER.search(metric):
-        return -1
-    return 1 if _MORE_IS_BETTER.search(metric) else 0
 
 
 def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comparison, ...]:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from enum import IntEnum
 
 from delivery.review import resources
@@ -117,14 +118,18 @@ def build(
     *,
     stack: str,
     prices: Prices,
+    today: date,
     policy_expected: bool = False,
     note: str = "",
     verbose: bool = False,
 ) -> Review:
-    """Judge a preview. ``policy_expected``: a pack was asked for, so a preview without one has failed."""
+    """Judge a preview, on the day ``today``.
+
+    ``policy_expected``: a pack was asked for, so a preview without one has failed.
+    """
     log, masker = masked(log)
     moved = traffic(log.steps)
-    found = tuple(v for v in violations(log.policies) if v.mandatory or _touched(v, log.steps, moved))
+    found = tuple(v for v in violations(log.policies, today) if v.mandatory or _touched(v, log.steps, moved))
     errors = [r for r in log.remarks if r.severity == "error"]
     if policy_expected and not log.packs:
         errors.append(

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from delivery.review.comparison import comparison
 from delivery.review.events import short
+from delivery.review.lines import changed, counted
 from delivery.review.policies import Violation
 from delivery.review.policies import advice as told
 from delivery.review.resources import ORDER, Change, Field
@@ -311,6 +312,8 @@ def _field(field: Field) -> str:
     if field.before == field.after == "[secret]":
         return f"{path}: changes, and is secret"
     replaced = " (replaces)" if field.replaces else ""
+    if differ := changed(field.before, field.after):
+        return f"{path}: {counted(differ)}{replaced}, see the full diff"
     return f"{path}: {code(field.before, _VALUE)} → {code(field.after, _VALUE)}{replaced}"
 
 

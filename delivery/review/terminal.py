@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
+
 from delivery.review.events import short
+from delivery.review.lines import changed, counted, shortest, title
 from delivery.review.policies import Violation, advice
 from delivery.review.releases import Comparison
 from delivery.review.resources import ORDER, Field
@@ -11,6 +14,8 @@ from delivery.review.text import plain
 from delivery.review.traffic import Kind, Traffic
 
 _RED, _GREEN, _YELLOW, _BOLD = "31", "32", "33", "1"
+_WIDTH = 100
+"""Columns of a line of somebody's text."""
 _MARKS = {
     "create": ("+", _GREEN),
     "delete": ("-", _RED),
@@ -52,7 +57,7 @@ def render(review: Review, *, colour: bool) -> str:
         for change in (c for c in review.changes if c.op == op):
             mark, code = _MARKS.get(op, (op, _BOLD))
             lines.append(paint(f"  {mark} {plain(change.type)} {plain(change.name)}", code))
-            lines += [f"      {_field(field)}" for field in change.fields]
+            lines += [f"      {line}" for field in change.fields for line in _field(field)]
     if review.advised:
         lines.append("")
     for violation in review.advised if review.verbose else ():
@@ -112,16 +117,31 @@ def _comparison(found: Comparison) -> list[str]:
         lines.append(f"  {plain(metric.name)}: {before} → {after} {metric.verdict}".rstrip())
     lines += [f"  signature: {plain(line)}" for line in found.signature]
     for fact in found.facts:
-        if fact.changed:
-            shown = f"{plain(fact.before)} → " if found.before is not None else ""
-            lines.append(f"  {fact.name}: {shown}{plain(fact.after)}")
+        if not fact.changed:
+            continue
+        if found.before is None:
+            lines.append(f"  {fact.name}: {plain(title(fact.after))}")
+        else:
+            lines += [f"  {line}" for line in _changed(fact.name, fact.before, fact.after)]
     return lines
 
 
-def _field(field: Field) -> str:
+def _changed(name: str, before: str, after: str) -> list[str]:
+    """A value before and after; of a text of several lines, those that differ."""
+    differ = changed(before, after)
+    if not differ:
+        return [f"{name}: {plain(before)} → {plain(after)}"]
+    lines = [f"{name}: {counted(differ)}"]
+    for mark, line in shortest(differ):
+        text, first = plain(line, 500), f"  {mark} "
+        lines += wrap(text, _WIDTH, initial_indent=first, subsequent_indent=" " * 4, break_on_hyphens=False)
+    return lines
+
+
+def _field(field: Field) -> list[str]:
     if field.note:
-        return f"{plain(field.path)}: {field.note}"
-    return f"{plain(field.path)}: {plain(field.before)} → {plain(field.after)}"
+        return [f"{plain(field.path)}: {field.note}"]
+    return _changed(plain(field.path), field.before, field.after)
 
 
 def _cost(review: Review) -> str:

@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, cast
+from typing import Any, Final, cast
 
+from components.metric_direction import direction
 from policy.references import eu, nist, soc2
 from policy.rule import Case, Finding, Resource, Rule, Severity
 from policy.rules.releases import RELEASE, STEP, called, endpoint_of
 
 _LISTED: Final = 10
-Direction = Literal["higher", "lower"]
-DIRECTIONS: Final[Mapping[str, Direction]] = {
-    **dict.fromkeys(
-        (
-            *("accuracy", "acc", "auc", "average_precision", "balanced_accuracy", "explained_variance"),
-            *("f1", "f1_score", "gini", "ks", "map", "mcc", "ndcg", "pr_auc", "precision", "r2", "r2_score"),
-            *("recall", "roc_auc", "sensitivity", "specificity"),
-        ),
-        "higher",
-    ),
-    **dict.fromkeys(
-        (
-            *("brier", "brier_score", "ece", "error_rate", "false_negative_rate", "false_positive_rate"),
-            *("hinge_loss", "log_loss", "loss", "mae", "mape", "max_error", "mean_absolute_error"),
-            *("mean_squared_error", "mse", "perplexity", "rmse", "rmsle", "root_mean_squared_error", "wer"),
-        ),
-        "lower",
-    ),
-}
-"""Which way a metric is better, by its name without the part of the data (``test_``, ``val_``)."""
-_PART: Final = re.compile(r"^(test|val|valid|validation|eval|evaluation|holdout|oos|cv)[_/.-]")
-
-
-def direction(metric: str) -> Direction | None:
-    """Which way a metric is better; None for a name that isn't known, which no rule compares."""
-    name = _PART.sub("", metric.lower()).replace("-", "_").replace(" ", "_")
-    return DIRECTIONS.get(name)
 
 
 def _pair(case: Case) -> tuple[Resource, Resource] | None:

@@ -140,6 +140,7 @@ RULES: Final = (
         types=frozenset({RELEASE}),
         check=_approval,
         beside=frozenset({STEP}),
+        high_risk=True,
         strict=True,
     ),
     Rule(
@@ -152,6 +153,7 @@ RULES: Final = (
         types=frozenset({RELEASE}),
         check=_evaluation,
         beside=frozenset({STEP}),
+        high_risk=True,
         strict=True,
     ),
     Rule(
@@ -164,6 +166,7 @@ RULES: Final = (
         "exempt the step and name the log that you have",
         types=frozenset({STEP}),
         check=_request_log,
+        high_risk=True,
         strict=True,
     ),
     Rule(
@@ -176,6 +179,7 @@ RULES: Final = (
         types=frozenset({STEP}),
         check=_pod_logs,
         beside=frozenset({EKS, LOG_GROUP}),
+        high_risk=True,
         strict=True,
     ),
     Rule(
@@ -188,6 +192,7 @@ RULES: Final = (
         "exempt the step and name the one that you have",
         types=frozenset({STEP}),
         check=_drift,
+        high_risk=True,
         strict=True,
     ),
 )

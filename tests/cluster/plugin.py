@@ -19,13 +19,13 @@ from typing import Any
 import grpc
 from pulumi.runtime.proto import provider_pb2_grpc
 
+from planning.plugin import RefusedError, StandIn
+from planning.schema import Package
 from provider.plugin import host
 from provider.resource import Properties
 from provider.values import from_struct
 from tests.cluster.api import DEFINITION, Access, Api, ApiError, condition
 from tests.cluster.definitions import definitions, named
-from tests.plan.plugin import RefusedError, StandIn
-from tests.plan.schema import Package
 from tests.waiting import eventually
 
 CLUSTER_FILE = "MODEL_DELIVERY_TEST_CLUSTER"

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from planning.stack import PlannedStack, Step
 from tests.cluster.api import Access, Object
 from tests.cluster.plugin import CLUSTER_FILE, PROVIDER_FILE
-from tests.plan.stack import PlannedStack, Step
 from tools import toolchain
 
 SPACE = "models"
@@ -101,7 +101,7 @@ class ClusterStack(PlannedStack):
         self.env["KUBECONFIG"] = str(access.kubeconfig(folder / "kubeconfig", PLATFORM["context"]))
         script = folder / "plugins" / "pulumi-resource-kubernetes"
         text = script.read_text()
-        script.write_text(text.replace("tests.plan.plugin kubernetes", "tests.cluster.plugin"))
+        script.write_text(text.replace("planning.plugin kubernetes", "tests.cluster.plugin"))
         assert script.read_text() != text
         self._applied = ""
         self._steps: list[Step] = []

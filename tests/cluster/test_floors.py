@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from planning.stack import PlannedStack
 from tests.cluster.api import NAMESPACE, Api, Object
 from tests.cluster.comparing import drift, title
 from tests.cluster.definitions import SOURCES
 from tests.cluster.plugin import install
 from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
 from tests.environments import environment_file
-from tests.plan.stack import PlannedStack
 
 pytestmark = pytest.mark.cluster
 
@@ -60,7 +60,7 @@ def public(declared: Object) -> Object:
 
 
 def applied(folder: Path, name: str, content: dict[str, Any]) -> PlannedStack:
-    """A stack on the stand-ins of `tests/plan`, in which nothing is unknown any more."""
+    """A stack on the stand-ins of `planning`, in which nothing is unknown any more."""
     stack = PlannedStack(folder, name)
     stack.declare(yaml.safe_dump(content))
     stack.up()

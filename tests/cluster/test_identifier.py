@@ -1,4 +1,4 @@
-"""When Pulumi's own provider takes its configuration for another cluster: as the stand-in of `tests/plan`."""
+"""When Pulumi's own provider takes its configuration for another cluster: as the stand-in of `planning`."""
 
 from __future__ import annotations
 

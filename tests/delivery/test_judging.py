@@ -70,7 +70,7 @@ def test_it_is_said_in_the_words_of_the_pack() -> None:
     after = rollout("fraud", "kubernetes", canary={"version": 4, "weight": 50, "shadow": False})
     case = Case(resource=after, settings=SETTINGS, now=NOW, stack=(after, *known.releases))
     [finding] = judge(RULES["candidate-metrics"], case).findings
-    assert said.text == text(RULES["candidate-metrics"], finding)
+    assert said.text == text(RULES["candidate-metrics"], finding, NOW.date())
 
 
 def test_a_version_that_the_step_takes_out_is_not_judged() -> None:

@@ -16,8 +16,8 @@ from typing import Any
 import httpx
 import yaml
 
+from planning.ran import Ran
 from tests.ports import free_port
-from tests.ran import Ran
 from tests.waiting import PATIENCE
 from tools import toolchain
 from tools.pulumiw import child_environment

@@ -34,6 +34,7 @@ def refused(stack: Stack, models: dict[str, Any], *messages: str) -> str:
     assert ran.code != 0
     assert "Traceback" not in ran.text, ran.text
     assert "bug in the provider" not in ran.text, ran.text
+    assert "unhandled error" not in ran.text, "the engine has nothing to add to a mistake of the user's"
     for message in messages:
         assert message in ran.text, ran.text
     assert stack.pids() == before

@@ -12,10 +12,10 @@ import yaml
 
 from components.environment import AwsPlatform, GcpPlatform, ImageBuild, read
 from components.image import content_tag
+from planning.rendering import changes, graph
+from planning.stack import PlannedStack, Step
+from planning.stand_ins import ROOT
 from tests.environments import environment_file
-from tests.plan.rendering import changes, graph
-from tests.plan.stack import PlannedStack, Step
-from tests.plan.stand_ins import ROOT
 
 GOLDEN = Path(__file__).parent / "golden"
 Models = dict[str, Any]

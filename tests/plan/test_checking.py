@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from planning import outputs
+from planning.checking import faults
+from planning.immutable import paths, replaces, tokens
+from planning.schema import PACKAGES, Package, UnknownTypeError, alternatives
 from provider.resource import UNKNOWN
-from tests.plan import outputs
-from tests.plan.checking import faults
-from tests.plan.immutable import paths, replaces, tokens
-from tests.plan.schema import PACKAGES, Package, UnknownTypeError, alternatives
 
 AWS, KUBERNETES, DOCKER, GCP = (Package(name) for name in ("aws", "kubernetes", "docker-build", "gcp"))
 

@@ -1,4 +1,4 @@
-"""`python -m tests.plan`, before anything is planned; and what a plan is kept apart from."""
+"""`python -m planning`, before anything is planned; and what a plan is kept apart from."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 import pytest
 
+from planning import __main__ as command
+from planning import review
+from planning.__main__ import policies
+from planning.stack import PlanError, _without_secrets, program_as_of, readable, versions
+from planning.stand_ins import ROOT, install
 from tests.environments import FOLDER
-from tests.plan import __main__ as command
-from tests.plan import review
-from tests.plan.__main__ import policies
-from tests.plan.stack import PlanError, _without_secrets, program_as_of, readable, versions
-from tests.plan.stand_ins import ROOT, install
 from tests.waiting import PATIENCE
 
 
-def plan(*words: str, module: str = "tests.plan") -> subprocess.CompletedProcess[str]:
+def plan(*words: str, module: str = "planning") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *words]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3 * PATIENCE)
 

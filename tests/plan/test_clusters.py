@@ -9,8 +9,8 @@ import json
 
 import pytest
 
+from planning.clusters import moved
 from provider.resource import UNKNOWN, Properties
-from tests.plan.clusters import moved
 
 
 def access(server: str = "https://10.0.0.2", authority: str = "Y2E=", **more: str) -> Properties:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from planning.stack import PlannedStack, Step
 from tests.environments import environment_file
-from tests.plan.stack import PlannedStack, Step
 
 pytestmark = pytest.mark.real
 

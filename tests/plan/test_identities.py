@@ -8,8 +8,8 @@ from functools import cache
 import pytest
 
 from components.replacement import NAMED_ALIKE, TAKEN_OVER
+from planning.immutable import paths, tokens
 from tests.plan.identities import IDENTITIES, Identity
-from tests.plan.immutable import paths, tokens
 from tests.plan.planned import GOLDEN
 from tests.unit import test_aws_golden, test_gcp_golden, test_kubernetes_golden
 from tests.unit.aws import DEV, PROD, amazon

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.plan.review import parsed, review
-from tests.plan.stack import PlannedStack, Step
+from planning.review import parsed, review
+from planning.stack import PlannedStack, Step
 
 pytestmark = pytest.mark.real
 

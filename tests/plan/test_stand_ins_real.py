@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.plan.stack import PlannedStack
-from tests.plan.stand_ins import ROOT
+from planning.stack import PlannedStack
+from planning.stand_ins import ROOT
 
 pytestmark = pytest.mark.real
 

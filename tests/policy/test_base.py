@@ -10,6 +10,7 @@ import pytest
 
 from components.environment import ConfigError
 from policy import base, pack
+from policy.in_force import remark
 from policy.rules import RULES
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -99,6 +100,26 @@ def test_a_level_or_a_figure_that_the_change_lowers_does_not_count_in_it(checkou
         "policy/enforcement.yaml makes canary-step advisory: that counts once it is merged",
         "policy/enforcement.yaml changes settings: until it is merged those of the base hold",
     )
+
+
+def test_a_change_can_not_take_back_what_the_base_enforces_ahead_of_the_law(checkout: Checkout) -> None:
+    loose = "environments: {prod: {level: advisory, euAiAct: %s}}\n"
+    checkout.write(loose % "ahead", "exemptions: {}\n")
+    checkout._git("commit", "--quiet", "--all", "--message", "ahead")
+    checkout.write(loose % "as-set", "exemptions: {}\n")
+    found = checkout.pack()
+    assert found.enforcement.of("high-risk-approval") == "mandatory"
+    assert found.enforcement.of("canary-step") == "advisory"
+    assert found.withheld == tuple(
+        f"policy/enforcement.yaml makes {rule} advisory: that counts once it is merged"
+        for rule in sorted(rule.id for rule in RULES.values() if rule.high_risk)
+    )
+    # The other way round it counts at once, and its violations say why.
+    checkout._git("commit", "--quiet", "--all", "--message", "as set")
+    checkout.write(loose % "ahead", "exemptions: {}\n")
+    found = checkout.pack()
+    assert found.enforcement.of("high-risk-approval") == "mandatory" and found.withheld == ()
+    assert "euAiAct: ahead" in remark(RULES["high-risk-approval"], found.enforcement, NOW.date())
 
 
 def test_a_level_that_the_change_raises_counts_at_once(checkout: Checkout) -> None:

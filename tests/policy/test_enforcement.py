@@ -88,6 +88,16 @@ def test_every_mistake_is_told_with_its_line_what_is_accepted_and_what_is_near(f
     assert "policy/file.yaml has 6 mistakes" in told
 
 
+def test_the_ai_act_is_enforced_as_the_environment_or_else_the_defaults_say(file: Path) -> None:
+    found = environments(
+        file, "defaults: {euAiAct: ahead}\nenvironments: {dev: {euAiAct: as-set}, prod: {level: mandatory}}\n"
+    )
+    assert [found.of(name).act for name in ("dev", "prod", "other")] == ["as-set", "ahead", "ahead"]
+    assert environments(file, "").of("prod").act == "as-set"
+    told = refused(file, "environments: {prod: {euAiAct: on-dat}}")
+    assert "environments.prod.euAiAct" in told and "as-set, on-date, ahead. Did you mean on-date?" in told
+
+
 def test_an_unknown_rule_is_told_with_the_nearest(file: Path) -> None:
     told = refused(file, "environments: {prod: {rules: {canary-stp: advisory}}}")
     assert "environments.prod.rules.canary-stp" in told and "Did you mean canary-step?" in told

@@ -10,7 +10,6 @@ import pytest
 
 from policy.rule import Resource
 from policy.rules import RULES
-from policy.rules.candidates import direction
 from policy.rules.ceilings import gpus_of
 from policy.rules.pods import is_selected
 from policy.settings import Settings
@@ -182,21 +181,6 @@ def test_an_older_version_beside_the_new_one_needs_no_proof() -> None:
 def test_another_models_versions_are_not_compared() -> None:
     stack = [release("fraud", 3), release("other", 4, metrics={"accuracy": 0.1}), rollout("fraud", "local")]
     assert evaluate([RULES["candidate-metrics"], RULES["signature-compatible"]], stack, now=NOW) == []
-
-
-@pytest.mark.parametrize(
-    ("metric", "way"),
-    [
-        ("accuracy", "higher"),
-        ("test_roc_auc", "higher"),
-        ("val/f1-score", "higher"),
-        ("RMSE", "lower"),
-        ("eval.log_loss", "lower"),
-        ("epochs", None),
-    ],
-)
-def test_which_way_a_metric_is_better(metric: str, way: str | None) -> None:
-    assert direction(metric) == way
 
 
 @pytest.mark.parametrize(

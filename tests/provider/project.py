@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.ran import Ran
+from planning.ran import Ran
 from tests.waiting import PATIENCE
 from tools import toolchain
 from tools.pulumiw import child_environment

@@ -29,8 +29,9 @@ MAY_IMPORT = {
         "components.rollout",
         "components.step",
     },
-    "components.program": set[str](),
+    "components.program": {"components.environment"},
     "components.replacement": set[str](),
+    "components.metric_direction": set[str](),
     "components.local": {
         "components.endpoint",
         "components.environment",
@@ -80,9 +81,18 @@ MAY_IMPORT = {
         "tools.paths",
     },
     "serving": set[str](),
-    "delivery": {"components.environment", "policy", "provider.gateway"},
+    "delivery": {"components.environment", "components.metric_direction", "policy", "provider.gateway"},
+    # A plan is the real program on stand-ins: it builds no part of a stack itself.
+    "planning": {
+        "components.environment",
+        "delivery.review",
+        "pipeline.quiet",
+        "provider",
+        "serving.artifact",
+        "tools",
+    },
     # Everything that it judges reaches it as the engine's properties.
-    "policy": {"components.environment"},
+    "policy": {"components.environment", "components.metric_direction"},
     "tools": set[str](),
 }
 OURS = {name.split(".")[0] for name in MAY_IMPORT} | {"tests", "benchmarks"}

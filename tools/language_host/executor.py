@@ -71,9 +71,10 @@ def main() -> int:
         loop.run_until_complete(pulumi.runtime.run_in_stack(lambda: _run(arguments.program)))
         return 0
     except pulumi.RunError as error:
-        # The program has said in its own words what is wrong: a traceback would only hide that.
+        # The program has said in its own words what is wrong: a traceback would only hide that, and so would
+        # the error that the engine adds where a program has reported none.
         pulumi.log.error(str(error))
-        return 1
+        return REPORTED
     except KeyboardInterrupt:
         # The engine has cancelled the update, and says so itself. It may never answer what waits for it.
         sys.stdout.flush()

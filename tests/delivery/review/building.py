@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from policy import prices
 Properties = dict[str, Any]
 SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
 """How the engine writes a secret."""
+TODAY = date(2026, 11, 27)
+"""The day of reviews."""
 _LOGS = Path(__file__).parent / "logs"
 
 
@@ -146,4 +149,6 @@ class Preview:
 def reviewed(preview: Preview | str, **options: Any) -> Review:
     """The review of a preview."""
     text = preview if isinstance(preview, str) else preview.text
-    return review.build(events.read(text, "the log"), **{"stack": "prod", "prices": prices.load(), **options})
+    return review.build(
+        events.read(text, "the log"), **{"stack": "prod", "prices": prices.load(), "today": TODAY, **options}
+    )

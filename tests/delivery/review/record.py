@@ -1,6 +1,6 @@
 """Records the event logs that the golden comments are made from: `python -m tests.delivery.review.record`.
 
-The real engine previews edits of Pulumi.prod.yaml on stand-ins (see tests/plan), most with the policy pack.
+The real engine previews edits of Pulumi.prod.yaml on stand-ins (see `planning`), most with the policy pack.
 Kept is what a review reads: without the engine's debug messages and with paths of the machine replaced. Run
 it again where the graph has changed, then write the golden comments anew and read both.
 """
@@ -19,9 +19,9 @@ from typing import Any
 import yaml
 
 from delivery.review import preview
+from planning.stack import PlannedStack
+from planning.stand_ins import ROOT
 from tests.environments import environment_file
-from tests.plan.stack import PlannedStack
-from tests.plan.stand_ins import ROOT
 
 LOGS = Path(__file__).parent / "logs"
 Config = dict[str, Any]

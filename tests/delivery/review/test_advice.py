@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from delivery.review import markdown, terminal
@@ -39,6 +40,25 @@ def test_verbose_tells_why_and_how_and_who_asks() -> None:
     text = "\n".join(shown(promotion(), verbose=True))
     assert "fix:  register with a model card" in text and "EU AI Act Art. 13(3)" in text
     assert "fraud v1" not in text
+
+
+def test_verbose_tells_whether_what_a_law_asks_is_law_on_that_day() -> None:
+    dates = "for Annex I from 2 August 2028"
+    for today, state in (
+        (date(2027, 12, 1), f"not law yet, from 2 December 2027, {dates}"),
+        (date(2027, 12, 2), f"law since 2 December 2027, {dates}"),
+    ):
+        lines = shown(promotion(), verbose=True, today=today)
+        said = [line for line in lines if line.startswith("  rule: release-model-card")]
+        assert set(said) == {
+            f"  rule: release-model-card medium; EU AI Act Art. 13(3): {state}; NIST AI RMF MEASURE 2.9"
+        }
+
+
+def test_a_clause_in_parentheses_at_the_end_is_told_whole() -> None:
+    told = "it keeps no versions\nWhy: w\nFix: f\nRule: s3-versioned (high; EU AI Act Art. 13(3))"
+    text = "\n".join(shown(promotion().policy("s3-versioned", told)))
+    assert "rule: s3-versioned high; EU AI Act Art. 13(3)\n" in text
 
 
 def test_what_stops_a_change_is_told_in_full_whatever_it_touches() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from delivery.review.releases import Comparison, Metric, direction, size
+from delivery.review.releases import Comparison, Metric, size
 from tests.delivery.review.building import Preview, reviewed
 
 
@@ -20,30 +20,6 @@ def comparison(old: dict[str, object], new: dict[str, object]) -> Comparison:
 
 
 @pytest.mark.parametrize(
-    ("metric", "sign"),
-    [
-        ("auc", 1),
-        ("val_accuracy", 1),
-        ("f1_score", 1),
-        ("r2", 1),
-        ("test.recall", 1),
-        ("loss", -1),
-        ("val_loss", -1),
-        ("rmse", -1),
-        ("log_loss", -1),
-        ("error", -1),
-        ("latency_ms", -1),
-        ("rows", 0),
-        ("epoch", 0),
-        ("churned", 0),
-        ("accuracy_loss", -1),
-    ],
-)
-def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric: str, sign: int) -> None:
-    assert direction(metric) == sign
-
-
-@pytest.mark.parametrize(
     ("name", "before", "after", "verdict"),
     [
         ("auc", 0.9, 0.91, "better"),
@@ -52,6 +28,8 @@ def test_the_direction_of_a_metric_is_known_by_its_name_or_not_at_all(metric: st
         ("loss", 0.2, 0.3, "worse"),
         ("rows", 1.0, 2.0, ""),
         ("auc", 0.9, 0.9, "same"),
+        ("auc", 0.9, float("nan"), "worse"),
+        ("loss", 0.2, float("nan"), "worse"),
         ("auc", None, 0.9, ""),
         ("auc", 0.9, None, ""),
     ],

@@ -7,8 +7,8 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from planning.outputs import ACCOUNT
 from provider.resource import UNKNOWN, Properties
-from tests.plan.outputs import ACCOUNT
 
 _Function = Callable[[Mapping[str, Any], str], Properties]
 
@@ -54,13 +54,14 @@ def _zones(arguments: Mapping[str, Any], region: str) -> Properties:
 
 
 def _policy(arguments: Mapping[str, Any], region: str) -> Properties:
-    statements = [
+    asked: list[dict[str, Any]] = arguments.get("statements") or []
+    statements: list[dict[str, Any]] = [
         {
             key[0].upper() + key[1:]: value
             for key, value in statement.items()
             if key in ("sid", "effect", "actions", "resources", "principals", "conditions") and value
         }
-        for statement in arguments.get("statements") or []
+        for statement in asked
     ]
     text = json.dumps({"Version": arguments.get("version") or "2012-10-17", "Statement": statements})
     return {"json": text, "minifiedJson": text}

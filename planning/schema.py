@@ -15,7 +15,7 @@ from functools import cache, cached_property
 from typing import Any
 
 import pulumi
-from pulumi import _types as sdk
+from pulumi import _types as sdk  # pyright: ignore[reportPrivateUsage]
 from pulumi.runtime import rpc
 
 PACKAGES = {
@@ -73,7 +73,7 @@ class Package:
     def _classes(self) -> dict[str, tuple[str, str]]:
         importlib.import_module(self.module)
         found: dict[str, tuple[str, str]] = {}
-        for modules in rpc._RESOURCE_MODULES.values():
+        for modules in rpc._RESOURCE_MODULES.values():  # pyright: ignore[reportPrivateUsage]
             for module in modules:
                 info: Any = getattr(module, "mod_info", None)
                 if info and info["pkg"] == self.name:
@@ -127,7 +127,7 @@ def fields(arguments: type) -> Fields:
 
 def alternatives(found: Any) -> list[Any]:
     """The types that a declared type allows, without what is only Pulumi's wrapping of values."""
-    if sdk._is_union_type(found):
+    if sdk._is_union_type(found):  # pyright: ignore[reportPrivateUsage]
         return [inner for part in typing.get_args(found) for inner in alternatives(part)]
     origin = typing.get_origin(found)
     if origin is not None and getattr(origin, "__name__", "") in ("Awaitable", "Output"):

@@ -1,8 +1,8 @@
 """Review a change of an environment with no cloud account: `make review ENV=prod SINCE=main`.
 
-    python -m tests.plan.review ENV --since REF [arguments of `delivery review`]
+    python -m planning.review ENV --since REF [arguments of `delivery review`]
 
-The state is what the file as of a git commit gives, on stand-ins for the providers (see tests/plan); the
+The state is what the file as of a git commit gives, on stand-ins for the providers (see `planning`); the
 preview of the checkout's file on that state, with the policy pack, is reviewed as a real one is.
 """
 
@@ -16,8 +16,8 @@ from pathlib import Path
 
 from components.environment import ConfigError, LocalPlatform, read
 from delivery.review import command
-from tests.plan.stack import PlanError, PlannedStack, as_of
-from tests.plan.stand_ins import ROOT
+from planning.stack import PlanError, PlannedStack, as_of
+from planning.stand_ins import ROOT
 
 
 def main() -> int:

@@ -7,16 +7,20 @@ import inspect
 import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import pulumi
-from pulumi import _types as sdk
-from pulumi.runtime.rpc import _special_archive_sig, _special_asset_sig, _special_sig_key
+from pulumi import _types as sdk  # pyright: ignore[reportPrivateUsage]
+from pulumi.runtime import rpc
 
 from components.environment.problems import nearest
+from planning.schema import Fields, Kind, alternatives, fields
 from provider.resource import UNKNOWN
-from tests.plan.schema import Fields, Kind, alternatives, fields
 
+# How the engine's protocol marks what is no plain map.
+_SPECIAL = rpc._special_sig_key  # pyright: ignore[reportPrivateUsage]
+_ASSET = rpc._special_asset_sig  # pyright: ignore[reportPrivateUsage]
+_ARCHIVE = rpc._special_archive_sig  # pyright: ignore[reportPrivateUsage]
 _PLAIN = {str: "text", bool: "true or false", int: "a whole number", float: "a number"}
 
 
@@ -64,8 +68,11 @@ def value_faults(declared: Any, value: Any, at: str) -> list[Fault]:
     if value is UNKNOWN or value is None:
         return []
     found = [list(_against(option, value, at)) for option in alternatives(declared)]
+    nothing: list[Fault] = []
     # Longer paths are further into the value: there the type fitted best.
-    return min(found, key=lambda some: (bool(some), -max((len(f.path) for f in some), default=0)), default=[])
+    return min(
+        found, key=lambda some: (bool(some), -max((len(f.path) for f in some), default=0)), default=nothing
+    )
 
 
 def _against(option: Any, value: Any, at: str) -> Iterator[Fault]:
@@ -83,25 +90,25 @@ def _against(option: Any, value: Any, at: str) -> Iterator[Fault]:
         if not _is_plain(option, value):
             yield Fault(at, f"must be {_PLAIN[option]}, is {_show(value)}")
     elif inspect.isclass(option) and issubclass(option, pulumi.Asset | pulumi.Archive):
-        signature = _special_asset_sig if issubclass(option, pulumi.Asset) else _special_archive_sig
-        if not isinstance(value, dict) or value.get(_special_sig_key) != signature:
+        signature = _ASSET if issubclass(option, pulumi.Asset) else _ARCHIVE
+        if not isinstance(value, dict) or cast("dict[str, Any]", value).get(_SPECIAL) != signature:
             yield Fault(at, f"must be an {option.__name__.lower()}, is {_show(value)}")
     elif inspect.isclass(option) and sdk.is_input_type(option):
         if isinstance(value, dict):
-            yield from _members(fields(option), value, at)
+            yield from _members(fields(option), cast("dict[str, Any]", value), at)
         else:
             yield Fault(at, f"must be a map, is {_show(value)}")
     elif origin in (dict, Mapping) or getattr(origin, "__name__", "") == "Mapping":
         if not isinstance(value, dict):
             yield Fault(at, f"must be a map, is {_show(value)}")
             return
-        for key, item in value.items() if len(inner) == 2 else ():
+        for key, item in cast("dict[str, Any]", value).items() if len(inner) == 2 else ():
             yield from value_faults(inner[1], item, f'{at}["{key}"]')
     elif origin in (list, Sequence) or getattr(origin, "__name__", "") == "Sequence":
         if not isinstance(value, list):
             yield Fault(at, f"must be a list, is {_show(value)}")
             return
-        for index, item in enumerate(value) if inner else ():
+        for index, item in enumerate(cast("list[Any]", value)) if inner else ():
             yield from value_faults(inner[0], item, f"{at}[{index}]")
     else:
         raise AssertionError(f"{at}: the check doesn't know the declared type {option!r}")

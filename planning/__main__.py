@@ -1,6 +1,6 @@
 """Plan an environment with no cloud account: `make plan ENV=prod`.
 
-    python -m tests.plan ENV [--since REF [--program]]
+    python -m planning ENV [--since REF [--program]]
 
 Prints what `pulumi preview` finds for the checkout's program and Pulumi.<ENV>.yaml, on an empty state, or,
 with --since, on the state that the file as of a git commit gives, and with --program, the program as of that
@@ -18,10 +18,10 @@ import tempfile
 from pathlib import Path
 
 from components.environment import ConfigError, LocalPlatform, read
-from tests.plan.rendering import changes
-from tests.plan.schema import PACKAGES
-from tests.plan.stack import PlanError, PlannedStack, as_of, program_as_of
-from tests.plan.stand_ins import ROOT
+from planning.rendering import changes
+from planning.schema import PACKAGES
+from planning.stack import PlanError, PlannedStack, as_of, program_as_of
+from planning.stand_ins import ROOT
 
 _REAL = "the engine, the program, the file, the release lookup and its digests, previews and diffs"
 _STANDING_IN = (

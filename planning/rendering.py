@@ -10,10 +10,10 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
+from planning.stack import Step
 from provider.resource import value_at
-from tests.plan.stack import Step
 
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 """How the engine writes a value that isn't known yet."""
@@ -56,18 +56,20 @@ def _plain(type_: str) -> str:
 
 
 def _leaves(value: Any, at: str, hide: Mapping[str, str]) -> Iterator[str]:
+    leaf: object = value
     if isinstance(value, dict) and value:
-        for key in sorted(value):
-            yield from _leaves(value[key], f"{at}.{key}" if at else key, hide)
+        entries = cast("dict[str, Any]", value)
+        for key in sorted(entries):
+            yield from _leaves(entries[key], f"{at}.{key}" if at else key, hide)
     elif isinstance(value, list) and value:
-        for index, item in enumerate(value):
+        for index, item in enumerate(cast("list[Any]", value)):
             yield from _leaves(item, f"{at}[{index}]", hide)
-    elif not (at == "version" and re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", str(value))):
+    elif not (at == "version" and re.fullmatch(r"[0-9]+\.[0-9]+\.[0-9]+", str(leaf))):
         # The version of a provider's SDK is in uv.lock.
-        yield f"{at}: {_shown(value, hide)}"
+        yield f"{at}: {_shown(leaf, hide)}"
 
 
-def _shown(value: Any, hide: Mapping[str, str]) -> str:
+def _shown(value: object, hide: Mapping[str, str]) -> str:
     text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     text = re.sub(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>", text)
     # MLflow's id of a run.

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.plan.schema import PACKAGES
+from planning.schema import PACKAGES
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def install(folder: Path, packages: Iterable[str] = tuple(PACKAGES)) -> Path:
@@ -19,7 +19,7 @@ def install(folder: Path, packages: Iterable[str] = tuple(PACKAGES)) -> Path:
         file = folder / f"pulumi-resource-{name}"
         python, root = shlex.quote(sys.executable), shlex.quote(str(ROOT))
         file.write_text(
-            f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m tests.plan.plugin {shlex.quote(name)} "$@"\n'
+            f'#!/bin/sh\nPYTHONPATH={root} exec {python} -m planning.plugin {shlex.quote(name)} "$@"\n'
         )
         file.chmod(0o755)
     return folder

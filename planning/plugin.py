@@ -1,6 +1,6 @@
 """A stand-in for one of the clouds' provider plugins: the engine's protocol, with no cloud behind it.
 
-    python -m tests.plan.plugin PACKAGE [ENGINE]
+    python -m planning.plugin PACKAGE [ENGINE]
 
 It refuses what the package's typed SDK doesn't declare, plans replacements by the table in `immutable.py`,
 and keeps nothing: what it has "created" is in the stack's state alone.
@@ -13,20 +13,20 @@ import json
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import empty_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from planning import functions, outputs
+from planning.checking import Fault, faults, value_faults
+from planning.clusters import moved
+from planning.immutable import replaces, seen
+from planning.schema import Kind, Package, UnknownTypeError
 from provider.plugin import host
 from provider.resource import UNKNOWN, Diff, Properties, changed_paths
 from provider.values import diff_response, from_struct, to_struct
-from tests.plan import functions, outputs
-from tests.plan.checking import Fault, faults, value_faults
-from tests.plan.clusters import moved
-from tests.plan.immutable import replaces, seen
-from tests.plan.schema import Kind, Package, UnknownTypeError
 
 
 class RefusedError(Exception):
@@ -138,7 +138,9 @@ class StandIn(provider_pb2_grpc.ResourceProviderServicer):
             answer = functions.call(request.tok, from_struct(request.args), self._region)
         except functions.UnknownFunctionError as error:
             _abort(context, str(error))
-        return provider_pb2.InvokeResponse(**{"return": to_struct(answer)})
+        # `return`, a word of Python.
+        fields: dict[str, Any] = {"return": to_struct(answer)}
+        return provider_pb2.InvokeResponse(**fields)
 
     def _tagged(self, kind: Kind, inputs: Properties) -> Properties:
         """With `tagsAll`, in which the provider's own tags are seen."""
@@ -164,7 +166,7 @@ def _plain(config: Properties, declared: Mapping[str, Any]) -> Properties:
             continue
         if isinstance(value, str) and declared[key] is not str:
             with contextlib.suppress(ValueError):
-                value = cast(Any, json.loads(value))
+                value: Any = json.loads(value)
         found[key] = value
     return found
 

@@ -10,13 +10,13 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
-from tests.plan.registry import SeededRegistry
-from tests.plan.stand_ins import ROOT, install
-from tests.ran import Ran
+from planning.ran import Ran
+from planning.registry import SeededRegistry
+from planning.stand_ins import ROOT, install
 from tools import toolchain
 from tools.pulumiw import child_environment
 
@@ -110,11 +110,11 @@ class PlannedStack:
 
     def declare(self, text: str) -> None:
         """Take the text of a Pulumi.<stack>.yaml, and seed the registry with the versions it names."""
-        content = yaml.safe_load(text) or {}
+        content = cast("dict[str, Any]", yaml.safe_load(text) or {})
         self.config.write_text(
             yaml.safe_dump(_without_secrets({k: v for k, v in content.items() if k not in _OF_THE_BACKEND}))
         )
-        config = content.get("config") or {}
+        config = cast("dict[str, Any]", content.get("config") or {})
         self.registry.seed(versions(config), kind(config))
 
     def preview(self, *flags: str, check: bool = True) -> Ran:
@@ -203,7 +203,8 @@ def readable(text: str) -> str:
 
 
 def _step(step: dict[str, Any]) -> Step:
-    old, new = step.get("oldState") or {}, step.get("newState") or {}
+    old: dict[str, Any] = step.get("oldState") or {}
+    new: dict[str, Any] = step.get("newState") or {}
     return Step(
         op=step["op"],
         type=step["urn"].split("::")[-2],
@@ -219,12 +220,12 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
     """The highest version of each registered model that a configuration names, as far as it can be read."""
     found: dict[str, int] = {}
     for key, models in config.items():
-        if key.rpartition(":")[2] != "models" or not isinstance(models, dict):
+        if key.rpartition(":")[2] != "models":
             continue
-        for name, model in models.items():
-            releases = [model.get(role) for role in ("stable", "canary")] if isinstance(model, dict) else []
-            named = [release.get("version") for release in releases if isinstance(release, dict)]
-            registered = str((isinstance(model, dict) and model.get("registeredModel")) or name)
+        for name, written in _mapping(models).items():
+            model = _mapping(written)
+            named = [_mapping(model.get(role)).get("version") for role in ("stable", "canary")]
+            registered = str(model.get("registeredModel") or name)
             last = max((v for v in named if isinstance(v, int)), default=0)
             found[registered] = max(last, found.get(registered, 0))
     return found
@@ -233,13 +234,20 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
 def kind(config: dict[str, Any]) -> str:
     """The kind of the platform that a configuration names, empty where it can't be read."""
     found = [value for key, value in config.items() if key.rpartition(":")[2] == "platform"]
-    return str(found[0].get("kind", "")) if found and isinstance(found[0], dict) else ""
+    return str(_mapping(found[0]).get("kind", "")) if found else ""
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def _without_secrets(value: Any) -> Any:
     """The same with a word in the place of what only the real secrets provider can decrypt."""
     if isinstance(value, dict):
-        if set(value) == {"secure"}:
+        entries = _mapping(value)
+        if set(entries) == {"secure"}:
             return "a-secret-the-plan-cannot-read"
-        return {key: _without_secrets(inner) for key, inner in value.items()}
-    return [_without_secrets(inner) for inner in value] if isinstance(value, list) else value
+        return {key: _without_secrets(inner) for key, inner in entries.items()}
+    return (
+        [_without_secrets(inner) for inner in cast("list[Any]", value)] if isinstance(value, list) else value
+    )

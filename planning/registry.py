@@ -11,8 +11,12 @@ import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from serving.artifact import digest
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 BUCKETS = {"gcp": "gs://mlflow-artifacts"}
 """Where artifacts are on the kinds of platform that fetch from no other place than their cloud's own."""
@@ -60,10 +64,7 @@ class SeededRegistry:
                 self._register(client, name, version, BUCKETS.get(kind, BUCKET))
             self._last[name] = max(self._last.get(name, 0), last)
 
-    def _register(self, client: object, name: str, version: int, bucket: str) -> None:
-        from mlflow import MlflowClient
-
-        assert isinstance(client, MlflowClient)
+    def _register(self, client: MlflowClient, name: str, version: int, bucket: str) -> None:
         store = self.home / "artifacts"
         fresh = store / f".new-{name}-{version}"
         fresh.mkdir(parents=True)
@@ -93,4 +94,5 @@ class SeededRegistry:
         made = client.create_model_version(
             name, f"{bucket}/{name}/{version}", run_id=self._runs[name], tags=tags
         )
-        assert int(made.version) == version, f"{name}: the registry gave {made.version} for {version}"
+        if int(made.version) != version:
+            raise RuntimeError(f"{name}: the registry gave {made.version} for {version}")

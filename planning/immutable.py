@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 
-from tests.plan.immutable_gcp import GCP
+from planning.immutable_gcp import GCP
 
 _METADATA = frozenset({"metadata.name", "metadata.namespace"})
 

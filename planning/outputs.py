@@ -11,12 +11,12 @@ import hashlib
 import inspect
 import typing
 from collections.abc import Callable, Container, Mapping
-from typing import Any
+from typing import Any, cast
 
-from pulumi import _types as sdk
+from pulumi import _types as sdk  # pyright: ignore[reportPrivateUsage]
 
+from planning.schema import Kind, alternatives
 from provider.resource import UNKNOWN, Properties
-from tests.plan.schema import Kind, alternatives
 
 ACCOUNT = "123456789012"
 _GKE = "gcp:container/cluster:Cluster"
@@ -68,11 +68,13 @@ def named(
 ) -> Properties:
     """Inputs with the name that the provider chooses where none is given: the last one, or a free one."""
     if kind.token.startswith("kubernetes:"):
-        metadata = new.get("metadata")
-        metadata = {} if metadata is None else metadata
-        if not isinstance(metadata, dict) or metadata.get("name") or metadata.get("generateName"):
+        given: Any = new.get("metadata")
+        if given is not None and not isinstance(given, dict):
             return new
-        before = ((old or {}).get("metadata") or {}).get("name")
+        metadata = _within(new, "metadata")
+        if metadata.get("name") or metadata.get("generateName"):
+            return new
+        before = _within(old or {}, "metadata").get("name")
         return {**new, "metadata": {**metadata, "name": before or _free(kind.token, name, 8, taken)}}
     at = _NAMED_BY.get(kind.token, "name")
     if kind.inputs is None or at not in kind.inputs.types or at in kind.inputs.required:
@@ -87,7 +89,7 @@ def named(
 def own_name(kind: Kind, inputs: Properties) -> str:
     """The name by which the provider would find a resource with these inputs."""
     if kind.token.startswith("kubernetes:"):
-        return str((inputs.get("metadata") or {}).get("name"))
+        return str(_within(inputs, "metadata").get("name"))
     return str(inputs.get(_NAMED_BY.get(kind.token, "name")))
 
 
@@ -113,23 +115,30 @@ def updated(kind: Kind, name: str, state: Properties, inputs: Properties, previe
     if not preview:
         kept |= _moved(kind.token, inputs)
     decided = {key: state[key] for key in _DECIDED.get(kind.token, {}) if key in state}
-    before = {key: value for at in _INNER.get(kind.token, {}) for key, value in (state.get(at) or {}).items()}
+    before: Properties = {
+        key: value for at in _INNER.get(kind.token, {}) for key, value in _within(state, at).items()
+    }
     return {**decided, **kept, **_with_inner(kind, inputs, before.get)}
 
 
 def _with_inner(kind: Kind, inputs: Properties, value: Callable[[str, str], Any]) -> Properties:
     """Inputs with what the provider adds inside of them; ``value`` is given its key and how it begins."""
     added = {
-        at: {**(inputs.get(at) or {}), **{key: value(key, form) for key, form in keys.items()}}
+        at: {**_within(inputs, at), **{key: value(key, form) for key, form in keys.items()}}
         for at, keys in _INNER.get(kind.token, {}).items()
     }
     return {**inputs, **added}
 
 
+def _within(properties: Mapping[str, Any], key: str) -> Properties:
+    """A map inside of others; an empty one where it is absent."""
+    return cast(Properties, properties.get(key) or {})
+
+
 def identity(kind: Kind, name: str, outputs: Mapping[str, Any]) -> str:
     """The id that the provider gives a resource."""
     if kind.token.startswith("kubernetes:"):
-        metadata = outputs.get("metadata") or {}
+        metadata = _within(outputs, "metadata")
         space, own = metadata.get("namespace"), str(metadata.get("name") or name)
         return f"{space}/{own}" if space else own
     return str(outputs.get(_NAMED_BY.get(kind.token, "name")) or f"{name}-{_letters(kind.token, name, 7)}")
@@ -143,34 +152,34 @@ def _next(value: Any) -> Any:
     return f"{text}-next"
 
 
-def _moved(token: str, inputs: Properties) -> Properties:
+def _moved(type_: str, inputs: Properties) -> Properties:
     """What an update gives another value although its preview shows the old one: a provider says of no output
     that it will change unless its schema does."""
-    if token == _GKE:
+    if type_ == _GKE:
         # GKE's field `endpoint` is the address that is switched on. (container_v1.Cluster)
-        private = (inputs.get("privateClusterConfig") or {}).get("enablePrivateEndpoint")
+        private = _within(inputs, "privateClusterConfig").get("enablePrivateEndpoint")
         return {"endpoint": "10.0.0.2" if private else "203.0.113.10"}
     return {}
 
 
-def _special(token: str, name: str, inputs: Properties) -> Properties:
-    if token == "aws:lambda/function:Function":
-        arn = _arn(token, str(inputs.get("name") or name))
+def _special(type_: str, name: str, inputs: Properties) -> Properties:
+    if type_ == "aws:lambda/function:Function":
+        arn = _arn(type_, str(inputs.get("name") or name))
         return {
             "arn": arn,
             "version": "1" if inputs.get("publish") else "$LATEST",
             "qualifiedArn": f"{arn}:1",
         }
-    if token == "aws:eks/cluster:Cluster":
+    if type_ == "aws:eks/cluster:Cluster":
         authority = base64.b64encode(b"a certificate of nobody").decode()
         return {"endpoint": "https://eks.invalid", "certificateAuthority": {"data": authority}}
-    if token == _GKE:
-        return _moved(token, inputs)
-    if token == "aws:apigatewayv2/api:Api":
-        return {"apiEndpoint": f"https://{_letters(token, name, 10)}.execute-api.eu-central-1.amazonaws.com"}
-    if token == "aws:ecr/repository:Repository":
+    if type_ == _GKE:
+        return _moved(type_, inputs)
+    if type_ == "aws:apigatewayv2/api:Api":
+        return {"apiEndpoint": f"https://{_letters(type_, name, 10)}.execute-api.eu-central-1.amazonaws.com"}
+    if type_ == "aws:ecr/repository:Repository":
         return {"repositoryUrl": f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/{inputs.get('name') or name}"}
-    if token == "docker-build:index:Image":
+    if type_ == "docker-build:index:Image":
         tags = inputs.get("tags") or [name]
         digest = f"sha256:{hashlib.sha256(name.encode()).hexdigest()}"
         return {"digest": digest, "ref": f"{tags[0]}@{digest}"}
@@ -178,8 +187,9 @@ def _special(token: str, name: str, inputs: Properties) -> Properties:
 
 
 def _made(token: str, name: str, key: str, declared: Any, depth: int = 0) -> Any:
-    found = next(iter(alternatives(declared)), Any)
-    origin, inner = typing.get_origin(found) or found, typing.get_args(found)
+    found: Any = next(iter(alternatives(declared)), Any)
+    origin: Any = typing.get_origin(found) or found
+    inner = typing.get_args(found)
     if origin is typing.Literal:
         return inner[0]
     if found is str:

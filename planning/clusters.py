@@ -31,13 +31,17 @@ def moved(olds: Properties, news: Properties) -> frozenset[str]:
     return frozenset(named)
 
 
+def _named(kubeconfig: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    return kubeconfig.get(key) or []
+
+
 def _cluster(config: Properties) -> dict[str, Any] | None:
     """Return the cluster that a configuration leads to; None where it names none in the kubeconfig's text."""
     text = config.get("kubeconfig")
     if not isinstance(text, str):
         return None
-    found = json.loads(text)
-    clusters = {named["name"]: named["cluster"] for named in found.get("clusters") or []}
-    contexts = {named["name"]: named["context"] for named in found.get("contexts") or []}
-    context = contexts.get(config.get("context") or found.get("current-context"))
+    found: dict[str, Any] = json.loads(text)
+    clusters: dict[str, Any] = {named["name"]: named["cluster"] for named in _named(found, "clusters")}
+    contexts: dict[str, Any] = {named["name"]: named["context"] for named in _named(found, "contexts")}
+    context = contexts.get(str(config.get("context") or found.get("current-context")))
     return context and clusters.get(config.get("cluster") or context["cluster"])
