@@ -1,7 +1,7 @@
 """Envoy Gateway's policies for callers: what they have to show, and how many requests are answered.
 
-A route's policy replaces the Gateway's: ``translateSecurityPolicyForGateway`` leaves routes alone that have one
-(github.com/envoyproxy/gateway v1.9.1, internal/gatewayapi/securitypolicy.go).
+A route's policy replaces the Gateway's: ``translateSecurityPolicyForGateway`` leaves routes alone that have
+one (github.com/envoyproxy/gateway v1.9.1, internal/gatewayapi/securitypolicy.go).
 """
 
 from __future__ import annotations

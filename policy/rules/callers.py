@@ -31,10 +31,10 @@ def _callers(case: Case) -> Iterator[Finding]:
         for policy in case.others(POLICY)
         if policy.value("metadata.namespace") == route.value("metadata.namespace")
     ]
-    gateways = {as_map(parent).get("name") for parent in route.items("spec.parentRefs")}
-    own = [policy for policy in here if _is_for(policy, "HTTPRoute", {route.value("metadata.name")})]
+    gateways = [as_map(parent).get("name") for parent in route.items("spec.parentRefs")]
+    own = [policy for policy in here if _is_for(policy, "HTTPRoute", [route.value("metadata.name")])]
     deciding = own or [policy for policy in here if _is_for(policy, "Gateway", gateways)]
-    if not any(policy.given("spec.jwt") or policy.given("spec.apiKeyAuth") for policy in deciding):
+    if not any(policy.value("spec.jwt") or policy.value("spec.apiKeyAuth") for policy in deciding):
         yield Finding(message=f"{route.id}: whoever reaches the gateway's load balancer may call it")
 
 
@@ -44,9 +44,9 @@ def _is_outside(proxy: Resource) -> bool:
     return not any(annotations.get(key) == value for key, value in _INTERNAL.items())
 
 
-def _is_for(policy: Resource, kind: str, names: set[Any]) -> bool:
+def _is_for(policy: Resource, kind: str, names: Sequence[Any]) -> bool:
     targets = cast("Sequence[Mapping[str, Any]]", policy.items("spec.targetRefs"))
-    return any(target.get("kind") == kind and target.get("name") in names for target in targets)
+    return any(t.get("kind") == kind and any(t.get("name") == name for name in names) for t in targets)
 
 
 RULES: Final = (
