@@ -31,7 +31,7 @@ def found(graph: Graph) -> set[str]:
 
 
 def declared(models: dict[str, Any], **gateway: Any) -> Graph:
-    https = {"url": "https://models.example.com", "gateway": {"tlsSecret": "tls", **gateway}}
+    https: dict[str, Any] = {"url": "https://models.example.com", "gateway": {"tlsSecret": "tls", **gateway}}
     return kubernetes(models, **https)[0]
 
 

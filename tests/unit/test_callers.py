@@ -11,8 +11,8 @@ from tests.unit.graph import Declared, Graph
 from tests.unit.kubernetes import PLATFORM, ROUTE, kubernetes
 
 STABLE = {"stable": {"version": 3}}
-SECURE = {"url": "https://models.example.com", "gateway": {"tlsSecret": "tls"}}
-TOKEN = {
+SECURE: dict[str, Any] = {"url": "https://models.example.com", "gateway": {"tlsSecret": "tls"}}
+TOKEN: dict[str, Any] = {
     "issuer": "https://login.example.com/acme",
     "jwks": "https://login.example.com/acme/keys",
     "audience": "models",
@@ -24,7 +24,7 @@ ROUTE_REF = {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": 
 
 
 def declared(model: dict[str, Any], **platform: Any) -> Graph:
-    return kubernetes({"churn": {**STABLE, **model}}, **{**SECURE, **platform})[0]
+    return kubernetes({"churn": {**STABLE, **model}}, **(SECURE | platform))[0]
 
 
 def policies(graph: Graph) -> list[Declared]:
@@ -105,7 +105,7 @@ def test_the_gateway_asks_for_every_route_and_a_model_may_ask_otherwise_or_for_n
         "weather": {**STABLE, "authentication": "none"},
     }
     gateway = {"tlsSecret": "tls", "authentication": KEYS}
-    graph, _ = kubernetes(models, **{**SECURE, "gateway": gateway})
+    graph, _ = kubernetes(models, url=SECURE["url"], gateway=gateway)
     specs = {found.name: found.inputs["spec"] for found in policies(graph)}
     assert sorted(specs) == ["fraud", "models-callers", "weather"]
     # Whatever route comes, also another stack's, is asked.
@@ -119,7 +119,7 @@ def test_the_gateway_asks_for_every_route_and_a_model_may_ask_otherwise_or_for_n
 def test_a_model_called_like_the_gateway_has_a_policy_of_its_own() -> None:
     gateway = {"tlsSecret": "tls", "authentication": KEYS}
     models = {"models": {**STABLE, "authentication": "none"}}
-    graph, _ = kubernetes(models, **{**SECURE, "gateway": gateway})
+    graph, _ = kubernetes(models, url=SECURE["url"], gateway=gateway)
     names = [found.inputs["metadata"]["name"] for found in policies(graph)]
     assert sorted(names) == ["models", "models.gateway"]
 
