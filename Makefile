@@ -56,7 +56,7 @@ review: env ## say what the working tree changes in a stack: make review ENV=loc
 	@$(PYTHON) -m $(if $(SINCE),planning.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
 test: setup ## run every test but those of test-cluster, two files at a time
-	@. tools/python.sh; "$$python" -m tools.toolchain promtool > /dev/null
+	@. tools/python.sh; "$$python" -m tools.toolchain promtool amtool > /dev/null
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-fast: env ## run the tests that start nothing: two and a half minutes

@@ -43,8 +43,10 @@ _WORD: Final = re.compile(r"[a-z]+[0-9]*(?![a-z])|[a-z]+|[0-9]+")
 _HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z][a-z])")
 
 
-def direction(metric: str) -> Direction | None:
+def direction(metric: str, own: Mapping[str, str] | None = None) -> Direction | None:
     """Return which way a metric is better, or None for a name that doesn't tell.
+
+    ``own`` are those of which the environment says it.
 
     A name may have more in it than the metric: the part of the data (``val_loss``), a slice
     (``auc_over_60``), an average (``f1_macro``), a depth (``precision@10``). A name tells nothing where it
@@ -52,6 +54,9 @@ def direction(metric: str) -> Direction | None:
     the model was trained with. ``neg_…``, as
     scikit-learn calls its scorers of losses, turns the way round.
     """
+    said = (own or {}).get(metric)
+    if said == "higher" or said == "lower":
+        return said
     words = _WORD.findall(_HUMP.sub("_", metric).lower())
     if [word for word in words if word not in _PARTS] == ["score"]:
         return "higher"

@@ -16,7 +16,8 @@ class Release(pulumi.CustomResource):
     """
 
     digest: pulumi.Output[str]
-    """``sha256:…`` over the artifact's files; known in a preview."""
+    """``sha256:…`` over the artifact's files; known in a preview, except of a new release with a large
+    artifact whose digest the registry has not recorded."""
     artifact: pulumi.Output[str]
     """The folder on the planning machine that holds the artifact; only of a ``local`` release."""
     source: pulumi.Output[str]
@@ -49,6 +50,8 @@ class Release(pulumi.CustomResource):
             "version": version,
             "registry": registry,
             "local": local or None,
+            # A check isn't told whether it is a preview's, which downloads no large artifact.
+            "planning": pulumi.runtime.is_dry_run() or None,
             "memory": None if local else model.resources.mebibytes,
         }
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

@@ -43,7 +43,7 @@ class Step(pulumi.CustomResource):
 def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[str, Any]:
     """Return what a step says of a model, in literals. Keys that are absent: ``canary`` if the stable version
     has all of the traffic, ``owner`` and ``riskClass`` if the file has none, ``registeredModel`` if it has
-    the model's name, ``requestLog`` if no request is kept."""
+    the model's name, ``requestLog`` if no request is kept, ``metrics`` if the file names none."""
     canary = model.canary
     found = {
         "model": model.name,
@@ -53,6 +53,7 @@ def inputs(model: Model, request_log: Mapping[str, int] | None = None) -> dict[s
         "registeredModel": model.registered_model,
         "minReplicas": model.autoscaling.min,
         "requestLog": request_log and dict(request_log),
+        "metrics": dict(model.metrics) or None,
         "stable": {"version": model.stable.version},
         "canary": canary and {"version": canary.version, "weight": canary.weight, "shadow": canary.shadow},
     }

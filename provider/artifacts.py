@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from provider.files import make_folder, refused
 from serving.artifact import ArtifactError, digest
+
+_RENAMING = threading.Lock()
+
+
+def kept(store: Path, expected: str) -> Path | None:
+    """The folder of the artifact with a digest, if it is there and whole."""
+    return _whole(folder_of(store, expected), expected)
+
+
+def folder_of(store: Path, digest: str) -> Path:
+    """Where the artifact with a digest is, once it is fetched."""
+    return store / digest.replace(":", "-").replace("/", "-")
 
 
 def fetched(store: Path, expected: str, download: Callable[[Path], None]) -> Path:
@@ -18,8 +31,8 @@ def fetched(store: Path, expected: str, download: Callable[[Path], None]) -> Pat
     folder is the same for as long as its bytes are. Raises ArtifactError, ProviderError where the disk
     refuses, and what ``download`` raises.
     """
-    if expected and (kept := _whole(store / _name(expected), expected)):
-        return kept
+    if expected and (there := kept(store, expected)):
+        return there
     make_folder(store)
     try:
         fresh = Path(tempfile.mkdtemp(prefix=".fetching-", dir=store))
@@ -27,19 +40,16 @@ def fetched(store: Path, expected: str, download: Callable[[Path], None]) -> Pat
         raise refused(store, error) from None
     try:
         download(fresh)
-        found = _root(fresh)
-        actual = digest(found)
-        kept = store / _name(actual)
-        if not _whole(kept, actual):
-            shutil.rmtree(kept, ignore_errors=True)
-            found.rename(kept)
-        return kept
+        actual = digest(fresh)
+        into = folder_of(store, actual)
+        # Another release of the same artifact may be fetched beside this one.
+        with _RENAMING:
+            if not _whole(into, actual):
+                shutil.rmtree(into, ignore_errors=True)
+                fresh.rename(into)
+        return into
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _name(expected: str) -> str:
-    return expected.replace(":", "-").replace("/", "-")
 
 
 def _whole(folder: Path, expected: str) -> Path | None:
@@ -47,11 +57,3 @@ def _whole(folder: Path, expected: str) -> Path | None:
         return folder if digest(folder) == expected else None
     except ArtifactError:
         return None
-
-
-def _root(folder: Path) -> Path:
-    """Where the artifact lies in what MLflow downloaded: the folder itself, or the only folder in it."""
-    if (folder / "MLmodel").exists():
-        return folder
-    inside = list(folder.iterdir())
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

@@ -1,4 +1,4 @@
-"""What the MLflow registry says of a model version, with the artifact's digest found in its own bytes."""
+"""What the MLflow registry says of a model version, and what its artifact is."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import math
 import os
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
-from urllib.request import url2pathname
 
 import yaml
 
 from provider.answers import Answer, Answers
-from provider.artifacts import fetched
+from provider.contents import Content, UnreachableError, Wanted, content
+from provider.login import LoginError, log_in
 from provider.masking import masked, reason
 from provider.resource import Properties, ProviderError
-from serving.artifact import ArtifactError, digest
 
 _ONE_AT_A_TIME = threading.Lock()
 """MLflow sets itself up in process-wide variables."""
@@ -29,14 +28,6 @@ _FLAVORS = ("onnx", "sklearn")
 _UNITY_CATALOG = ("databricks-uc", "uc")
 _LISTED = 20
 """Registered models that a message names."""
-
-
-class UnreachableError(Exception):
-    """The registry did not answer; nothing is known about the version. The text says why, without secrets."""
-
-
-class UnfetchedError(UnreachableError):
-    """The registry has the version, and where it says that the artifact is, it could not be fetched from."""
 
 
 class UnknownModelError(ProviderError):
@@ -54,7 +45,7 @@ class Registered:
 
     digest: str
     artifact: str
-    """Its folder on this machine."""
+    """Its folder on this machine, or where that will be once it is fetched."""
     size: int
     """Bytes of all files of the artifact."""
     source: str
@@ -81,14 +72,30 @@ class Registered:
     """``approved``, ``rejected``, or what else the tag says."""
     registered: str
     """When the version was made, ISO 8601 in UTC."""
+    listing: str = ""
+    """What its store says of its files, see ``stores.fingerprint``; empty where it wasn't asked."""
+    undecided: tuple[str, ...] = ()
+    """The fields that only the update can tell, since only a download does."""
+    judged: Path | None = field(default=None, compare=False)
+    """The folder by which it can be judged, where the artifact itself isn't on this machine."""
+    rewritten: bool = False
+    """See ``contents.Content``."""
+    unread: str = ""
+    """See ``contents.Content``."""
 
 
-def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
+def resolve(
+    uri: str,
+    model: str,
+    version: int,
+    store: Path,
+    wanted: Wanted = Wanted(),  # noqa: B008
+) -> Registered:
     """Look a version up of a registered model. ``uri`` is an MLflow tracking URI (``https://…``, ``sqlite:///…``).
 
-    The digest is computed from the artifact, and compared with the one that was registered where there is
-    one. An artifact that isn't on this machine is fetched once into ``store``, which also keeps the answers
-    of a registry in a file until that file changes.
+    What of its artifact is read, and where its digest comes from, is said in ``provider.contents``. An
+    artifact that is downloaded is kept in ``store``, which also keeps the answers of a registry in a file
+    until that file changes.
 
     Raises UnreachableError when the registry does not answer, UnknownModelError when it has no such model,
     another ProviderError when the version or its artifact can't be served.
@@ -100,26 +107,26 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
             said = _ask(uri, model, version)
         answers.keep(said)
     tags, source = said.tags, said.source
-    registered = tags.get("artifact.digest", "")
+    recorded = tags.get("artifact.digest", "")
     what = f"{model} version {version}"
-    artifact = _local(source) or _fetch(uri, source, registered, store, what)
     # Outside the lock: this takes a second a gigabyte, and releases can be read side by side.
-    actual = _digest(artifact, what)
-    if registered and actual != registered:
+    found = content(uri, source, recorded, store, what, wanted)
+    at = masked(source) if found.folder != Path(found.artifact) else found.artifact
+    if recorded and found.digest != recorded:
         raise ProviderError(
-            f"the artifact of {what} in {artifact} is not what was registered: its digest is {actual}, "
-            f"registered was {registered}. Restore the artifact, or register what is there as a new version"
+            f"the artifact of {what} in {at} is not what was registered: its digest is {found.digest}, "
+            f"registered was {recorded}. Restore the artifact, or register what is there as a new version"
         )
-    content = _mlmodel(artifact, what)
-    flavors = _map(content.get("flavors"))
-    approved = tags.get("approved.digest", actual) == actual
+    mlmodel = _mlmodel(found, what, at)
+    flavors = _map(mlmodel.get("flavors"))
+    approved = tags.get("approved.digest", found.digest) == found.digest or not found.digest
     return Registered(
-        digest=actual,
-        artifact=str(artifact),
-        size=sum(path.stat().st_size for path in artifact.rglob("*") if path.is_file()),
+        digest=found.digest,
+        artifact=found.artifact,
+        size=found.size,
         source=masked(source),
         flavor=next((f for f in _FLAVORS if f in flavors), ", ".join(sorted(flavors))),
-        signature={k: v for k, v in _map(content.get("signature")).items() if v},
+        signature={k: v for k, v in _map(mlmodel.get("signature")).items() if v},
         metrics=said.metrics,
         run=said.run,
         data=tags.get("data.digest", ""),
@@ -132,7 +139,20 @@ def resolve(uri: str, model: str, version: int, store: Path) -> Registered:
         approved_at=tags.get("approved.at", "") if approved else "",
         evaluation=tags.get("evaluation", ""),
         registered=_utc(said.created),
+        listing=found.listing,
+        undecided=_undecided(found, tags),
+        judged=None if str(found.folder) == found.artifact else found.folder,
+        rewritten=found.rewritten,
+        unread=found.unread,
     )
+
+
+def _undecided(found: Content, tags: Mapping[str, str]) -> tuple[str, ...]:
+    if found.digest:
+        return ()
+    # An approval is of one digest.
+    approval = ("approved_by", "approved_at") if "approved.digest" in tags else ()
+    return ("digest", "artifact", *approval)
 
 
 def _ask(uri: str, model: str, version: int) -> Answer:
@@ -163,6 +183,11 @@ def _client(uri: str) -> Any:
         path = Path(uri.removeprefix("sqlite:///"))
         if not path.is_file():
             raise UnreachableError(f"there is no file {path}")
+    if urlsplit(uri).scheme in ("http", "https"):
+        try:
+            log_in()
+        except LoginError as error:
+            raise UnreachableError(str(error)) from None
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
@@ -246,46 +271,12 @@ def _source(client: Any, uri: str, model: str, version: int) -> str:
         raise UnreachableError(reason(error, uri)) from None
 
 
-def _local(source: str) -> Path | None:
-    parts = urlsplit(source)
-    if parts.scheme == "file":
-        return Path(url2pathname(parts.path))
-    return Path(source) if parts.scheme == "" else None
-
-
-def _fetch(uri: str, source: str, registered: str, store: Path, what: str) -> Path:
-    def download(folder: Path) -> None:
-        with _ONE_AT_A_TIME:
-            import mlflow.artifacts
-
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=source, dst_path=str(folder), tracking_uri=uri, registry_uri=uri
-            )
-
+def _mlmodel(found: Content, what: str, at: str) -> Properties:
     try:
-        return fetched(store, registered, download)
-    except ArtifactError as error:
-        raise ProviderError(f"{what} can't be served: {error}") from None
-    except ProviderError:
-        raise
-    except Exception as error:
-        raise UnfetchedError(
-            f"the artifact of {what} can't be fetched from {masked(source)}: {reason(error, uri)}"
-        ) from None
-
-
-def _digest(artifact: Path, what: str) -> str:
-    try:
-        return digest(artifact)
-    except ArtifactError as error:
-        raise ProviderError(f"{what} can't be served: {error}") from None
-
-
-def _mlmodel(artifact: Path, what: str) -> Properties:
-    try:
-        return _map(yaml.safe_load((artifact / "MLmodel").read_text()))
+        return _map(yaml.safe_load((found.folder / "MLmodel").read_text()))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ProviderError(f"{what} has no readable MLmodel file in {artifact}: {error}") from None
+        told = str(error).replace(str(found.folder), at)
+        raise ProviderError(f"{what} has no readable MLmodel file in {at}: {told}") from None
 
 
 def _map(value: object) -> Properties:

@@ -3,10 +3,12 @@
 Inputs: ``model`` (the registered model), ``version``, ``registry`` (an MLflow tracking URI; the state keeps
 it without user and password), ``endpoint``, the name of the model in the environment where that is another
 one, ``local``, true where the model is served from this machine's disk, and elsewhere ``memory``, what a
-server has in MiB, which the state doesn't keep.
+server has in MiB; ``planning``, true in a preview. The state keeps neither of the last two.
 
 The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
     digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
+    listing                  one text for what the artifact's store says of its files (names, sizes,
+                             checksums), where it was asked; another one alone is no change
     artifact                 its folder on this machine, only with ``local``: else two machines plan a change
     flavor, signature, metrics, run, data (digest of the training data), commit, code, registered (time, UTC)
     owner, riskClass, card   who answers for it, its class under the EU AI Act, the model card or its URI
@@ -22,7 +24,9 @@ whatever becomes of the registry: it doesn't answer, the version or its artifact
 than the pinned ones, which no server loads, as each compares the digest. All of that is told, and none of it
 stands in the way of the other models of the stack. A new release that can't be resolved or served fails.
 
-An artifact that isn't on this machine is fetched into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
+A plan downloads no large artifact, see ``provider.contents``. Where nothing but a download tells the digest
+of a new release, it is unknown in a preview, and the update downloads the artifact before anything of the
+model changes, into ``artifacts/`` of MODEL_DELIVERY_HOME (``.delivery``).
 
 MODEL_DELIVERY_REGISTRY is another address of the registry, for a machine that doesn't reach the declared one
 (through a tunnel, or a copy): it is asked, and the declared one stays in the state.
@@ -36,9 +40,10 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from provider.contents import Pin, UnfetchedError, UnreachableError, Wanted
 from provider.fit import Fit, fit
 from provider.masking import masked
-from provider.registry import Registered, UnfetchedError, UnknownModelError, UnreachableError, resolve
+from provider.registry import Registered, UnknownModelError, resolve
 from provider.resource import (
     UNKNOWN,
     Checked,
@@ -56,7 +61,7 @@ _ASKED = ("model", "endpoint", "version", "registry", "local")
 _TOLD = ("lost", "refusals", "mismatches")
 _UNLIMITED = 1 << 30
 """MiB, where the program doesn't say what a server has."""
-Resolve = Callable[[str, str, int, Path], Registered]
+Resolve = Callable[[str, str, int, Path, Wanted], Registered]
 Judge = Callable[[Path, int, "int | None"], Fit]
 
 
@@ -76,14 +81,20 @@ class Release:
         pinned = _pinned(old, new)
         memory = None if new.get("local") else int(new.get("memory") or _UNLIMITED)
         try:
-            found = self._lookup(_asked_at(uri), model, version, home() / "artifacts")
+            wanted = Wanted(_pin(pinned), bool(new.get("planning")), bool(new.get("local")))
+            found = self._lookup(_asked_at(uri), model, version, home() / "artifacts", wanted)
             if pinned is not None and pinned["digest"] != found.digest:
                 raise ProviderError(
                     f"version {version} of {model} was changed after it was deployed: it is pinned to "
                     f"{pinned['digest']}, the registry now has {found.digest}. "
                     "Register the new artifact as a new version, or restore the old one"
                 )
-            fits = self._judge(Path(found.artifact), found.size, memory)
+            if found.rewritten:
+                raise ProviderError(
+                    f"the files of version {version} of {model} in {found.source} were written again after "
+                    "it was deployed. A preview doesn't download so much to compare them, an update does"
+                )
+            fits = self._judge(found.judged or Path(found.artifact), found.size, memory)
         except (UnreachableError, ProviderError) as error:
             text = _explained(error, asked)
             if pinned is None:
@@ -91,13 +102,16 @@ class Release:
             return Checked(_wanted(_kept(context, {**pinned, **asked}, error, text)))
         if fits.refusals and pinned is None:
             return _failed(asked, f"{context.name} can't be served: {'; '.join(fits.refusals)}")
+        if wanted.planning and pinned is None and (later := _later(found)):
+            context.info(later)
         told = {"refusals": list(fits.refusals), "mismatches": list(fits.mismatches)}
         return Checked(
             _wanted({**asked, **_facts(found), **{key: said for key, said in told.items() if said}})
         )
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        keys = [*new, *(key for key in _TOLD if key in state and key not in new)]
+        # What a store says of its files need not be known to every machine that plans.
+        keys = [*(key for key in new if key != "listing"), *(k for k in _TOLD if k in state and k not in new)]
         paths = [path for key in keys for path in changed_paths(state.get(key), new.get(key), key)]
         return Diff({path: path in ("model", "version") for path in paths})
 
@@ -119,11 +133,32 @@ def _property(field: str) -> str:
     return first + "".join(word.title() for word in rest)
 
 
-_FACTS = tuple(_property(field.name) for field in fields(Registered))
+_NO_FACTS = ("listing", "undecided", "judged", "rewritten", "unread")
+_FACTS = tuple(_property(field.name) for field in fields(Registered) if field.name not in _NO_FACTS)
 
 
 def _facts(found: Registered) -> Properties:
-    return {_property(name): value for name, value in asdict(found).items()}
+    said = {_property(name): value for name, value in asdict(found).items() if name not in _NO_FACTS}
+    said |= dict.fromkeys(map(_property, found.undecided), UNKNOWN)
+    return {**said, "listing": found.listing} if found.listing else said
+
+
+def _later(found: Registered) -> str:
+    """What of a new release a preview leaves to the update; empty: nothing."""
+    mebibytes = found.size >> 20
+    if "digest" in found.undecided:
+        return (
+            f"its digest is known after the update, which downloads the artifact ({mebibytes} MiB) for it: a "
+            "preview doesn't, and the registry has none recorded. A version that is registered with the tag "
+            "artifact.digest, as `python -m pipeline` does, is pinned by its preview"
+        )
+    if found.unread:
+        return (
+            f"a preview doesn't read {found.unread} through MLflow, since the artifact has {mebibytes} MiB: "
+            "a module that it needs and the server doesn't have shows when the release starts, before it "
+            "gets traffic"
+        )
+    return ""
 
 
 def _wanted(inputs: Properties) -> Properties:
@@ -136,6 +171,12 @@ def _pinned(old: Properties | None, new: Properties) -> Properties | None:
     if not old or not isinstance(old.get("digest"), str) or not old["digest"]:
         return None
     return old if (old["model"], old["version"]) == (new["model"], new["version"]) else None
+
+
+def _pin(pinned: Properties | None) -> Pin | None:
+    if pinned is None:
+        return None
+    return Pin(pinned["digest"], int(pinned.get("size") or 0), str(pinned.get("listing") or ""))
 
 
 def _explained(error: Exception, asked: Properties) -> str:

@@ -4,6 +4,7 @@ Inputs
     model     its name, which is the rollout's id
     registeredModel    what the registry calls the model, absent where that is its name
     runtime, owner, riskClass, minReplicas, analysis, drift, requestLog    what policies ask of a step
+    metrics   ``{NAME: higher | lower}``: which way metrics are better whose names don't tell it
     stable    ``{version}``
     canary    ``{version, weight, shadow}``; absent: all of the traffic is stable's
     judge     the policy pack that judged the step, ``NAME VERSION``; empty: none did. Absent from a step that
@@ -39,6 +40,7 @@ GIVEN = (
     "analysis",
     "drift",
     "requestLog",
+    "metrics",
     "stable",
     "canary",
 )

@@ -1,7 +1,7 @@
 """``delivery:registry:Step``: the step that a model is to take, declared before anything of it is done.
 
 Inputs
-    model, runtime, owner, riskClass, minReplicas, analysis, drift, requestLog, stable, canary
+    model, runtime, owner, riskClass, minReplicas, analysis, drift, requestLog, metrics, stable, canary
                 as those of a Rollout, with ``registeredModel``, see provider.rollout
     applied     the model's Rollout as the stack's state has it: ``{stable, canary, registeredModel, since,
                 was, served}``; absent

@@ -1,6 +1,6 @@
 """Find or make the programs that a checkout needs besides Python packages: `pulumi` and `prometheus`,
-`promtool` for tests of rules, `actionlint` to check its workflows, and the control plane of a `kubernetes` to
-test against, with Pulumi's provider of it.
+`promtool` and `amtool` for tests of rules and receivers, `actionlint` to check its workflows, and the control
+plane of a `kubernetes` to test against, with Pulumi's provider of it.
 
 For each, in this order: one that is installed and not too old; the one this checkout already has; the
 official download; a build from Go source. What is made here is kept in
@@ -157,6 +157,27 @@ def actionlint() -> Tool:
         )
 
     return find(Recipe("actionlint", version, [], archive or None, make))
+
+
+def amtool() -> Tool:
+    """Alertmanager's tool for its configuration, which only tests run."""
+    version = versions.alertmanager()
+    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
+    base = f"https://github.com/prometheus/alertmanager/releases/download/v{versions.show(version)}"
+    archive = where and download.Archive(
+        f"{base}/alertmanager-{versions.show(version)}.{where[0]}-{where[1]}.tar.gz", f"{base}/sha256sums.txt"
+    )
+
+    def make(folder: Path) -> None:
+        gobuild.build(
+            GO_MODULES / "alertmanager",
+            ["github.com/prometheus/alertmanager/cmd/amtool"],
+            folder,
+            usual="1 minute on 2 cores",
+            stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",
+        )
+
+    return find(Recipe("amtool", version, [], archive or None, make))
 
 
 def kubernetes() -> Tool:
@@ -357,6 +378,7 @@ def main() -> int:
         "pulumi": pulumi,
         "prometheus": prometheus,
         "promtool": promtool,
+        "amtool": amtool,
         "actionlint": actionlint,
         "kubernetes": kubernetes,
         "kubernetes-provider": kubernetes_provider,

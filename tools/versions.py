@@ -13,6 +13,7 @@ UV = "0.13.9"
 
 PULUMI_MODULE = "github.com/pulumi/pulumi/pkg/v3"
 PROMETHEUS_MODULE = "github.com/prometheus/prometheus"
+ALERTMANAGER_MODULE = "github.com/prometheus/alertmanager"
 ACTIONLINT_MODULE = "github.com/rhysd/actionlint"
 KUBERNETES_MODULE = "k8s.io/kubernetes"
 
@@ -61,6 +62,11 @@ def pulumi() -> Version:
 def actionlint() -> Version:
     """The actionlint this checkout wants."""
     return required(ACTIONLINT_MODULE, GO_MODULES / "actionlint" / "go.mod")
+
+
+def alertmanager() -> Version:
+    """The Alertmanager whose tool this checkout wants."""
+    return required(ALERTMANAGER_MODULE, GO_MODULES / "alertmanager" / "go.mod")
 
 
 def kubernetes() -> Version:

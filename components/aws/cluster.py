@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 import pulumi
 import pulumi_aws as aws
 
+from components.aws.access import administer, admit
 from components.aws.iam import Granted, document, granted, pod_trust, trust
 from components.aws.iam import allow as allowed
 from components.aws.network import Network
 from components.aws.scope import Scope
+from components.environment.aws_access import Access
 from components.environment.ranges import is_private
 
 _LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 # Without it the cluster takes NetworkPolicies and holds nobody to them.
 _POLICIES = '{"enableNetworkPolicy": "true"}'
-_ADMIN = "cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class ClusterArgs:
     """Encrypts Secrets in etcd and the control plane's logs."""
     admins: tuple[str, ...]
     """ARNs of the IAM roles and users that administer the cluster: the one that runs Pulumi is among them."""
+    access: Mapping[str, Access] = field(default_factory=dict[str, Access])
+    """Who else may use it, by ARN."""
     api_access: tuple[str, ...] = ()
     """Ranges from which the API server can be reached besides the VPC's own: public ones over the internet,
     private ones (a VPN's, a peer's) at its address inside the VPC."""
@@ -47,9 +50,9 @@ class Cluster(pulumi.ComponentResource):
     EKS' own security group lets in nobody but the nodes. Who is to use the API server from inside the VPC (a
     runner, a VPN) needs a rule in it, which is here, and Kubernetes' objects wait for it.
 
-    Who made the cluster has no rights by that: access is what ``admins`` says. Pods take AWS rights through
-    Pod Identity. The network, proxy and identity add-ons are here, because no node is ready without them;
-    those that need nodes to run on are in ``Addons``.
+    Who made the cluster has no rights by that: ``admins`` and ``access`` say who has. Pods take AWS rights
+    through Pod Identity. The network, proxy and identity add-ons are here, because no node is ready without
+    them; those that need nodes to run on are in ``Addons``.
     """
 
     name: str
@@ -68,8 +71,10 @@ class Cluster(pulumi.ComponentResource):
         self.name = scope.prefix
         self.version = args.version
         self.resource = self._control_plane(name)
-        self._admins(name)
-        self.ready = (*self._node_addons(name), *self._access, *self._doors(name))
+        # The Kubernetes objects wait for the admins by way of `ready`: without them nobody may make any.
+        admins = administer(name, scope, self.resource.name, args.admins, self._child)
+        admit(name, scope, self.resource.name, args.access, self._child)
+        self.ready = (*self._node_addons(name), *admins, *self._doors(name))
         self.register_outputs({"name": self.name})
 
     @property
@@ -139,32 +144,6 @@ class Cluster(pulumi.ComponentResource):
                 parent=self, depends_on=[logs, use_key, *role.ready], protect=scope.protect
             ),
         )
-
-    def _admins(self, name: str) -> None:
-        # The Kubernetes objects wait for these by way of `ready`: without them nobody may make any.
-        self._access: list[pulumi.Resource] = []
-        for index, principal in enumerate(self._args.admins):
-            short = f"{name}-admin-{principal.rpartition('/')[2]}"
-            if any(principal.endswith(f"/{other.rpartition('/')[2]}") for other in self._args.admins[:index]):
-                short += f"-{index}"
-            entry = aws.eks.AccessEntry(
-                short,
-                cluster_name=self.resource.name,
-                principal_arn=principal,
-                type="STANDARD",
-                opts=self._child,
-            )
-            self._access.append(
-                aws.eks.AccessPolicyAssociation(
-                    short,
-                    cluster_name=self.resource.name,
-                    # By the entry: EKS ends its associations with it, so a new entry needs new ones.
-                    principal_arn=entry.principal_arn,
-                    policy_arn=self._scope.provided("eks", _ADMIN),
-                    access_scope={"type": "cluster"},
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[entry]),
-                )
-            )
 
     def _node_addons(self, name: str) -> tuple[pulumi.Resource, ...]:
         network = granted(

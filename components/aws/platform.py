@@ -11,6 +11,7 @@ import pulumi_aws as aws
 import pulumi_kubernetes as k8s
 
 from components.aws.addons import STORAGE_CLASS, Addons, AddonsArgs
+from components.aws.alarm_topic import may_publish
 from components.aws.artifacts import CAPTURE_DAYS, MODELS, Artifacts
 from components.aws.cluster import Cluster, ClusterArgs
 from components.aws.iam import document, granted, pod_trust
@@ -34,6 +35,7 @@ from components.environment.aws import AwsPlatform
 from components.image import serving_image
 from components.kubernetes.identity import cluster_identifier
 from components.kubernetes.platform import KubernetesPlace
+from components.kubernetes.receivers import ALERTMANAGER
 from components.kubernetes.settings import Settings, TrackingStore
 
 TRACKING_ACCOUNT = "tracking"
@@ -211,6 +213,7 @@ class AwsPlace(pulumi.ComponentResource):
             service_cidr=settings.service_cidr,
             key_arn=self._key_arn,
             admins=settings.admins,
+            access=settings.access,
             api_access=settings.api_access,
             addon_versions=settings.addons,
         )
@@ -247,6 +250,7 @@ class AwsPlace(pulumi.ComponentResource):
             control_plane=False,
             store=store,
             identity=self._identity,
+            alarm_topic=settings.alarm_topic_arn,
             storage_class=STORAGE_CLASS,
             gateway_annotations=_LOAD_BALANCER,
         )
@@ -254,11 +258,18 @@ class AwsPlace(pulumi.ComponentResource):
     def _identity(
         self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions
     ) -> Sequence[pulumi.Resource]:
-        """Let MLflow's pods read and write artifacts; a model's read them, unless MLflow hands them out."""
-        if account != TRACKING_ACCOUNT and self._settings.cluster.tracking:
-            return ()
+        """Let MLflow's pods read and write artifacts; a model's read them, unless MLflow hands them out; and
+        Alertmanager's publish."""
         models, name = self._artifacts, f"pod-{account}"
-        rights = [*models.may_read(), *(models.may_keep(MODELS) if account == TRACKING_ACCOUNT else ())]
+        topic = self._settings.alarm_topic_arn
+        if account == ALERTMANAGER and topic:
+            rights = may_publish(topic)
+        elif account == TRACKING_ACCOUNT:
+            rights = (*models.may_read(), *models.may_keep(MODELS))
+        elif self._settings.cluster.tracking:
+            return ()
+        else:
+            rights = models.may_read()
         role = granted(name, self._scope, pod_trust(), opts, document(*rights))
         association = aws.eks.PodIdentityAssociation(
             name,
@@ -268,7 +279,8 @@ class AwsPlace(pulumi.ComponentResource):
             role_arn=role.arn,
             opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=list(role.ready))),
         )
-        if account == TRACKING_ACCOUNT:
-            # Its database takes minutes more than the association.
+        if account in (TRACKING_ACCOUNT, ALERTMANAGER):
+            # A database, or the chart with its operator, takes longer than the association. And of
+            # Alertmanager's namespace, which the chart makes, a Job could not be before it.
             return (association,)
         return (effective(f"{account}-identity", namespace, account, self._image, association, opts),)

@@ -9,7 +9,7 @@ from components.environment.aws import AwsPlatform
 from components.environment.azure import AzurePlatform
 from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
-from components.environment.cluster import Cluster, Gateway, Prices, Source
+from components.environment.cluster import Alerts, Cluster, Gateway, Prices, Source
 from components.environment.gcp import GcpPlatform
 from components.environment.image import Architecture, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
@@ -33,6 +33,7 @@ __all__ = [
     "CAPABILITIES",
     "MISSING",
     "Access",
+    "Alerts",
     "ApiKeys",
     "Architecture",
     "Authentication",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from components.environment.aws_access import Access
 from components.environment.cluster import Cluster
 from components.environment.values import Runtime
 
@@ -70,6 +71,8 @@ class AwsPlatform:
     admins: tuple[str, ...]
     """ARNs of the IAM roles and users that administer the cluster; the one that runs Pulumi among them."""
     cluster: Cluster
+    access: Mapping[str, Access] = field(default_factory=dict[str, Access])
+    """Who else may use the cluster, by ARN."""
     cidr: str = "10.20.0.0/16"
     service_cidr: str = "172.20.0.0/16"
     nat: Nat = "one"

@@ -7,15 +7,18 @@ from collections.abc import Mapping
 from typing import Final
 
 from components.environment.aws import AwsPlatform, Database, SageMaker
+from components.environment.aws_access import parse_access
 from components.environment.aws_partition import partition_of
 from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
 from components.environment.image import ImageBuild
+from components.environment.kubernetes_versions import judge_version
 from components.environment.ranges import overlap, private_range, public_ranges
 from components.environment.section import Section
 
 KEYS: Final = (
     "kind",
+    "access",
     "account",
     "addons",
     "admins",
@@ -86,6 +89,9 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     )
     for arn in admins or ():
         _same_partition(section, "admins", arn, region)
+    access = parse_access(section, _PRINCIPAL, partition, admins or ())
+    for arn in access:
+        _same_partition(section.inner("access"), arn, arn, region)
     cidr, service_cidr = _ranges(section)
     cluster = parse_cluster(section)
     _images(section, cluster, region)
@@ -95,6 +101,8 @@ def parse_aws(section: Section) -> AwsPlatform | None:
         re.compile(r"1\.[0-9]{2}"),
         'must be a minor version in quotes, such as "1.35"',
     )
+    if version and cluster:
+        judge_version(section, "kubernetesVersion", version, cluster)
     days = section.whole("logDays", _LOG_DAYS[0], _LOG_DAYS[-1])
     if days is not None and days not in _LOG_DAYS:
         section.problem("logDays", f"must be a period that CloudWatch has: {', '.join(map(str, _LOG_DAYS))}")
@@ -126,6 +134,7 @@ def parse_aws(section: Section) -> AwsPlatform | None:
         region=region,
         zones=zones,
         admins=admins,
+        access=access,
         cluster=cluster,
         cidr=cidr,
         service_cidr=service_cidr,

@@ -15,6 +15,8 @@ from components.environment.section import Section
 from components.environment.tracking import Access, Tracking, parse_tracking
 
 CLUSTER_KEYS: Final = (
+    "alerts",
+    "definitions",
     "gateway",
     "image",
     "imageUsesGpu",
@@ -65,6 +67,14 @@ class Prices:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Alerts:
+    """Who is told of the alerts of an installed Prometheus."""
+
+    webhook_secret: str
+    """The Secret, in the namespace `monitoring`, whose key `url` is the address of a webhook."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """What runs in a cluster around the models."""
 
@@ -86,6 +96,11 @@ class Cluster:
     """KEDA with its HTTP add-on. With it every release is scaled by KEDA, and may go down to no server."""
     prometheus: str | None = None
     """The Prometheus that KEDA asks, as pods reach it; None: the one that is installed."""
+    alerts: Alerts | None = None
+    """None: the topic of AWS' alarms, if there is one; else alerts show in Alertmanager and Grafana alone."""
+    definitions: Literal["install", "existing"] = "install"
+    """Who brings the definitions that installed charts need, and upgrades them: `existing` is the cluster's
+    admins."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
     protect_data: bool = False
@@ -122,6 +137,8 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     keda = section.choice("keda", ("install", "existing", "none"))
     prometheus = _prometheus(section, monitoring, keda)
     prices = _prices(section, monitoring)
+    alerts = _alerts(section, monitoring)
+    definitions = section.choice("definitions", ("install", "existing"))
     protect = section.flag("protectData")
     if image is None or registry is None or url is None:
         return None
@@ -136,6 +153,8 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
         monitoring=monitoring or "install",
         keda=keda or "none",
         prometheus=prometheus,
+        alerts=alerts,
+        definitions=definitions or "install",
         prices=prices,
         protect_data=protect or False,
     )
@@ -192,6 +211,21 @@ def _prometheus(platform: Section, monitoring: Source | None, keda: Source | Non
         elif (keda or "none") == "none":
             platform.problem("prometheus", "only KEDA asks it, and this platform has none: see platform.keda")
     return found
+
+
+def _alerts(platform: Section, monitoring: Source | None) -> Alerts | None:
+    section = platform.section("alerts", accepted=("webhookSecret",), example="{webhookSecret: on-call}")
+    if section is None:
+        return None
+    if (monitoring or "install") != "install":
+        platform.problem(
+            "alerts",
+            "belongs to the Alertmanager that is installed with monitoring: install",
+            "Set the receivers of the cluster's own Alertmanager where it comes from.",
+        )
+    section.require("webhookSecret", "the name of a Secret in the namespace monitoring, with the key url")
+    secret = section.matching("webhookSecret", LABEL, LABEL_RULE)
+    return Alerts(webhook_secret=secret) if secret else None
 
 
 def _judge_access(platform: Section, gateway: Gateway, url: str | None, access: Access) -> None:

@@ -22,18 +22,20 @@ from components.environment.values import (
     RiskClass,
     Runtime,
 )
+from components.metric_direction import Direction, direction
 
 TOP_KEYS: Final = ("platform", "models")
 
 _RUNTIMES: Final[tuple[Runtime, ...]] = get_args(Runtime)
 _LATER_RUNTIMES: Final = ("batch", "edge")
 _BATCHING: Final[tuple[Batching, ...]] = get_args(Batching)
+_DIRECTIONS: Final[tuple[Direction, ...]] = get_args(Direction)
 _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = (
-    *("authentication", "autoscaling", "batching", "canary", "owner", "rateLimit", "registeredModel"),
-    *("resources", "riskClass", "runtime", "stable", "timeout"),
+    *("authentication", "autoscaling", "batching", "canary", "metrics", "owner", "rateLimit"),
+    *("registeredModel", "resources", "riskClass", "runtime", "stable", "timeout"),
 )
 
 _LONGEST_NAME = 40
@@ -110,6 +112,7 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         "none" if section.values.get("authentication") == "none" else parse_authentication(section)
     )
     rate_limit = parse_rate_limit(section)
+    metrics = _metrics(section)
     if runtime:
         judge(runtime, platform, canary, resources, autoscaling, section)
         judge_callers(runtime, platform, section)
@@ -129,7 +132,23 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         authentication=authentication,
         rate_limit=rate_limit,
         registered_model=registered_model(section, name),
+        metrics=metrics,
     )
+
+
+def _metrics(model: Section) -> Mapping[str, Direction]:
+    found: dict[str, Direction] = {}
+    names = model.names("metrics")
+    section = model.section("metrics", accepted=names, example="{cost_per_claim: lower}")
+    if section is None:
+        return found
+    for name in names:
+        way, known = section.choice(name, _DIRECTIONS), direction(name)
+        if way and known and way != known:
+            section.problem(name, f"{known} is better, as the name tells", "Log it by another name.")
+        elif way:
+            found[name] = way
+    return found
 
 
 def _runtime(model: Section, platform: Platform | None) -> Runtime | None:

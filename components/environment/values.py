@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from components.environment.authentication import Authentication
+from components.metric_direction import Direction
 
 Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"]
 """Where a model server can run. `local`: processes on this machine; `kubernetes`: pods of the platform's
@@ -97,6 +99,8 @@ class Model:
     registered_model: str | None = None
     """The registered model whose versions serve, where the registry has it under another name than this
     model's; never equal to `name`."""
+    metrics: Mapping[str, Direction] = field(default_factory=dict[str, Direction])
+    """Which way metrics are better whose names don't tell it."""
 
     @property
     def server_options(self) -> dict[str, str]:

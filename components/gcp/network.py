@@ -97,8 +97,8 @@ class Network(pulumi.ComponentResource):
         # GKE lets the control plane reach nodes and pods on 443 and 10250 alone (private clusters, "Adding
         # firewall rules for specific use cases"). What counts is the pod's port, not its Service's. 6443:
         # prometheus-adapter (`listenPort`) and KEDA's metrics server (`service.portHttpsTarget`), without
-        # which no autoscaler has a metric. 9443: admission webhooks of Envoy Gateway and KEDA. The webhook of
-        # kube-prometheus-stack listens on 10250; the other charts have none.
+        # which no autoscaler has a metric. 9443: admission webhooks of Envoy Gateway (`webhookTLSPort`) and
+        # KEDA. The webhook of kube-prometheus-stack listens on 10250; the other charts have none.
         webhooks = gcp.compute.Firewall(
             f"{name}-webhooks",
             network=network.id,

@@ -19,7 +19,12 @@ class Chart:
     repository: str | None = None
 
 
-ENVOY_GATEWAY: Final = Chart(chart="oci://docker.io/envoyproxy/gateway-helm", version="v1.7.0")
+# Versions of Kubernetes that a chart supports are in components/environment/kubernetes_versions.py.
+ENVOY_GATEWAY: Final = Chart(chart="oci://docker.io/envoyproxy/gateway-helm", version="v1.9.3")
+ENVOY: Final = "docker.io/envoyproxy/envoy:distroless-v1.39.3"
+"""The proxies' image. Envoy Gateway 1.9.3 comes with 1.39.2, whose filters for API keys and OAuth2 crash on a
+request without a path (https://github.com/envoyproxy/envoy/releases/tag/v1.39.3). To be taken out with the
+next version of Envoy Gateway."""
 KUBE_PROMETHEUS_STACK: Final = Chart(
     chart="kube-prometheus-stack",
     version="81.6.2",
@@ -64,9 +69,15 @@ def install(
     values: Mapping[str, Any],
     opts: pulumi.ResourceOptions,
     create_namespace: bool = True,
+    skip_crds: bool = False,
 ) -> k8s.helm.v3.Release:
-    """Install a chart; it is done when what it installs is ready. A failed first install leaves nothing."""
+    """Install a chart; it is done when what it installs is ready. A failed first install leaves nothing.
+
+    ``skip_crds`` leaves out the definitions in a chart's folder ``crds/``, which Helm would never upgrade.
+    """
     source: dict[str, Any] = {"repository_opts": {"repo": chart.repository}} if chart.repository else {}
+    if skip_crds:
+        source["skip_crds"] = True
     return k8s.helm.v3.Release(
         name,
         name=name,

@@ -12,7 +12,7 @@ import pulumi_kubernetes as k8s
 
 from components.environment import Authentication
 from components.kubernetes.callers import PROXIES, gateway_policy, gateway_target
-from components.kubernetes.charts import ENVOY_GATEWAY, install
+from components.kubernetes.charts import ENVOY, ENVOY_GATEWAY, install
 from components.kubernetes.labels import PART_OF
 
 SYSTEM = "envoy-gateway-system"
@@ -45,8 +45,8 @@ class GatewayArgs:
 class Gateway(pulumi.ComponentResource):
     """Envoy Gateway by its chart, with a GatewayClass and one Gateway for the models.
 
-    The chart brings the Gateway API's definitions. Two proxies share the traffic, on different nodes where
-    there are two; what a proxy is told to end it finishes first.
+    The definitions of both are in the cluster already (``Definitions``). Two proxies share the traffic, on
+    different nodes where there are two; what a proxy is told to end it finishes first.
     """
 
     gateway: str
@@ -58,7 +58,8 @@ class Gateway(pulumi.ComponentResource):
     def __init__(self, name: str, args: GatewayArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("delivery:kubernetes:Gateway", name, None, opts)
         self.gateway = "models"
-        chart = install("envoy-gateway", ENVOY_GATEWAY, SYSTEM, {}, pulumi.ResourceOptions(parent=self))
+        child = pulumi.ResourceOptions(parent=self)
+        chart = install("envoy-gateway", ENVOY_GATEWAY, SYSTEM, {}, child, skip_crds=True)
         after = pulumi.ResourceOptions(parent=self, depends_on=[chart])
         proxy = k8s.apiextensions.CustomResource(
             "models-proxy",
@@ -148,7 +149,11 @@ def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:
         "provider": {
             "type": "Kubernetes",
             "kubernetes": {
-                "envoyDeployment": {"replicas": PROXIES, "pod": {"topologySpreadConstraints": [spread]}},
+                "envoyDeployment": {
+                    "replicas": PROXIES,
+                    "pod": {"topologySpreadConstraints": [spread]},
+                    "container": {"image": ENVOY},
+                },
                 "envoyPDB": {"minAvailable": 1},
                 "envoyService": service,
             },

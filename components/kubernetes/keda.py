@@ -9,6 +9,10 @@ from components.kubernetes.charts import KEDA_CHART, KEDA_HTTP, install
 from components.kubernetes.interceptor import INTERCEPTOR, KEDA
 from components.kubernetes.labels import PART_OF
 
+# Without this Helm would delete the definitions with the chart, and with them every ScaledObject of the
+# cluster. The add-on's chart has no such value.
+_VALUES = {"crds": {"additionalAnnotations": {"helm.sh/resource-policy": "keep"}}}
+
 
 class Keda(pulumi.ComponentResource):
     """KEDA by its charts, or the one that the cluster has in the namespace ``keda``.
@@ -23,7 +27,7 @@ class Keda(pulumi.ComponentResource):
         super().__init__("delivery:kubernetes:Keda", name, None, opts)
         after = child = pulumi.ResourceOptions(parent=self)
         if install_charts:
-            core = install(KEDA, KEDA_CHART, KEDA, {}, child)
+            core = install(KEDA, KEDA_CHART, KEDA, _VALUES, child)
             after = pulumi.ResourceOptions(parent=self, depends_on=[core])
             add_on = install("keda-add-ons-http", KEDA_HTTP, KEDA, {}, after)
             after = pulumi.ResourceOptions(parent=self, depends_on=[add_on])

@@ -15,6 +15,7 @@ from components.kubernetes.charts import KUBE_PROMETHEUS_STACK, PROMETHEUS_ADAPT
 from components.kubernetes.dashboards import dashboards
 from components.kubernetes.labels import PART_OF
 from components.kubernetes.network import MONITORING
+from components.kubernetes.receivers import NOBODY, Receivers, values
 
 PROMETHEUS = f"http://monitoring-prometheus.{MONITORING}.svc:9090"
 """Where pods reach the Prometheus that is installed."""
@@ -35,6 +36,8 @@ class MonitoringArgs:
     """Whether Prometheus can ask the control plane's own parts and kube-proxy."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
+    receivers: Receivers = NOBODY
+    """Who is told of alerts by the Alertmanager that is installed."""
 
 
 class Monitoring(pulumi.ComponentResource):
@@ -50,7 +53,9 @@ class Monitoring(pulumi.ComponentResource):
         after = pulumi.ResourceOptions(parent=self)
         if args.install:
             child = pulumi.ResourceOptions(parent=self)
-            stack = install(MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args), child)
+            stack = install(
+                MONITORING, KUBE_PROMETHEUS_STACK, MONITORING, _values(args), child, skip_crds=True
+            )
             after = pulumi.ResourceOptions(parent=self, depends_on=[stack])
             install("prometheus-adapter", PROMETHEUS_ADAPTER, MONITORING, _adapter(), after)
         k8s.apiextensions.CustomResource(
@@ -97,6 +102,7 @@ def _values(args: MonitoringArgs) -> dict[str, Any]:
     return {
         **{part: {"enabled": False} for part in absent},
         "fullnameOverride": "monitoring",
+        **({"alertmanager": values(args.receivers)} if args.receivers else {}),
         "prometheus": {
             "prometheusSpec": {
                 **open_to_all,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -10,13 +10,17 @@ import pulumi_kubernetes as k8s
 
 from components.endpoint import Before, waiting
 from components.environment import Cluster, Model
+from components.environment.kubernetes_versions import oldest
 from components.kubernetes.charts import METRICS_SERVER, install
+from components.kubernetes.definitions import Definitions, DefinitionsArgs, Name
 from components.kubernetes.endpoint import Endpoint, EndpointArgs
 from components.kubernetes.gateway import SYSTEM, Gateway, GatewayArgs
 from components.kubernetes.gpu import device_plugin, exporter
 from components.kubernetes.keda import Keda
 from components.kubernetes.labels import PART_OF
 from components.kubernetes.monitoring import PROMETHEUS, Monitoring, MonitoringArgs
+from components.kubernetes.network import MONITORING
+from components.kubernetes.receivers import ALERTMANAGER, Receivers
 from components.kubernetes.settings import Settings
 from components.kubernetes.tracking import Tracking, TrackingArgs
 from components.kubernetes.tracking_door import Door
@@ -44,8 +48,9 @@ class KubernetesPlace(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         space = _namespace(cluster, child)
         self._inside = inside = pulumi.ResourceOptions(parent=self, depends_on=[space])
+        defined = self._definitions(inside)
         self._address: pulumi.Input[str] | None = None
-        gateway, gateway_namespace, proxies = self._gateway(inside)
+        gateway, gateway_namespace, proxies = self._gateway(defined)
         tracking = self._tracking(gateway, inside)
         if settings.gpu == "install":
             device_plugin(child)
@@ -55,6 +60,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             keda = Keda("keda", cluster.namespace, cluster.keda == "install", self._inside)
             self._inside = _after(self._inside, keda)
         if cluster.monitoring != "none":
+            receivers, ready = self._receivers(child)
             monitoring = Monitoring(
                 "monitoring",
                 MonitoringArgs(
@@ -63,8 +69,9 @@ class KubernetesPlace(pulumi.ComponentResource):
                     storage_class=settings.storage_class,
                     control_plane=settings.control_plane,
                     prices=cluster.prices,
+                    receivers=receivers,
                 ),
-                inside,
+                _after(defined, *ready),
             )
             if settings.gpu == "install":
                 exporter(_after(child, monitoring))
@@ -121,6 +128,34 @@ class KubernetesPlace(pulumi.ComponentResource):
     def serve(self, model: Model, after: Before = ()) -> Endpoint:
         """Declare a model's endpoint; see ``Endpoint``."""
         return Endpoint(model, self._endpoint, waiting(self._inside, after))
+
+    def _definitions(self, opts: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
+        """Declare the definitions that charts need, and wait for them."""
+        cluster = self._settings.cluster
+        names: list[Name] = []
+        if not cluster.gateway.name:
+            names.extend(("gateway-api", "envoy-gateway"))
+        if cluster.monitoring == "install":
+            names.append("prometheus-operator")
+        if not names or cluster.definitions == "existing":
+            return opts
+        args = DefinitionsArgs(
+            namespace=cluster.namespace,
+            image=self._settings.image,
+            names=names,
+            least=oldest(gateway=not cluster.gateway.name, keda=cluster.keda == "install"),
+        )
+        return _after(opts, Definitions("definitions", args, opts))
+
+    def _receivers(self, opts: pulumi.ResourceOptions) -> tuple[Receivers, Sequence[pulumi.Resource]]:
+        """Who is told of alerts, and what Alertmanager's pods need before they start."""
+        cluster, topic = self._settings.cluster, self._settings.alarm_topic
+        if cluster.monitoring != "install":
+            return Receivers(), ()
+        secret = cluster.alerts.webhook_secret if cluster.alerts else None
+        identity = self._settings.identity
+        ready = identity(MONITORING, ALERTMANAGER, opts) if topic and identity else ()
+        return Receivers(topic_arn=topic, webhook_secret=secret), ready
 
     def _gateway(self, opts: pulumi.ResourceOptions) -> tuple[str, str, str]:
         """Name and namespace of the Gateway, and the namespace of its proxies, empty where it isn't known."""

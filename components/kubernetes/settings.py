@@ -43,6 +43,8 @@ class Settings:
     store: TrackingStore | None = None
     identity: Identity | None = None
     """None: service accounts are nobody outside the cluster."""
+    alarm_topic: str | None = None
+    """ARN of the SNS topic that is told of alerts; ``identity`` lets Alertmanager publish to it."""
     storage_class: str | None = None
     """None: the cluster's default."""
     gateway_annotations: Mapping[str, str] = field(default_factory=dict[str, str])

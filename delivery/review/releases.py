@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from components.metric_direction import direction
+from components.metric_direction import Direction, direction
 from delivery.review.events import Step
 from delivery.review.traffic import Kind, Traffic
 from delivery.review.values import UNKNOWN, differences, mapping, shown
@@ -25,6 +25,8 @@ class Metric:
     name: str
     before: float | None
     after: float | None
+    way: Direction | None
+    """Which way it is better; None: that isn't known."""
 
     @property
     def change(self) -> float | None:
@@ -40,11 +42,10 @@ class Metric:
             return ""
         if change == 0:
             return "same"
-        way = direction(self.name)
-        if way is None:
+        if self.way is None:
             return ""
         # A NaN is better than nothing.
-        return "better" if (change > 0 if way == "higher" else change < 0) else "worse"
+        return "better" if (change > 0 if self.way == "higher" else change < 0) else "worse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def comparisons(steps: Iterable[Step], traffic: Iterable[Traffic]) -> tuple[Comp
                 model=change.model,
                 before=before,
                 after=after,
-                metrics=_metrics(old, new),
+                metrics=_metrics(old, new, change.own_metrics),
                 facts=_compared(old, new, first=before is None),
                 signature=_signature(old, new) if old and new else (),
                 known=bool(new),
@@ -138,10 +139,10 @@ def _facts(steps: Iterable[Step]) -> dict[tuple[str, str, int], Facts]:
     return found
 
 
-def _metrics(old: Facts, new: Facts) -> tuple[Metric, ...]:
+def _metrics(old: Facts, new: Facts, own: Mapping[str, str]) -> tuple[Metric, ...]:
     before, after = _numbers(old.get("metrics")), _numbers(new.get("metrics"))
     return tuple(
-        Metric(name=name, before=before.get(name), after=after.get(name))
+        Metric(name=name, before=before.get(name), after=after.get(name), way=direction(name, own))
         for name in sorted(before.keys() | after.keys())
     )
 

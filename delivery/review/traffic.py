@@ -72,6 +72,8 @@ class Traffic:
     runtime: str
     owner: str
     risk_class: str
+    own_metrics: Mapping[str, str]
+    """Which way metrics are better, by the environment, whose names don't tell it."""
     before: Split | None
     after: Split | None
     served: tuple[int, ...] = ()
@@ -175,6 +177,7 @@ def traffic(steps: Iterable[Step]) -> tuple[Traffic, ...]:
                 runtime=str(said.get("runtime", "")),
                 owner=str(said.get("owner", "")),
                 risk_class=str(said.get("riskClass", "")),
+                own_metrics=mapping(said.get("metrics")),
                 before=before,
                 after=_split(new),
                 served=tuple(int(v) for v in listed(said.get("served")) if isinstance(v, int | float)),

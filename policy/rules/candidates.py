@@ -36,8 +36,9 @@ def _metrics(case: Case) -> Iterator[Finding]:
     stable, canary = pair
     before: Mapping[str, float] = stable.value("metrics", {})
     after: Mapping[str, float] = canary.value("metrics", {})
+    own: Mapping[str, str] = case.resource.value("metrics", {})
     for name, was in sorted(before.items()):
-        way = direction(name)
+        way = direction(name, own)
         if way is None:
             continue
         if name not in after:

@@ -11,6 +11,8 @@ from policy.rules.pods import is_selected, labels_of
 from policy.rules.releases import STEP
 
 PROMETHEUS_RULE: Final = "kubernetes:monitoring.coreos.com/v1:PrometheusRule"
+HELM_RELEASE: Final = "kubernetes:helm.sh/v3:Release"
+_STACK: Final = "kube-prometheus-stack"
 DEPLOYMENT: Final = "kubernetes:apps/v1:Deployment"
 HPA: Final = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 PDB: Final = "kubernetes:policy/v1:PodDisruptionBudget"
@@ -30,6 +32,13 @@ def _alerts(case: Case) -> Iterator[Finding]:
             return
         if not any(_alerting(rule) for rule in case.others(PROMETHEUS_RULE)):
             yield Finding(message=f"{model}: no PrometheusRule of the stack has an alert", fix=_PROMETHEUS)
+        for chart in case.others(HELM_RELEASE):
+            # By its name in a repository, or by a whole address in a registry.
+            if str(chart.value("chart", "")).rpartition("/")[2] == _STACK and not _receives(chart):
+                yield Finding(
+                    message=f"{model}: the Alertmanager of the release {chart.name} has no receiver",
+                    fix=_RECEIVER,
+                )
     elif runtime in ("lambda", "sagemaker"):
         alarms = [alarm for alarm in case.others(ALARM) if _watches(alarm, model)]
         if not alarms:
@@ -49,6 +58,7 @@ def _alerts(case: Case) -> Iterator[Finding]:
 
 
 _PROMETHEUS = "declare a PrometheusRule with alerts on errors and latency, as components/kubernetes does"
+_RECEIVER = "set platform.alerts.webhookSecret, or on AWS platform.alarmTopicArn"
 _CLOUDWATCH = "declare alarms on the endpoint's errors, as components/aws does"
 _TOPIC = "set platform.alarmTopicArn, or the alarm's alarmActions"
 _MONITORING = "declare a gcp.monitoring.AlertPolicy on the service's errors"
@@ -62,6 +72,12 @@ def _alerting(rule: Resource) -> bool:
         for group in groups
         for one in cast("list[Mapping[str, Any]]", group.get("rules") or [])
     )
+
+
+def _receives(chart: Resource) -> bool:
+    """Whether an Alertmanager tells anyone: the chart's own receiver has a name and nothing more."""
+    receivers = cast("list[Mapping[str, Any]]", chart.items("values.alertmanager.config.receivers"))
+    return any(key.endswith("_configs") and one[key] for one in receivers for key in one)
 
 
 def _watches(alarm: Resource, model: str) -> bool:

@@ -225,6 +225,7 @@ def condition(found: Object, name: str) -> str:
 POD = Kind("v1", "Pod")
 NODE = Kind("v1", "Node")
 NAMESPACE = Kind("v1", "Namespace")
+CONFIG_MAP = Kind("v1", "ConfigMap")
 SERVICE = Kind("v1", "Service")
 DEPLOYMENT = Kind("apps/v1", "Deployment")
 REPLICA_SET = Kind("apps/v1", "ReplicaSet")

@@ -1,8 +1,9 @@
 """What stands in for the nodes: no container is started, but pods become what a node would report of them.
 
 - A pod of a server becomes Running at once, and ready a moment later, as its probes would find.
-- A pod of a capacity Job does what its container would: `serving.capacity` runs here, with the arguments,
-  the service account's token and the API server of the pod. It succeeds or fails by what that says.
+- A pod of a Job does what its container would: its program runs here, with the arguments, the service
+  account's token and the API server of the pod. It succeeds or fails by what that says. There are two:
+  `serving.capacity`, and the one that a ConfigMap has for definitions.
 - A pod that is to end is gone at once.
 
 Which node a pod goes to, and whether it fits there, is the real scheduler's decision.
@@ -10,7 +11,10 @@ Which node a pod goes to, and whether it fits there, is the real scheduler's dec
 
 from __future__ import annotations
 
+import base64
 import itertools
+import subprocess
+import sys
 import threading
 from collections.abc import Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,11 +25,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from serving import capacity
-from tests.cluster.api import NODE, POD, Api, ApiError, Object
+from tests.cluster.api import CONFIG_MAP, NODE, POD, Api, ApiError, Object
 
 STARTUP_SECONDS = 0.7
 """Between running and ready, so that what doesn't wait for readiness is seen."""
 _MOST_JOBS = 64
+_PROGRAM_SECONDS = 240
+_TOKEN = "kube-api-access"
+"""How the API server's volume for a token begins."""
 _GPU = "nvidia.com/gpu"
 
 
@@ -97,24 +104,52 @@ class Kubelet:
 
     def _run(self, pod: Object) -> None:
         try:
-            code = self._capacity(pod)
+            code, said = self._program(pod)
         except Exception as error:
             self.problems.append(f"{pod['metadata']['name']}: {error!r}")
-            code = 1
+            code, said = 1, repr(error)
         ended = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "finishedAt": _now()}
+        if code and pod["spec"]["containers"][0]["terminationMessagePolicy"] == "FallbackToLogsOnError":
+            ended["message"] = said[-2048:]
         status = _containers(pod, ready=False)
         for container in status["containerStatuses"]:
             container["state"] = {"terminated": ended}
         self._report(pod, {"phase": "Failed" if code else "Succeeded", **status})
 
-    def _capacity(self, pod: Object) -> int:
+    def _program(self, pod: Object) -> tuple[int, str]:
+        """Run a Job's program; returns its exit code, and what it wrote as far as that is known here."""
         (container,) = pod["spec"]["containers"]
-        assert container["command"] == ["python", "-m", "serving.capacity"], container["command"]
-        namespace, account = pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
         folder = self._folder / pod["metadata"]["uid"]
         folder.mkdir()
-        mounts = [m for m in container.get("volumeMounts", []) if m["name"].startswith("kube-api-access")]
-        if mounts:
+        where = self._account(pod, folder)
+        command: list[str] = container["command"]
+        if command == ["python", "-m", "serving.capacity"]:
+            return capacity.main(container["args"], where, folder), ""
+        mounts = {mount["mountPath"]: self._mounted(pod, mount["name"]) for mount in _own(container)}
+        (mount,) = mounts
+        assert command[:2] == ["python", f"{mount}/apply.py"], command
+        program = f"{mounts[mount]}/apply.py"
+        words = [str(mounts[word]) if word in mounts else word for word in command[2:]]
+        # Without this project and without packages, as in an image that may have neither.
+        start = (
+            "import os, pathlib, runpy, sys;"
+            f" main = runpy.run_path({program!r}, run_name='apply')['main'];"
+            f" sys.exit(main(sys.argv[1:], os.environ, pathlib.Path({str(folder)!r})))"
+        )
+        ran = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", start, *words],
+            env=where,
+            capture_output=True,
+            text=True,
+            timeout=_PROGRAM_SECONDS,
+        )
+        return ran.returncode, ran.stdout + ran.stderr
+
+    def _account(self, pod: Object, folder: Path) -> dict[str, str]:
+        """Put the pod's token into a folder, if it gets one; returns where its API server is."""
+        (container,) = pod["spec"]["containers"]
+        namespace, account = pod["metadata"]["namespace"], pod["spec"]["serviceAccountName"]
+        if any(m["name"].startswith(_TOKEN) for m in container.get("volumeMounts", [])):
             answer = self._api.send(
                 "POST",
                 f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token",
@@ -124,11 +159,28 @@ class Kubelet:
             (folder / "token").write_text(answer["status"]["token"])
             (folder / "ca.crt").write_bytes(Path(self._api.access.authority).read_bytes())
         server = urlsplit(self._api.access.url)
-        where = {
+        return {
             "KUBERNETES_SERVICE_HOST": str(server.hostname),
             "KUBERNETES_SERVICE_PORT": str(server.port),
         }
-        return capacity.main(container["args"], where, folder)
+
+    def _mounted(self, pod: Object, name: str) -> Path:
+        """A volume of ConfigMaps as a folder."""
+        (volume,) = [v for v in pod["spec"]["volumes"] if v["name"] == name]
+        folder = self._folder / f"{pod['metadata']['uid']}-{name}"
+        folder.mkdir()
+        for source in volume["projected"]["sources"]:
+            found = self._api.get(CONFIG_MAP, pod["metadata"]["namespace"], source["configMap"]["name"])
+            for key, text in (found.get("data") or {}).items():
+                (folder / key).write_text(text)
+            for key, text in (found.get("binaryData") or {}).items():
+                (folder / key).write_bytes(base64.b64decode(text))
+        return folder
+
+
+def _own(container: Object) -> list[Object]:
+    """The mounts that a container declares itself."""
+    return [m for m in container.get("volumeMounts", []) if not m["name"].startswith(_TOKEN)]
 
 
 @contextmanager

@@ -3,8 +3,8 @@
     python -m tests.cluster.plugin [ENGINE]
 
 Every request goes to Pulumi's provider, except those about a Helm Release: no chart can be had from a package
-registry. Of a chart only the namespace and the definitions come to the cluster, at the moment at which the
-chart would be installed.
+registry. Of a chart only the namespace and the definitions among its templates come to the cluster, at the
+moment at which the chart would be installed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from planning.schema import Package
 from provider.plugin import host
 from provider.resource import Properties
 from provider.values import from_struct
-from tests.cluster.api import DEFINITION, Access, Api, ApiError, condition
+from tests.cluster.api import DEFINITION, Access, Api, ApiError, Object, condition
 from tests.cluster.definitions import definitions, named
 from tests.waiting import eventually
 
@@ -104,10 +104,14 @@ def _passed_on(error: Any, context: grpc.ServicerContext) -> Any:
 
 
 def install(api: Api, chart: str) -> None:
-    """Give a cluster the definitions that a chart brings, and wait until it serves them."""
+    """Give a cluster the definitions among a chart's templates, and wait until it serves them."""
     source = named(chart)
-    found = [api.apply(definition) for definition in definitions(source)] if source else []
-    for definition in found:
+    establish(api, definitions(source) if source else [])
+
+
+def establish(api: Api, wanted: Sequence[Object]) -> None:
+    """Apply definitions, and wait until the cluster serves them."""
+    for definition in [api.apply(each) for each in wanted]:
         name = definition["metadata"]["name"]
         eventually(
             f"{name} to be established",

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from components.kubernetes.crds import apply
+from components.kubernetes.definitions import FOLDER
 from planning.stack import PlannedStack
-from tests.cluster.api import NAMESPACE, Api, Object
+from tests.cluster.api import DEFINITION, NAMESPACE, Api, Object
 from tests.cluster.comparing import drift, title
-from tests.cluster.definitions import SOURCES
-from tests.cluster.plugin import install
+from tests.cluster.definitions import KEPT, OF_CHARTS
+from tests.cluster.plugin import establish, install
 from tests.cluster.stack import HELM, PLATFORM, fraud, objects, written
 from tests.environments import environment_file
 
@@ -23,8 +25,15 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def defined(api: Api) -> Api:
     """The cluster with the definitions of every chart."""
-    for chart in SOURCES:
+    for chart in OF_CHARTS:
         install(api, chart.chart)
+    for name in KEPT:
+        missing = [
+            each
+            for each in apply.read(FOLDER / f"{name}.json.xz").objects
+            if api.find(api.path(DEFINITION, None, each["metadata"]["name"])) is None
+        ]
+        establish(api, missing)
     return api
 
 

@@ -171,6 +171,20 @@ RELEASE_SAFETY: list[Broken] = [
     ),
     (
         "alerts-present",
+        "Release::monitoring",
+        "values.alertmanager.config.receivers",
+        [{"name": "null"}],
+        "fraud: the Alertmanager of the release monitoring has no receiver",
+    ),
+    (
+        "alerts-present",
+        "Release::monitoring",
+        "values.alertmanager.config.receivers.1.webhook_configs",
+        [],
+        "has no receiver",
+    ),
+    (
+        "alerts-present",
         "MetricAlarm::score",
         "dimensions.FunctionName",
         "other",

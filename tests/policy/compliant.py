@@ -142,6 +142,21 @@ CLUSTER = (
         "models",
         spec={"groups": [{"name": "models", "rules": [{"alert": "ModelErrors", "expr": "up == 0"}]}]},
     ),
+    resource(
+        "kubernetes:helm.sh/v3:Release",
+        "monitoring",
+        chart="kube-prometheus-stack",
+        values={
+            "alertmanager": {
+                "config": {
+                    "receivers": [
+                        {"name": "null"},
+                        {"name": "platform", "webhook_configs": [{"url_file": "/etc/webhook/url"}]},
+                    ]
+                }
+            }
+        },
+    ),
     kubernetes(
         "rbac.authorization.k8s.io/v1:Role",
         "capacity",

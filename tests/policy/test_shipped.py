@@ -39,6 +39,7 @@ def test_nothing_that_the_others_declare_stops_them(name: str) -> None:
 def test_what_dev_leaves_out_is_said() -> None:
     rules = {rule for rule, _ in violations("dev", "advisory")}
     assert rules == {
+        "alerts-present",
         "deletion-protected",
         "eks-private-endpoint",
         "high-risk-drift-monitor",

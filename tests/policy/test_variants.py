@@ -12,6 +12,7 @@ from policy.rule import Resource
 from policy.rules import RULES
 from policy.rules.ceilings import gpus_of
 from policy.rules.pods import is_selected
+from policy.rules.readiness import HELM_RELEASE, PROMETHEUS_RULE
 from policy.settings import Settings
 from policy.testkit import MISSING, changed, evaluate, resource
 from tests.policy.compliant import NOW, POD, SETTINGS, TAGS, kubernetes, release, rollout
@@ -118,6 +119,16 @@ def test_a_bucket_may_say_all_in_itself() -> None:
         },
     )
     assert rules_of(bucket) == ["s3-not-public"]
+
+
+def test_a_metric_of_ones_own_is_compared_where_the_environment_says_which_way_it_is_better() -> None:
+    before, after = ({"cost_per_claim": cost} for cost in (10.0, 12.0))
+    releases = [release("fraud", 3, metrics=before), release("fraud", 4, metrics=after)]
+    rules = [RULES["candidate-metrics"]]
+    assert evaluate(rules, [*releases, rollout("fraud", "local")], now=NOW) == []
+    said = rollout("fraud", "local", metrics={"cost_per_claim": "lower"})
+    (violation,) = evaluate(rules, [*releases, said], now=NOW)
+    assert "cost_per_claim 10 → 12 (lower is better" in violation.message
 
 
 def test_order_of_inputs_counts_for_rows_without_names() -> None:
@@ -314,6 +325,11 @@ def test_alerts_of_each_runtime() -> None:
     pods = rollout("rank", "kubernetes")
     assert (wrong(pods), wrong(pods, resource("delivery:kubernetes:Borrowed", "b"))) == (1, 0)
     assert wrong(rollout("rank", "local")) == 0
+    rules = resource(PROMETHEUS_RULE, "r", spec={"groups": [{"rules": [{"alert": "a"}]}]})
+    assert wrong(pods, rules) == 0  # the cluster has its own Prometheus, and its own Alertmanager
+    for chart in ("kube-prometheus-stack", "oci://mirror.example.com/charts/kube-prometheus-stack"):
+        assert wrong(pods, rules, resource(HELM_RELEASE, "m", chart=chart, values={})) == 1
+    assert wrong(pods, rules, resource(HELM_RELEASE, "m", chart="envoy-gateway", values={})) == 0
     alarm = resource("aws:cloudwatch/metricAlarm:MetricAlarm", "a", alarmActions=["arn"])
     churn = rollout("churn", "sagemaker")
     assert wrong(churn, changed(alarm, "tags", {"model-delivery/model": "churn"})) == 0

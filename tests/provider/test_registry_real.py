@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import yaml
 
-from provider.registry import Registered, UnknownModelError, UnreachableError, resolve
+from provider.contents import Pin, UnreachableError, Wanted
+from provider.registry import Registered, UnknownModelError, resolve
 from provider.resource import ProviderError
 from serving.artifact import digest
 from tests.ports import free_port
@@ -321,9 +322,10 @@ def test_an_artifact_behind_the_server_is_fetched_once_and_found_again(
     assert Path(first.artifact) == tmp_path / first.digest.replace(":", "-")
     shutil.rmtree(registry.folder / "served" / "models" / name)
     # A second plan needs no download, and finds it at the same place: nothing changes.
-    assert resolve(server, name, 1, tmp_path) == first
+    pin = Pin(first.digest, first.size, first.listing)
+    assert resolve(server, name, 1, tmp_path, Wanted(pin)) == first
     shutil.rmtree(first.artifact)
-    with pytest.raises(UnreachableError, match="can't be fetched from mlflow-artifacts:"):
+    with pytest.raises(ProviderError, match=f"there is nothing at mlflow-artifacts:/models/{name}"):
         resolve(server, name, 1, tmp_path)
 
 

@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider.artifacts import fetched
+from provider.contents import Pin, UnfetchedError, UnreachableError, Wanted
 from provider.fit import Fit
 from provider.masking import masked, reason
-from provider.registry import Registered, UnfetchedError, UnknownModelError, UnreachableError
+from provider.registry import Registered, UnknownModelError
 from provider.release import Release
 from provider.resource import UNKNOWN, ProviderError
 from serving.artifact import ArtifactError, digest
@@ -65,7 +66,7 @@ MASKED = "https://***@host/api?***"
 
 
 def release(answer: Registered | Exception, fits: Fit | None = None) -> Release:
-    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+    def lookup(uri: str, model: str, version: int, store: Path, wanted: Wanted) -> Registered:
         assert (uri, model, version) == (ASKED["registry"], "churn", 3)
         assert store.is_absolute() and store.name == "artifacts"
         if isinstance(answer, Exception):
@@ -115,7 +116,7 @@ def test_another_address_of_the_registry_is_asked_and_the_declared_one_kept(
 ) -> None:
     asked: list[str] = []
 
-    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+    def lookup(uri: str, model: str, version: int, store: Path, wanted: Wanted) -> Registered:
         asked.append(uri)
         return FOUND
 
@@ -259,10 +260,72 @@ def test_it_is_judged_for_the_memory_that_a_server_has_and_the_state_keeps_none(
         seen.append((artifact, size, memory))
         return Fit()
 
-    kind = Release(lambda uri, model, version, store: FOUND, judge)
+    kind = Release(lambda uri, model, version, store, wanted: FOUND, judge)
     assert kind.check(told.context("v"), None, {**ASKED, "memory": 512}).inputs == pinned()
     kind.check(told.context("v"), None, {**ASKED, "local": True})
     assert seen == [(Path("/artifacts/1"), 2048, 512), (Path("/artifacts/1"), 2048, None)]
+
+
+def test_a_preview_pins_by_what_the_state_has_and_downloads_nothing_large(told: Told) -> None:
+    seen: list[Wanted] = []
+
+    def lookup(uri: str, model: str, version: int, store: Path, wanted: Wanted) -> Registered:
+        seen.append(wanted)
+        return replace(FOUND, listing="size:1")
+
+    kind, context = Release(lookup, served), told.context("churn-v3")
+    planned = kind.check(context, None, {**ASKED, "planning": True}).inputs
+    assert planned == pinned(listing="size:1")
+    kind.check(context, pinned(version=2), {**ASKED, "planning": True})
+    kind.check(context, planned, {**ASKED, "planning": True})
+    kind.check(context, pinned(), {**ASKED, "local": True})
+    pin = Pin("sha256:aaa", 2048, "size:1")
+    assert seen == [
+        Wanted(None, planning=True, here=False),
+        Wanted(None, planning=True, here=False),
+        Wanted(pin, planning=True, here=False),
+        Wanted(Pin("sha256:aaa", 2048), planning=False, here=True),
+    ]
+
+
+def test_what_a_store_says_of_files_is_no_change_of_a_release(told: Told) -> None:
+    kind, context = release(FOUND), told.context("churn-v3")
+    assert kind.diff(context, "churn/3", pinned(), pinned(listing="size:1")).changes == {}
+    assert kind.diff(context, "churn/3", pinned(listing="size:1"), pinned()).changes == {}
+
+
+@pytest.mark.parametrize("approval", [(), ("approved_by", "approved_at")], ids=["of any", "of one digest"])
+def test_a_digest_that_a_preview_does_not_know_is_known_after_the_update(
+    told: Told, approval: tuple[str, ...]
+) -> None:
+    """Nor is an approval, where that is of one digest."""
+    found = replace(FOUND, digest="", artifact="", size=5 << 30, undecided=("digest", "artifact", *approval))
+    kind, context = release(found), told.context("churn-v3", preview=True)
+    checked = kind.check(context, None, {**ASKED, "planning": True, "local": True})
+    unknown = {"digest": UNKNOWN, "artifact": UNKNOWN, "size": 5 << 30}
+    if approval:
+        unknown |= {"approvedBy": UNKNOWN, "approvedAt": UNKNOWN}
+    assert checked.failures == () and checked.inputs == pinned(local=True) | unknown
+    assert kind.create(context, checked.inputs)[1]["digest"] is UNKNOWN
+    (said,) = told.info
+    assert "known after the update, which downloads the artifact (5120 MiB)" in said
+
+
+def test_a_large_artifact_that_was_written_to_is_told_without_a_download(told: Told) -> None:
+    found = replace(FOUND, rewritten=True)
+    checked = release(found).check(told.context("churn-v3"), pinned(), {**ASKED, "planning": True})
+    assert checked.failures == () and checked.inputs == pinned(lost=checked.inputs["lost"])
+    assert "in s3://models/1 were written again after it was deployed" in checked.inputs["lost"]
+
+
+def test_a_file_that_no_finding_was_read_of_is_told_once(told: Told) -> None:
+    kind = release(replace(FOUND, size=3 << 30, unread="model.pkl"))
+    context = told.context("churn-v3")
+    kind.check(context, None, {**ASKED, "planning": True})
+    kind.check(context, None, ASKED)
+    kind.check(context, pinned(), {**ASKED, "planning": True})
+    (said,) = told.info
+    assert "doesn't read model.pkl through MLflow, since the artifact has 3072 MiB" in said
 
 
 @pytest.mark.parametrize("key", ASKED)
@@ -294,7 +357,7 @@ def test_artifacts_are_kept_beside_the_run_folder(
 ) -> None:
     stores: list[Path] = []
 
-    def lookup(uri: str, model: str, version: int, store: Path) -> Registered:
+    def lookup(uri: str, model: str, version: int, store: Path, wanted: Wanted) -> Registered:
         stores.append(store)
         return FOUND
 
@@ -382,9 +445,8 @@ class TestMasking:
 class TestStore:
     @staticmethod
     def download(folder: Path, text: str = "weights") -> None:
-        (folder / "model").mkdir()
-        (folder / "model" / "MLmodel").write_text("flavors: {}")
-        (folder / "model" / "data").write_text(text)
+        (folder / "MLmodel").write_text("flavors: {}")
+        (folder / "data").write_text(text)
 
     def test_an_artifact_is_fetched_once(self, tmp_path: Path) -> None:
         first = fetched(tmp_path / "store", "", self.download)
@@ -397,28 +459,6 @@ class TestStore:
         assert fetched(tmp_path / "store", expected, never) == first
         assert fetched(tmp_path / "store", "", self.download) == first
         assert list((tmp_path / "store").iterdir()) == [first]
-
-    def test_an_artifact_may_lie_in_the_folder_itself_or_in_the_only_folder_in_it(
-        self, tmp_path: Path
-    ) -> None:
-        def flat(folder: Path) -> None:
-            (folder / "MLmodel").write_text("flavors: {}")
-            (folder / "code").mkdir()
-            (folder / "code" / "a.py").write_text("")
-
-        assert sorted(p.name for p in fetched(tmp_path, "", flat).iterdir()) == ["MLmodel", "code"]
-
-        def loose(folder: Path) -> None:
-            (folder / "weights").write_text("")
-
-        assert [p.name for p in fetched(tmp_path, "", loose).iterdir()] == ["weights"]
-
-        def several(folder: Path) -> None:
-            for name in ("a", "b"):
-                (folder / name).mkdir()
-                (folder / name / "x").write_text("")
-
-        assert sorted(p.name for p in fetched(tmp_path, "", several).iterdir()) == ["a", "b"]
 
     def test_a_store_of_several_folders_deep_is_made(self, tmp_path: Path) -> None:
         kept = fetched(tmp_path / "a" / "b", "", self.download)

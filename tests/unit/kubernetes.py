@@ -25,7 +25,10 @@ RELEASE = "delivery:registry:Release"
 ENDPOINT = "delivery:kubernetes:Endpoint"
 CHART = "kubernetes:helm.sh/v3:Release"
 PROVIDER = "pulumi:providers:kubernetes"
+CLUSTER_ROLE = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRole"
+CLUSTER_ROLE_BINDING = "kubernetes:rbac.authorization.k8s.io/v1:ClusterRoleBinding"
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+DEFINITIONS = "delivery:kubernetes:Definitions"
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 HPA = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 INTERCEPTOR_ROUTE = "kubernetes:http.keda.sh/v1beta1:InterceptorRoute"
@@ -51,6 +54,7 @@ def platform_counts() -> dict[str, int]:
     """What a platform with the defaults has before its first model."""
     return {
         "delivery:kubernetes:Platform": 1,
+        DEFINITIONS: 1,
         "delivery:kubernetes:Gateway": 1,
         "delivery:kubernetes:Monitoring": 1,
         PROVIDER: 1,
@@ -62,11 +66,20 @@ def platform_counts() -> dict[str, int]:
         "kubernetes:gateway.networking.k8s.io/v1:Gateway": 1,
         MONITOR: 1,
         RULES: 1,
-        CONFIG_MAP: 3,
-        SERVICE_ACCOUNT: 1,
+        # Three dashboards; the Job's program and three files of definitions.
+        CONFIG_MAP: 3 + 4,
+        SERVICE_ACCOUNT: 1 + 1,
         ROLE: 1,
         ROLE_BINDING: 1,
+        CLUSTER_ROLE: 1,
+        CLUSTER_ROLE_BINDING: 1,
+        JOB: 1,
     }
+
+
+def jobs(graph: Graph) -> set[str]:
+    """The Jobs but that of the definitions, which every platform has."""
+    return graph.names(JOB) - {"definitions"}
 
 
 def registry(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 
 from components.environment import AwsPlatform, ConfigError, parse
 from components.environment.aws import Database, Nodes, Pool, SageMaker
+from components.environment.aws_access import Access
 from tests.unit.aws import ACCOUNT, DEPLOYER, DEV, DIGEST, IMAGE, PROD
 
 
@@ -102,7 +103,51 @@ def test_a_gpu_on_the_cluster_needs_a_pool_that_has_some() -> None:
     assert parse({**DEV, "imageUsesGpu": True, "nodes": PROD["nodes"]}, models).models[0].resources.gpu == 1
 
 
+def test_access_is_by_principal() -> None:
+    preview, science = f"{DEPLOYER}-preview", "arn:aws:iam::999999999999:user/team/ada"
+    access = {preview: {"may": "view"}, science: {"may": "edit", "namespaces": ["models"]}}
+    platform = parse({**DEV, "access": access}, {}).platform
+    assert isinstance(platform, AwsPlatform)
+    assert platform.access == {
+        preview: Access(may="view"),
+        science: Access(may="edit", namespaces=("models",)),
+    }
+
+
 WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"access": {"preview": {"may": "view"}}},
+        "platform.access.preview is a map of 1 key: must be keyed by the ARN of an IAM role or user such as"
+        " arn:aws:iam::123456789012:role/preview.",
+    ),
+    (
+        {"access": {DEPLOYER: {"may": "view"}}},
+        f'platform.access["{DEPLOYER}"] is a map of 1 key: is one of the platform\'s admins, and may do all'
+        " of it already.",
+    ),
+    (
+        {"access": {f"{DEPLOYER}-x": {"may": "edit"}}},
+        f'platform.access["{DEPLOYER}-x"].namespaces: required with `may: edit`: who may change the whole'
+        " cluster is an admin.",
+    ),
+    (
+        {"access": {f"{DEPLOYER}-x": {"namespaces": ["models"]}}},
+        f'platform.access["{DEPLOYER}-x"].may: required, one of: view, edit.',
+    ),
+    (
+        {"access": {f"{DEPLOYER}-x": {"may": "views"}}},
+        f'platform.access["{DEPLOYER}-x"].may is "views": must be one of: view, edit. Did you mean view?',
+    ),
+    (
+        {"access": {f"{DEPLOYER}-x": {"may": "view", "namespaces": ["Models"]}}},
+        f'platform.access["{DEPLOYER}-x"].namespaces is a list of 1 item: must be a list of different'
+        " namespaces, each of which must be a name of lower-case letters, digits and hyphens, at most 63.",
+    ),
+    (
+        {"access": {"arn:aws-cn:iam::123456789012:role/x": {"may": "view"}}},
+        'platform.access["arn:aws-cn:iam::123456789012:role/x"] is a map of 1 key: has'
+        " arn:aws-cn:iam::123456789012:role/x; ARNs in eu-central-1 begin with arn:aws:.",
+    ),
     (
         {"account": 123456789012},
         'platform.account is 123456789012: must be 12 digits in quotes, such as "123456789012".',
@@ -212,6 +257,16 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"kubernetesVersion": 1.35},
         'platform.kubernetesVersion is 1.35: must be a minor version in quotes, such as "1.35".',
+    ),
+    (
+        {"kubernetesVersion": "1.32"},
+        'platform.kubernetesVersion is "1.32": must be 1.33 to 1.36, which Envoy Gateway 1.9 supports;'
+        " platform.gateway says whether it is installed.",
+    ),
+    (
+        {"kubernetesVersion": "1.36", "keda": "install"},
+        'platform.kubernetesVersion is "1.36": must be 1.33 to 1.35, which KEDA 2.20 supports;'
+        " platform.keda says whether it is installed.",
     ),
     (
         {"logDays": 91},

@@ -66,7 +66,7 @@ def test_everything_that_serves_runs_it_by_its_digest() -> None:
     assert set(found) == {
         *("function fast-v3", "model split-v3"),
         *("fetch of pods-v3", "server of pods-v3", "wait of pods-v3-c2"),
-        "wait of pods-v3-identity",
+        *("wait of pods-v3-identity", "apply of definitions"),
     }
     # Lambda refuses an image that is named by a tag and a digest, SageMaker knows one or the other.
     outside = {found.pop("function fast-v3"), found.pop("model split-v3")}

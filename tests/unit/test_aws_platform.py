@@ -472,6 +472,35 @@ class TestTheCluster:
             assert inputs(graph, "eks/nodeGroup:NodeGroup", f"cpu-{zone}")["version"] == "1.36"
             assert "cluster" in graph.waits_for("aws:eks/nodeGroup:NodeGroup", f"cpu-{zone}")
 
+    def test_who_else_may_use_the_cluster_has_an_entry_and_no_more_than_it_says(self) -> None:
+        preview, science = f"arn:aws:iam::{ACCOUNT}:role/ci/preview", f"arn:aws:iam::{ACCOUNT}:user/ada"
+        other = "arn:aws:iam::999999999999:role/ci/preview"
+        graph, _, _ = amazon(
+            access={
+                preview: {"may": "view"},
+                science: {"may": "edit", "namespaces": ["models", "scratch"]},
+                other: {"may": "view", "namespaces": ["models"]},
+            }
+        )
+        association = "accessPolicyAssociation"
+        of = {
+            name: inputs(graph, f"eks/{association}:AccessPolicyAssociation", f"cluster-access-{name}")
+            for name in ("role/ci/preview", "user/ada", "999999999999-role/ci/preview")
+        }
+        assert [(one["principalArn"], one["policyArn"].rpartition("/")[2]) for one in of.values()] == [
+            # The one that also reads Secrets and custom resources, as a refresh does.
+            (preview, "AmazonEKSAdminViewPolicy"),
+            (science, "AmazonEKSEditPolicy"),
+            (other, "AmazonEKSViewPolicy"),
+        ]
+        assert [one["accessScope"] for one in of.values()] == [
+            {"type": "cluster"},
+            {"type": "namespace", "namespaces": ["models", "scratch"]},
+            {"type": "namespace", "namespaces": ["models"]},
+        ]
+        entry = inputs(graph, "eks/accessEntry:AccessEntry", "cluster-access-role/ci/preview")
+        assert entry["principalArn"] == preview and "kubernetesGroups" not in entry
+
     def test_admins_are_those_that_are_named(self) -> None:
         people = [DEPLOYER, f"arn:aws:iam::{ACCOUNT}:user/team/ada", f"arn:aws:iam::{ACCOUNT}:user/deploy"]
         graph, _, _ = amazon(admins=people)

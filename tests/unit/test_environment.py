@@ -413,8 +413,8 @@ class TestTheNameOfAModel:
 
 class TestAModel:
     KEYS = (
-        "authentication, autoscaling, batching, canary, owner, rateLimit, registeredModel, resources,"
-        " riskClass, runtime, stable, timeout"
+        "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+        " resources, riskClass, runtime, stable, timeout"
     )
 
     @pytest.mark.parametrize(
@@ -509,6 +509,19 @@ class TestAModel:
             f'models.churn.riskClass is "unacceptable": {rule}'
         ]
         assert model_mistakes(riskClass=None) == [f"models.churn.riskClass is null: {rule}"]
+
+    def test_metrics(self) -> None:
+        assert model(metrics={"cost_per_claim": "lower", "auc": "higher"}).metrics == {
+            "cost_per_claim": "lower",
+            "auc": "higher",
+        }
+        assert model_mistakes(metrics={"cost_per_claim": "less"}) == [
+            'models.churn.metrics.cost_per_claim is "less": must be one of: higher, lower.'
+        ]
+        assert model_mistakes(metrics={"val_auc": "lower"}) == [
+            'models.churn.metrics.val_auc is "lower": higher is better, as the name tells.'
+            " Log it by another name."
+        ]
 
 
 class TestAVersion:
@@ -1080,8 +1093,8 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "authentication, autoscaling, batching, canary, owner, rateLimit, registeredModel, resources,"
-            " riskClass, runtime, stable, timeout.\n"
+            "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+            " resources, riskClass, runtime, stable, timeout.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )

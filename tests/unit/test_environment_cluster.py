@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from components.environment import Access, ConfigError, Jwt, KubernetesPlatform, Prices, Tracking, parse
+from components.environment import (
+    Access,
+    Alerts,
+    ConfigError,
+    Jwt,
+    KubernetesPlatform,
+    Prices,
+    Tracking,
+    parse,
+)
 
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER: dict[str, Any] = {
@@ -124,3 +133,32 @@ class TestPrices:
     def test_nobody_would_see_them(self) -> None:
         (found,) = mistakes(prices={"cpu": 1, "memory": 3}, monitoring="none")
         assert found.startswith("platform.prices is a map of 2 keys: only dashboards show them")
+
+
+class TestAlerts:
+    def test_a_webhook_is_named_by_its_secret(self) -> None:
+        found = platform(alerts={"webhookSecret": "on-call"}).cluster.alerts
+        assert found == Alerts(webhook_secret="on-call")
+        assert platform().cluster.alerts is None
+
+    def test_an_address_is_no_name(self) -> None:
+        (said,) = mistakes(alerts={"webhookSecret": "https://hooks.example.com/T0/B0"})
+        assert said.startswith('platform.alerts.webhookSecret is "https://hooks.example.com/T0/B0": must')
+
+    @pytest.mark.parametrize("monitoring", ["existing", "none"])
+    def test_the_clusters_own_alertmanager_is_not_ours_to_set(self, monitoring: str) -> None:
+        assert mistakes(alerts={"webhookSecret": "on-call"}, monitoring=monitoring) == [
+            "platform.alerts is a map of 1 key: belongs to the Alertmanager that is installed with"
+            " monitoring: install. Set the receivers of the cluster's own Alertmanager where it comes from."
+        ]
+
+
+class TestDefinitions:
+    def test_absent_is_the_program(self) -> None:
+        assert platform().cluster.definitions == "install"
+        assert platform(definitions="existing").cluster.definitions == "existing"
+
+    def test_they_are_never_absent(self) -> None:
+        assert mistakes(definitions="none") == [
+            'platform.definitions is "none": must be one of: install, existing.'
+        ]

@@ -12,6 +12,7 @@ import yaml
 from components.environment import (
     CAPABILITIES,
     Access,
+    Alerts,
     ApiKeys,
     Autoscaling,
     AwsPlatform,
@@ -63,6 +64,7 @@ CLUSTER_KEYS = {
         },
     },
     "prices": {"cpu": 25, "memory": 3.4},
+    "alerts": {"webhookSecret": "on-call"},
 }
 # A platform of each section with everything that is required in it.
 WHOLE: dict[str, dict[str, Any]] = {
@@ -133,6 +135,7 @@ AS_WRITTEN = dataclasses.make_dataclass(
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
         (CLUSTER, "platform.tracking.access", AS_WRITTEN, set[str]()),
         (CLUSTER, "platform.prices", Prices, set[str]()),
+        (CLUSTER, "platform.alerts", Alerts, set[str]()),
         (BORROWED, "platform", BorrowedPlatform, {"kind"}),
         (MODELS, "models.NAME", Model, {"name"}),
         (MODELS, "models.NAME.stable", ReleaseRef, set[str]()),

@@ -289,7 +289,7 @@ def test_the_images_packages_are_the_locked_ones_and_only_those_the_server_needs
 def test_the_servers_group_is_part_of_the_projects_dependencies() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     ours = set(project["project"]["dependencies"])
-    assert set(project["dependency-groups"]["serving"]) - ours == {"boto3", "pandas", "skops"}
+    assert set(project["dependency-groups"]["serving"]) - ours == {"pandas", "skops"}
 
 
 def test_the_image_has_every_package_that_the_server_imports() -> None:

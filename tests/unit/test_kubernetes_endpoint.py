@@ -20,6 +20,7 @@ from tests.unit.kubernetes import (
     ROUTE,
     SERVICE,
     SERVICE_ACCOUNT,
+    jobs,
     kubernetes,
     platform_counts,
 )
@@ -34,14 +35,13 @@ MODES: list[tuple[dict[str, Any], list[tuple[int, int, bool]]]] = [
 ]
 
 
-def counts(releases: int, jobs: int = 0, endpoints: int = 1) -> dict[str, int]:
+def counts(releases: int, waits: int = 0, endpoints: int = 1) -> dict[str, int]:
     each = (RELEASE, DEPLOYMENT, SERVICE, SERVICE_ACCOUNT, HPA, PDB, NETWORK_POLICY)
     found = platform_counts()
     for type in each:
         found[type] = found.get(type, 0) + releases
     found |= {ENDPOINT: endpoints, ROUTE: endpoints}
-    if jobs:
-        found[JOB] = jobs
+    found[JOB] += waits
     return found
 
 
@@ -158,11 +158,11 @@ def test_capacity_follows_weight(canary: dict[str, Any] | None, floors: dict[str
     # A lower maximum would end pods at once, before the route has moved.
     assert {found["maxReplicas"] for found in scaled.values()} == {20}
     # Ready pods are waited for wherever one is not enough, and before the route changes.
-    jobs = {f"{name}-c{floor}" for name, floor in floors.items() if floor > 1}
-    assert graph.names(JOB) == jobs
-    assert graph.counts() == counts(releases=len(floors), jobs=len(jobs))
+    awaited = {f"{name}-c{floor}" for name, floor in floors.items() if floor > 1}
+    assert jobs(graph) == awaited
+    assert graph.counts() == counts(releases=len(floors), waits=len(awaited))
     before = graph.waits_for(ROUTE, "churn")
-    assert jobs | floors.keys() <= before
+    assert awaited | floors.keys() <= before
 
 
 def test_the_route_waits_for_everything_of_each_release() -> None:

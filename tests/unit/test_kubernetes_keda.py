@@ -22,6 +22,7 @@ from tests.unit.kubernetes import (
     SCALED_OBJECT,
     SERVICE,
     declared,
+    jobs,
     kubernetes,
 )
 
@@ -155,7 +156,7 @@ def test_the_last_server_goes_only_when_the_route_is_through_the_interceptor() -
 def test_a_release_is_awake_before_it_gets_another_weight() -> None:
     graph = keda({"churn": {**ASLEEP, "canary": {"version": 4, "weight": 10}}}, url="https://m.example.org",
                  gateway={"tlsSecret": "t"})  # fmt: skip
-    assert graph.names(JOB) == {"churn-v3-w90", "churn-v4-w10"}
+    assert jobs(graph) == {"churn-v3-w90", "churn-v4-w10"}
     (container,) = spec(graph, JOB, "churn-v4-w10")["template"]["spec"]["containers"]
     assert container["args"] == [
         "--wake",
@@ -165,12 +166,12 @@ def test_a_release_is_awake_before_it_gets_another_weight() -> None:
     ]
     assert "churn-v4-held" in needs(graph, JOB, "churn-v4-w10")
     after = keda({"churn": {**ASLEEP, "canary": {"version": 4, "weight": 50}}})
-    assert after.names(JOB) == {"churn-v3-w50", "churn-v4-w50"}
+    assert jobs(after) == {"churn-v3-w50", "churn-v4-w50"}
 
 
 def test_a_release_without_traffic_may_sleep_on() -> None:
     graph = keda({"churn": {**ASLEEP, "canary": {"version": 4, "weight": 0}}})
-    assert graph.names(JOB) == {"churn-v3-w100"}
+    assert jobs(graph) == {"churn-v3-w100"}
     assert graph.names(SCALED_OBJECT) == {"churn-v3", "churn-v4"}
 
 
@@ -193,7 +194,7 @@ def test_a_floor_is_kept_by_keda_as_by_kubernetes_and_comes_before_the_route() -
 def test_a_release_that_no_longer_sleeps_is_awake_before_the_route_leads_to_it() -> None:
     # Its Deployment may be at zero until this update, so even one pod is waited for.
     graph = keda({"churn": STABLE})
-    assert graph.names(JOB) == {"churn-v3-c1"}
+    assert jobs(graph) == {"churn-v3-c1"}
     assert "churn-v3-c1" in needs(graph, ROUTE, "churn")
     # It is reached by both ways meanwhile.
     (ingress,) = spec(graph, NETWORK_POLICY, "churn-v3")["ingress"]

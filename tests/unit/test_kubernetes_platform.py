@@ -72,7 +72,7 @@ def test_a_platform_without_models() -> None:
 def test_charts_are_pinned_and_wait_for_what_they_install() -> None:
     graph, _ = kubernetes({}, gpu="install", metricsServer="install")
     assert charts(graph) == {
-        "envoy-gateway": ("v1.7.0", "envoy-gateway-system"),
+        "envoy-gateway": ("v1.9.3", "envoy-gateway-system"),
         "monitoring": ("81.6.2", "monitoring"),
         "prometheus-adapter": ("5.3.0", "monitoring"),
         "metrics-server": ("3.13.0", "kube-system"),
@@ -113,9 +113,11 @@ def test_nothing_is_installed_that_the_cluster_has() -> None:
 
 def test_without_monitoring_nothing_asks_for_its_definitions() -> None:
     graph, _ = kubernetes({"churn": STABLE}, monitoring="none")
-    types = graph.counts().keys()
-    assert not any("monitoring" in type.lower() for type in types)
-    assert CONFIG_MAP not in types and charts(graph).keys() == {"envoy-gateway"}
+    assert not any("monitoring" in type.lower() for type in graph.counts())
+    assert graph.names(CONFIG_MAP) == {
+        f"definitions-{part}" for part in ("program", "gateway-api", "envoy-gateway")
+    }
+    assert charts(graph).keys() == {"envoy-gateway"}
 
 
 def test_the_gateway_of_plain_http() -> None:
@@ -392,14 +394,22 @@ def test_names_of_resources_stay() -> None:
     graph, _ = kubernetes({}, tracking={"image": MLFLOW}, gpu="install", metricsServer="install")
     assert sorted((r.type.rpartition(":")[2], r.name, r.parent) for r in graph.resources) == [
         ("ClientTrafficPolicy", "models-clients", "gateway"),
+        ("ClusterRole", "definitions", "definitions"),
+        ("ClusterRoleBinding", "definitions", "definitions"),
         ("ConfigMap", "dashboard-delivery", "monitoring"),
         ("ConfigMap", "dashboard-hardware", "monitoring"),
         ("ConfigMap", "dashboard-inputs", "monitoring"),
+        ("ConfigMap", "definitions-envoy-gateway", "definitions"),
+        ("ConfigMap", "definitions-gateway-api", "definitions"),
+        ("ConfigMap", "definitions-program", "definitions"),
+        ("ConfigMap", "definitions-prometheus-operator", "definitions"),
+        ("Definitions", "definitions", "kubernetes"),
         ("Deployment", "tracking", "tracking"),
         ("EnvoyProxy", "models-proxy", "gateway"),
         ("Gateway", "gateway", "kubernetes"),
         ("Gateway", "models-gateway", "gateway"),
         ("GatewayClass", "models-class", "gateway"),
+        ("Job", "definitions", "definitions"),
         ("Monitoring", "monitoring", "kubernetes"),
         ("Namespace", "models", "kubernetes"),
         ("NetworkPolicy", "tracking", "tracking"),
@@ -416,6 +426,7 @@ def test_names_of_resources_stay() -> None:
         ("RoleBinding", "capacity", "kubernetes"),
         ("Service", "tracking", "tracking"),
         ("ServiceAccount", "capacity", "kubernetes"),
+        ("ServiceAccount", "definitions", "definitions"),
         ("ServiceAccount", "tracking", "tracking"),
         ("ServiceMonitor", "models-monitor", "monitoring"),
         ("Tracking", "tracking", "kubernetes"),

@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MAY_IMPORT = {
-    "components.environment": set[str](),
+    "components.environment": {"components.metric_direction"},
     "components.image": {"components.environment"},
     "components.traffic": {"components.environment"},
     "components.release": {"components.environment"},

@@ -36,6 +36,11 @@ def test_less_is_better(metric: str) -> None:
     assert direction(metric) == "lower"
 
 
+def test_the_environment_says_it_of_names_that_do_not_tell() -> None:
+    assert direction("initial_score", {"initial_score": "lower"}) == "lower"
+    assert direction("initial_score", {"other": "lower"}) is None
+
+
 @pytest.mark.parametrize("metric", ["", *UNKNOWN.split()])
 def test_a_name_that_does_not_tell_is_not_compared(metric: str) -> None:
     assert direction(metric) is None

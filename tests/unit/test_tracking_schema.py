@@ -18,7 +18,7 @@ from components.environment import Cluster, Gateway, Tracking
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
 from tests.unit.graph import Graph, declare
-from tests.unit.kubernetes import DEPLOYMENT, IMAGE, JOB, MLFLOW, SECRET, SERVICE, kubernetes, registry
+from tests.unit.kubernetes import DEPLOYMENT, IMAGE, JOB, MLFLOW, SECRET, SERVICE, jobs, kubernetes, registry
 
 DATABASE = "postgresql://user:of-a-database@db/mlflow"
 
@@ -88,7 +88,7 @@ def test_nothing_takes_the_job_for_a_server(graph: Graph) -> None:
 
 def test_a_volume_is_one_pods_which_upgrades_it_before_it_serves() -> None:
     graph, _ = kubernetes({}, tracking={"image": MLFLOW})
-    assert graph.names(JOB) == set()
+    assert jobs(graph) == set()
     server = graph.one(DEPLOYMENT, "tracking").inputs
     (first,) = pod(server)["initContainers"]
     assert first["command"][:3] == ["mlflow", "db", "upgrade"]

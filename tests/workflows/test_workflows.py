@@ -84,7 +84,9 @@ def test_every_action_is_pinned_to_a_commit(name: str) -> None:
 @pytest.mark.parametrize("name", FILES)
 def test_nothing_secret_is_kept_and_nothing_of_a_stranger_is_run(name: str) -> None:
     text = FILES[name].read_text()
-    assert not re.search(r"secrets[.\[]\w", text), "roles are assumed by OIDC; there is no key"
+    expressions = " ".join(re.findall(r"\$\{\{(.*?)\}\}", text))
+    named = set(re.findall(r"secrets\W+(\w+)", expressions))
+    assert named <= {"MLFLOW_TRACKING_TOKEN"}, "roles are assumed by OIDC; there is no key"
     for step in steps(name):
         # What an expression puts into a script is code: it comes by the environment.
         assert "${{" not in step.get("run", "")
@@ -92,6 +94,17 @@ def test_nothing_secret_is_kept_and_nothing_of_a_stranger_is_run(name: str) -> N
             assert step["with"]["persist-credentials"] is False
         if step.get("uses", "").startswith("aws-actions/"):
             assert set(step["with"]) - {"role-duration-seconds"} == {"role-to-assume", "aws-region"}
+
+
+@pytest.mark.parametrize(("name", "job"), [("preview", "preview"), ("up", "up"), ("drift", "drift")])
+def test_what_plans_can_ask_an_mlflow_that_wants_a_token(name: str, job: str) -> None:
+    """Only the step that plans has it: neither the set-up nor an action, nor a job without environment."""
+    *before, last = jobs(name)[job]["steps"]
+    assert last["env"]["MODEL_DELIVERY_AUDIENCE"] == "${{ vars.MLFLOW_AUDIENCE }}"
+    assert last["env"]["MLFLOW_TRACKING_TOKEN"] == "${{ secrets.MLFLOW_TRACKING_TOKEN }}"
+    assert not any("secrets" in str(step) for step in before)
+    others = [content for other, content in jobs(name).items() if other != job]
+    assert "secrets" not in str(others)
 
 
 def test_an_update_may_take_longer_than_a_session_of_an_hour() -> None:

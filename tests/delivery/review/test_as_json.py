@@ -52,7 +52,9 @@ def test_the_traffic_and_the_models(said: dict[str, Any]) -> None:
     }
     (model,) = said["models"]
     assert (model["model"], model["before"], model["after"]) == ("churn", 3, 4)
-    assert model["metrics"] == [{"name": "accuracy", "before": 0.9, "after": 0.92, "verdict": "better"}]
+    assert model["metrics"] == [
+        {"name": "accuracy", "before": 0.9, "after": 0.92, "way": "higher", "verdict": "better"}
+    ]
 
 
 def test_what_stops_it_and_what_changes(said: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from components.metric_direction import direction
 from delivery.review.releases import Comparison, Metric, size
 from tests.delivery.review.building import Preview, reviewed
 
@@ -35,7 +36,21 @@ def comparison(old: dict[str, object], new: dict[str, object]) -> Comparison:
     ],
 )
 def test_better_or_worse(name: str, before: float | None, after: float | None, verdict: str) -> None:
-    assert Metric(name=name, before=before, after=after).verdict == verdict
+    metric = Metric(name=name, before=before, after=after, way=direction(name))
+    assert metric.verdict == verdict
+
+
+def test_the_environment_says_which_way_a_metric_of_ones_own_is_better() -> None:
+    own = {"metrics": {"cost_per_claim": "lower"}}
+    preview = (
+        Preview()
+        .release("same", "churn", 3, metrics={"cost_per_claim": 10.0})
+        .release("create", "churn", 4, metrics={"cost_per_claim": 12.0})
+        .rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10}, **own)
+    )
+    (found,) = reviewed(preview).comparisons
+    assert [metric.verdict for metric in found.metrics] == ["worse"]
+    assert found.alarming
 
 
 def test_a_metric_that_only_one_version_has_is_shown() -> None:
