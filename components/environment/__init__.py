@@ -4,6 +4,7 @@
 All raise `ConfigError`, which has every mistake with its path.
 """
 
+from components.environment.authentication import ApiKeys, Authentication, Jwt
 from components.environment.aws import AwsPlatform
 from components.environment.azure import AzurePlatform
 from components.environment.borrowed import BorrowedPlatform
@@ -33,7 +34,9 @@ __all__ = [
     "MISSING",
     "Access",
     "Alerts",
+    "ApiKeys",
     "Architecture",
+    "Authentication",
     "Autoscaling",
     "AwsPlatform",
     "AzurePlatform",
@@ -46,6 +49,7 @@ __all__ = [
     "Gateway",
     "GcpPlatform",
     "ImageBuild",
+    "Jwt",
     "KubernetesPlatform",
     "LocalPlatform",
     "Model",

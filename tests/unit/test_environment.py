@@ -413,8 +413,8 @@ class TestTheNameOfAModel:
 
 class TestAModel:
     KEYS = (
-        "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
-        " stable"
+        "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+        " resources, riskClass, runtime, stable, timeout"
     )
 
     @pytest.mark.parametrize(
@@ -1093,8 +1093,8 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
-            " stable.\n"
+            "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+            " resources, riskClass, runtime, stable, timeout.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )
