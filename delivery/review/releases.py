@@ -192,8 +192,7 @@ _LATER = "known after the update"
 
 
 def _later(facts: Facts, key: str) -> bool:
-    """Whether the release is known and this of it is not: its artifact is large, and only the update downloads
-    it."""
+    """Whether the release is known and this of it isn't: only the update downloads its large artifact."""
     return facts.get(key) == UNKNOWN and facts.get("flavor") != UNKNOWN
 
 
