@@ -1,7 +1,8 @@
 """Envoy's dynamic configuration for a set of model routes. Pure: routes in, contents of files out.
 
-A route is the ``delivery:local:Route`` inputs: ``model`` and ``backends``, each ``{version, weight, shadow,
-addresses}``. Field names are those of Envoy's v3 API (envoyproxy.io, api-v3).
+A route is what ``settings`` takes of a ``delivery:local:Route``'s inputs: ``model``, ``backends``, each
+``{version, weight, shadow, addresses}``, and what ``DEFAULTS`` has. Field names are those of Envoy's v3 API
+(envoyproxy.io, api-v3).
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ from provider import pages
 from provider.resource import Properties
 
 ROUTE_TABLE = "models"
+REQUIRED = ("model", "backends")
+DEFAULTS: Properties = {"timeout": 60}
+"""What a route may leave out, as those that a former version has written do."""
 _TYPE = "type.googleapis.com/envoy.config"
 _PREVIOUS_HOSTS = "type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"
-_ROUTE_TIMEOUT = "60s"
+# A stream that says nothing for this long is ended by Envoy itself, whatever the route's timeout.
+_STREAM_IDLE_SECONDS = 300
 _AT_ONCE = 4096
 # A body is kept whole for a retry or a shadow; the model servers take 4 MiB.
 _BUFFER = 8 * 1024 * 1024
@@ -52,6 +57,19 @@ _OUTLIERS: Properties = {
 }
 
 
+def settings(route: Properties) -> Properties:
+    """A route with all that it may leave out."""
+    found = {key: route[key] for key in REQUIRED}
+    for key, default in DEFAULTS.items():
+        found[key] = default if route.get(key) is None else route[key]
+    return found
+
+
+def written(route: Properties) -> Properties:
+    """What a file keeps of a route: without defaults, so that a former version can read it too."""
+    return {key: value for key, value in settings(route).items() if value != DEFAULTS.get(key)}
+
+
 def cluster_name(model: str, version: int) -> str:
     """The cluster of one release."""
     return f"{model}-v{version}"
@@ -78,8 +96,8 @@ def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) ->
     ordered = sorted(routes, key=lambda r: str(r["model"]))
     entries = [*own, *pages.index(ordered), *pages.entrances()]
     for route in ordered:
-        entries += [_pinned(route["model"], b) for b in route["backends"]]
-        entries.append(_weighted(route["model"], route["backends"]))
+        entries += [_pinned(route, b) for b in route["backends"]]
+        entries.append(_weighted(route))
     entries.append(pages.nothing(ordered))
     return {
         "@type": f"{_TYPE}.route.v3.RouteConfiguration",
@@ -152,8 +170,9 @@ def _cluster(name: str, addresses: list[str]) -> Properties:
     }
 
 
-def _weighted(model: str, backends: list[Properties]) -> Properties:
-    action = _action("/")
+def _weighted(route: Properties) -> Properties:
+    model, backends = route["model"], route["backends"]
+    action = _action("/", route)
     action["weighted_clusters"] = {
         "clusters": [
             {"name": cluster_name(model, b["version"]), "weight": b["weight"]}
@@ -174,12 +193,15 @@ def _weighted(model: str, backends: list[Properties]) -> Properties:
     return {"match": {"prefix": f"/{model}/"}, "route": action}
 
 
-def _pinned(model: str, backend: Properties) -> Properties:
+def _pinned(route: Properties, backend: Properties) -> Properties:
+    model = route["model"]
     path = f"/v2/models/{model}/versions/{backend['version']}"
-    action = _action(path)
+    action = _action(path, route)
     action["cluster"] = cluster_name(model, backend["version"])
     return {"match": {"path_separated_prefix": f"/{model}{path}"}, "route": action}
 
 
-def _action(path: str) -> dict[str, Any]:
-    return {"prefix_rewrite": path, "timeout": _ROUTE_TIMEOUT}
+def _action(path: str, route: Properties) -> dict[str, Any]:
+    seconds = route.get("timeout", DEFAULTS["timeout"])
+    action = {"prefix_rewrite": path, "timeout": f"{seconds}s"}
+    return action | ({"idle_timeout": f"{seconds}s"} if seconds >= _STREAM_IDLE_SECONDS else {})

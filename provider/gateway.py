@@ -42,7 +42,7 @@ class Gateway:
     def put(self, route: Properties, id: str) -> None:
         """Bring a route into force; it belongs to the creation ``id`` then. Where that fails, ProviderError,
         and the former route is back."""
-        record = {"model": route["model"], "backends": route["backends"], "id": id}
+        record = {**envoy.written(route), "id": id}
         file = self._route_file(route["model"])
         make_folder(file.parent)
         with locked(self._folder / ".lock"):
@@ -86,7 +86,7 @@ class Gateway:
         except ProviderError:
             return "a file of the gateway can't be read"
         clusters, table = _clusters(routes), self._table(routes)
-        recorded = self.recorded(route["model"]) == {"model": route["model"], "backends": route["backends"]}
+        recorded = self.recorded(route["model"]) == envoy.settings(route)
         if not recorded or (read_file(self._cluster_file), read_file(self._table_file)) != (
             clusters[0],
             table[0],
@@ -144,7 +144,7 @@ class Gateway:
 
     def _routes(self, instead: Properties | None = None) -> list[Properties]:
         """Every route of the gateway, with ``instead`` in place of the recorded one of its model."""
-        changed = [] if instead is None else [{key: instead[key] for key in ("model", "backends")}]
+        changed = [] if instead is None else [envoy.settings(instead)]
         names = {f"{route['model']}.json" for route in changed}
         files = [f for f in sorted((self._folder / "routes").glob("*.json")) if f.name not in names]
         found = [_read(file) for file in files]
@@ -200,9 +200,9 @@ def _clusters(routes: list[Properties], keep: dict[str, Properties] | None = Non
 
 def _read(file: Path) -> Properties | None:
     route = _object(read_file(file))
-    if route is None or route.keys() - {"id"} != {"model", "backends"}:
+    if route is None or route.keys() - {"id", *envoy.DEFAULTS} != {*envoy.REQUIRED}:
         return None
-    return {"model": route["model"], "backends": route["backends"]}
+    return envoy.settings(route)
 
 
 def routed_addresses(run: Path) -> set[str]:

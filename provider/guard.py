@@ -121,7 +121,7 @@ SHAPES: dict[str, Shapes] = {
     ),
     "delivery:local:Route": _shapes(
         {"folder": _FOLDER, "model": _NAME, "backends": Items(_BACKEND, least=1, unknown=True)},
-        {},
+        {"timeout": Whole(1, 86_400)},
         imported=_DECLARED,
     ),
     "delivery:gcp:Settled": _shapes(

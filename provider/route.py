@@ -4,6 +4,7 @@ Inputs
     folder    the gateway's folder (absolute), see provider.gateway
     model     the first segment of the path
     backends  a list of ``{version, weight, shadow, addresses}``; weights without shadows sum to 100
+    timeout   seconds that a request may take (60)
 
 Outputs: the inputs, and ``inForce``. The id is unique to each creation and noted with the route: when a
 route is replaced, the deletion of the former one leaves its successor in force.
@@ -18,17 +19,16 @@ import secrets
 from pathlib import Path
 from typing import Any
 
+from provider.envoy import settings
 from provider.gateway import Gateway
 from provider.resource import UNKNOWN, Checked, Context, Diff, Failure, Properties, changed_paths
-
-_INPUTS = ("backends", "folder", "model")
 
 
 class Route:
     """See the module's text for inputs and outputs."""
 
     def check(self, context: Context, old: Properties | None, new: Properties) -> Checked:
-        asked = {key: new[key] for key in _INPUTS}
+        asked = _inputs(new)
         if _split(new) is None:
             return Checked(asked)
         backends: list[Properties] = new["backends"]
@@ -54,7 +54,8 @@ class Route:
         return Checked(asked, tuple(failures))
 
     def diff(self, context: Context, id: str, state: Properties, new: Properties) -> Diff:
-        paths = [p for key in _INPUTS for p in changed_paths(state.get(key), new[key], key)]
+        had, asked = _inputs(state), _inputs(new)
+        paths = [p for key in asked for p in changed_paths(had[key], asked[key], key)]
         if paths:
             replaced: bool = state["model"] != new["model"] or state["folder"] != new["folder"]
             return Diff(dict.fromkeys(paths, replaced), replaced, _remark(state, new))
@@ -87,6 +88,10 @@ class Route:
 
     def delete(self, context: Context, id: str, state: Properties) -> None:
         _gateway(state).drop(state["model"], id)
+
+
+def _inputs(route: Properties) -> Properties:
+    return {"folder": route["folder"], **settings(route)}
 
 
 def _remark(old: Properties, new: Properties) -> str:

@@ -10,6 +10,7 @@ are the inputs. Only a creation waits.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from provider.resource import Checked, Context, Diff, Properties, changed_paths
@@ -19,7 +20,9 @@ _POLL = 0.2
 
 
 def _wait(seconds: float) -> None:
-    wait_until(lambda: False, seconds, _POLL)
+    # planning/ says so, where no Google gives any right.
+    if not os.environ.get("MODEL_DELIVERY_STAND_INS"):
+        wait_until(lambda: False, seconds, _POLL)
 
 
 class Settled:

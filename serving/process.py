@@ -30,6 +30,8 @@ from serving.settings import Settings
 _KEEP_ALIVE_SECONDS = 3700
 # No request for this long while draining means that traffic has gone elsewhere.
 _QUIET_SECONDS = 0.5
+# Traffic that goes on for longer isn't about to go elsewhere; the rest of --grace is for requests under way.
+_MOST_DRAIN_SECONDS = 20.0
 # The parser itself holds any head, however long. Envoy's own limit is 60 KiB.
 _LONGEST_HEAD = 64 * 1024
 
@@ -200,15 +202,23 @@ class _Server(uvicorn.Server):
         loading = self._service.state is State.LOADING
         self._service.drain()
         logger.info("draining %s version %s", settings.model, settings.version)
-        earliest = start + (0 if loading else min(settings.drain, settings.grace / 2))
-        latest = start + settings.grace / 2
-        while (now := time.perf_counter()) < latest:
-            if now >= earliest and now - self._service.last_request >= _QUIET_SECONDS:
+        earliest, latest = drain_seconds(settings)
+        while (now := time.perf_counter()) < start + latest:
+            if (loading or now >= start + earliest) and now - self._service.last_request >= _QUIET_SECONDS:
                 break
             await asyncio.sleep(0.05)
         rest = settings.grace - (time.perf_counter() - start)
         self.config.timeout_graceful_shutdown = max(1, math.floor(rest))
         self.should_exit = True
+
+
+def drain_seconds(settings: Settings) -> tuple[float, float]:
+    """Return for how long a server answers on after SIGTERM, at least and at most.
+
+    What is left of its grace is for the requests that are under way by then.
+    """
+    earliest = min(settings.drain, settings.grace / 2)
+    return earliest, max(earliest, min(settings.grace / 2, _MOST_DRAIN_SECONDS))
 
 
 class _OneWrite:

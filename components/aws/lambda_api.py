@@ -12,11 +12,12 @@ import pulumi_aws as aws
 from components.aws.load_balancer import LoadBalancer
 from components.aws.network import Network
 from components.aws.scope import Scope
+from components.environment import Model
+from components.environment.values import LAMBDA_TIMEOUT
 
 # Those of an account, written out: a stage's settings without them stand for none at all.
 _REQUESTS_A_SECOND: Final = 10_000
 _BURST: Final = 5_000
-_TIMEOUT_MILLISECONDS: Final = 30_000
 _LOGGED: Final = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -59,7 +60,7 @@ class LambdaApi(pulumi.ComponentResource):
     ) -> None:
         super().__init__("delivery:aws:LambdaApi", name, None, opts)
         self._child = pulumi.ResourceOptions(parent=self)
-        self._scope, self._args = scope, args
+        self._scope, self._args, self._named = scope, args, name
         self._api = aws.apigatewayv2.Api(
             name,
             name=scope.short(name, 128),
@@ -67,29 +68,42 @@ class LambdaApi(pulumi.ComponentResource):
             protocol_type="HTTP",
             opts=self._child,
         )
-        self._target = self._integration(name).id.apply(lambda id: f"integrations/{id}")
+        self._link = self._linked(name)
+        self._integrations = {LAMBDA_TIMEOUT: self._integration(name, LAMBDA_TIMEOUT)}
         self._stage(name)
         self._alarm(name)
         self.url, self.execution_arn = self._api.api_endpoint, self._api.execution_arn
         self.register_outputs({"url": self.url})
 
-    def route(self, model: str, opts: pulumi.ResourceOptions) -> None:
-        """Declare a model's routes, its own path and all below it, by its endpoint's options."""
-        for suffix, path in (("", f"/{model}"), ("-below", f"/{model}/{{proxy+}}")):
-            self.reserve(f"{model}{suffix}", f"ANY {path}", opts)
+    def route(self, model: Model, opts: pulumi.ResourceOptions) -> None:
+        """Declare a model's routes, its own path and all below it, by its endpoint's options.
 
-    def reserve(self, name: str, key: str, opts: pulumi.ResourceOptions) -> aws.apigatewayv2.Route:
-        """Declare one route, such as ``GET /path``, to the load balancer."""
+        The API waits for as long as the model's requests may take. The function doesn't end with it: it may
+        be loading the model, and would never come to an end of that.
+        """
+        name = model.name
+        for suffix, path in (("", f"/{name}"), ("-below", f"/{name}/{{proxy+}}")):
+            self.reserve(f"{name}{suffix}", f"ANY {path}", opts, model.seconds)
+
+    def reserve(
+        self, name: str, key: str, opts: pulumi.ResourceOptions, seconds: int = LAMBDA_TIMEOUT
+    ) -> aws.apigatewayv2.Route:
+        """Declare one route, such as ``GET /path``, to the load balancer, which has ``seconds`` to answer."""
+        integration = self._integrations.get(seconds)
+        if integration is None:
+            integration = self._integration(f"{self._named}-{seconds}s", seconds)
+            self._integrations[seconds] = integration
         return aws.apigatewayv2.Route(
             name,
             api_id=self._api.id,
             route_key=key,
             authorization_type="AWS_IAM",
-            target=self._target,
+            target=integration.id.apply(lambda id: f"integrations/{id}"),
             opts=opts,
         )
 
-    def _integration(self, name: str) -> aws.apigatewayv2.Integration:
+    def _linked(self, name: str) -> aws.apigatewayv2.VpcLink:
+        """Declare the way into the VPC; returns the link, whose dependants need all of it."""
         args, balancer = self._args, self._args.balancer
         link_name = f"{name}-link"
         group = aws.ec2.SecurityGroup(
@@ -120,25 +134,29 @@ class LambdaApi(pulumi.ComponentResource):
                 opts=self._child,
             ),
         ]
-        link = aws.apigatewayv2.VpcLink(
+        return aws.apigatewayv2.VpcLink(
             name,
             name=self._scope.short(name, 128),
             security_group_ids=[group.id],
             subnet_ids=list(args.network.private_subnet_ids),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=ways),
         )
+
+    def _integration(self, name: str, seconds: int) -> aws.apigatewayv2.Integration:
+        """Declare how requests go on to the load balancer, which has ``seconds`` to answer."""
+        args = self._args
         return aws.apigatewayv2.Integration(
             name,
             api_id=self._api.id,
             integration_type="HTTP_PROXY",
             integration_method="ANY",
-            integration_uri=balancer.listener_arn,
+            integration_uri=args.balancer.listener_arn,
             connection_type="VPC_LINK",
-            connection_id=link.id,
+            connection_id=self._link.id,
             payload_format_version="1.0",
-            timeout_milliseconds=_TIMEOUT_MILLISECONDS,
+            timeout_milliseconds=seconds * 1000,
             tls_config={"server_name_to_verify": args.server_name} if args.server_name else None,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=ways),
+            opts=self._child,
         )
 
     def _stage(self, name: str) -> None:

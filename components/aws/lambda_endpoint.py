@@ -67,7 +67,7 @@ class LambdaEndpoint(ModelEndpoint):
         releases = [self._release(share) for share in split]
         backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
         rule = self._rule(split, backends)
-        args.api.route(model.name, pulumi.ResourceOptions(parent=self, depends_on=[rule]))
+        args.api.route(model, pulumi.ResourceOptions(parent=self, depends_on=[rule]))
         url = args.api.url.apply(lambda base: f"{base}/{model.name}")
         self.outputs = pulumi.Output.from_input(
             {

@@ -125,7 +125,8 @@ class AzureMlEndpoint(ModelEndpoint):
                 environment_variables=variables,
                 instance_type=self._instance.name,
                 request_settings=ml.OnlineRequestSettingsArgs(
-                    max_concurrent_requests_per_instance=_REQUESTS_AT_ONCE, request_timeout="PT60S"
+                    max_concurrent_requests_per_instance=_REQUESTS_AT_ONCE,
+                    request_timeout=f"PT{model.seconds}S",
                 ),
                 scale_settings=ml.DefaultScaleSettingsArgs(scale_type="Default"),
                 # The artifact is fetched and loaded before the first answer.

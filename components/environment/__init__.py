@@ -4,6 +4,7 @@
 All raise `ConfigError`, which has every mistake with its path.
 """
 
+from components.environment.authentication import ApiKeys, Authentication, Jwt
 from components.environment.aws import AwsPlatform
 from components.environment.azure import AzurePlatform
 from components.environment.borrowed import BorrowedPlatform
@@ -34,7 +35,9 @@ __all__ = [
     "MISSING",
     "Access",
     "Alerts",
+    "ApiKeys",
     "Architecture",
+    "Authentication",
     "Autoscaling",
     "AwsPlatform",
     "AzurePlatform",
@@ -49,6 +52,7 @@ __all__ = [
     "Gateway",
     "GcpPlatform",
     "ImageBuild",
+    "Jwt",
     "KubernetesPlatform",
     "LocalPlatform",
     "Model",

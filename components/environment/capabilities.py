@@ -11,7 +11,14 @@ from components.environment.azure import judge_azure
 from components.environment.gcp_services import judge_gcp
 from components.environment.platforms import Platform
 from components.environment.section import Section
-from components.environment.values import Autoscaling, Canary, Resources, Runtime
+from components.environment.values import (
+    DEFAULT_TIMEOUT,
+    LAMBDA_TIMEOUT,
+    Autoscaling,
+    Canary,
+    Resources,
+    Runtime,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +35,8 @@ class Capability:
     """Whether the number of servers changes by itself: `max` above `min`."""
     requests_per_second: str | None = None
     gpu_utilization: str | None = None
+    authentication: str | None = None
+    rate_limit: str | None = None
     fewest: int = 1
     """The least `autoscaling.min`."""
     start: int | None = None
@@ -36,6 +45,13 @@ class Capability:
     """The greatest `autoscaling.max`."""
     usual: int = 1
     """`autoscaling.max` where it isn't given, or `min` where that is more."""
+    shortest: int = 1
+    """The least `timeout`, in seconds."""
+    longest: int = 3600
+    """The greatest `timeout`, in seconds; Cloud Run's too
+    (cloud.google.com/run/docs/configuring/request-timeout)."""
+    waits: str = ""
+    """Why these bounds are narrower than usual."""
 
     @property
     def first(self) -> int:
@@ -50,6 +66,8 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         scaling="nothing scales on the runtime local",
         requests_per_second="nothing scales on the runtime local",
         gpu_utilization="nothing scales on the runtime local",
+        authentication="the local gateway answers on this machine alone",
+        rate_limit="the local gateway counts no requests",
         most=16,
     ),
     "kubernetes": Capability(fewest=0, start=1),
@@ -58,14 +76,28 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         gpu="Lambda has no GPUs",
         requests_per_second="Lambda starts an instance a concurrent request",
         gpu_utilization="Lambda has no GPUs",
+        authentication="AWS checks who signed a request (IAM)",
+        rate_limit="the API in front of Lambda has one limit for all models",
         fewest=0,
         usual=1000,
+        longest=LAMBDA_TIMEOUT,
+        waits="the API in front of Lambda waits no longer",
     ),
-    "sagemaker": Capability(gpu_utilization="SageMaker scales by CPU and requests"),
+    "sagemaker": Capability(
+        gpu_utilization="SageMaker scales by CPU and requests",
+        authentication="AWS checks who signed a request (IAM)",
+        rate_limit="no limit is declared on sagemaker",
+        # docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpoint.html
+        shortest=DEFAULT_TIMEOUT,
+        longest=DEFAULT_TIMEOUT,
+        waits="SageMaker waits as long for every model",
+    ),
     "cloud-run": Capability(
         shadow="the load balancer in front of Cloud Run can't mirror requests",
         requests_per_second="Cloud Run scales by concurrent requests",
         gpu_utilization="Cloud Run scales by concurrent requests",
+        authentication="Google checks who calls (IAM)",
+        rate_limit="no limit is declared on cloud-run",
         fewest=0,
         usual=100,
     ),
@@ -74,7 +106,13 @@ CAPABILITIES: Final[Mapping[Runtime, Capability]] = {
         scaling="no autoscaling is declared on azure-ml",
         requests_per_second="no autoscaling is declared on azure-ml",
         gpu_utilization="no autoscaling is declared on azure-ml",
+        authentication="Azure checks who calls (Microsoft Entra ID)",
+        rate_limit="no limit is declared on azure-ml",
         most=50,
+        # request_timeout_ms:
+        # learn.microsoft.com/azure/machine-learning/reference-yaml-deployment-managed-online
+        longest=180,
+        waits="Azure ML waits no longer",
     ),
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
+from components.environment.authentication import Authentication, parse_authentication
 from components.environment.image import (
     Flavor,
     ImageBuild,
@@ -36,6 +37,9 @@ CLUSTER_KEYS: Final = (
     "tracking",
     "url",
 )
+UNENCRYPTED: Final = "only over https: tokens and keys would be sent in the clear"
+ENCRYPT: Final = "Make platform.url https, with platform.gateway.tlsSecret."
+EXISTING: Final = "needs Envoy Gateway as it is installed here: another gateway may not know its policies"
 Source = Literal["install", "existing", "none"]
 """Where an add-on comes from: this stack installs it, the cluster has it already, or there is none."""
 
@@ -52,6 +56,8 @@ class Gateway:
     """Where the Gateway of that name is."""
     tls_secret: str | None = None
     """The TLS Secret of an installed Gateway, in the namespace of the gateway; None: plain HTTP."""
+    authentication: Authentication | None = None
+    """What an installed Gateway asks of callers, for every model that says nothing itself; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +174,9 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
 def _gateway(platform: Section, url: str | None) -> Gateway:
     secure = url is not None and urlsplit(url).scheme == "https"
     section = platform.section(
-        "gateway", accepted=("name", "namespace", "tlsSecret"), example="{name: public, namespace: gateways}"
+        "gateway",
+        accepted=("authentication", "name", "namespace", "tlsSecret"),
+        example="{name: public, namespace: gateways}",
     )
     if section is None:
         if secure and not platform.has("gateway"):
@@ -181,6 +189,9 @@ def _gateway(platform: Section, url: str | None) -> Gateway:
     name = section.matching("name", LABEL, LABEL_RULE)
     namespace = section.matching("namespace", LABEL, LABEL_RULE)
     secret = section.matching("tlsSecret", LABEL, LABEL_RULE)
+    authentication = parse_authentication(section)
+    if section.has("authentication") and url is not None and not secure:
+        section.problem("authentication", UNENCRYPTED, ENCRYPT)
     if section.has("name") or section.has("namespace"):
         section.require("name", "the name of the Gateway in that namespace")
         section.require("namespace", "the namespace of the Gateway of that name")
@@ -188,9 +199,15 @@ def _gateway(platform: Section, url: str | None) -> Gateway:
             section.problem(
                 "tlsSecret", "belongs to a Gateway that is installed; one that is there has its own"
             )
+        if section.has("authentication"):
+            section.problem(
+                "authentication",
+                EXISTING,
+                "Leave name and namespace out, or let it check by its own policies.",
+            )
     elif secure:
         section.require("tlsSecret", "the name of the TLS Secret for an https url")
-    return Gateway(name=name, namespace=namespace, tls_secret=secret)
+    return Gateway(name=name, namespace=namespace, tls_secret=secret, authentication=authentication)
 
 
 def _prometheus(platform: Section, monitoring: Source | None, keda: Source | None) -> str | None:

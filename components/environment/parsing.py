@@ -5,6 +5,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, get_args
 
+from components.environment.authentication import parse_authentication
+from components.environment.callers import judge_callers, parse_rate_limit
 from components.environment.capabilities import CAPABILITIES, UNDECLARABLE, Capability, judge
 from components.environment.platforms import Environment, Platform, parse_platform
 from components.environment.problems import ConfigError, Problem, dotted, nearest, show
@@ -32,18 +34,8 @@ _RISK_CLASSES: Final[tuple[RiskClass, ...]] = get_args(RiskClass)
 
 _AUTOSCALING_KEYS: Final = ("min", "max", "requestsPerSecond", "gpuUtilization")
 _MODEL_KEYS: Final = (
-    *(
-        "autoscaling",
-        "batching",
-        "canary",
-        "metrics",
-        "owner",
-        "registeredModel",
-        "resources",
-        "riskClass",
-        "runtime",
-    ),
-    "stable",
+    *("authentication", "autoscaling", "batching", "canary", "metrics", "owner", "rateLimit"),
+    *("registeredModel", "resources", "riskClass", "runtime", "stable", "timeout"),
 )
 
 _LONGEST_NAME = 40
@@ -114,9 +106,16 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
     owner = section.line("owner", 100)
     risk_class = section.choice("riskClass", _RISK_CLASSES)
     batching = section.choice("batching", _BATCHING)
+    timeout = _timeout(section, runtime)
+    # Not a map: what the gateway asks of others isn't asked here.
+    authentication = (
+        "none" if section.values.get("authentication") == "none" else parse_authentication(section)
+    )
+    rate_limit = parse_rate_limit(section)
     metrics = _metrics(section)
     if runtime:
         judge(runtime, platform, canary, resources, autoscaling, section)
+        judge_callers(runtime, platform, section)
     if stable is None:
         return None
     return Model(
@@ -129,6 +128,9 @@ def _model(name: str, section: Section, platform: Platform | None) -> Model | No
         owner=owner,
         risk_class=risk_class,
         batching=batching or "auto",
+        timeout=timeout,
+        authentication=authentication,
+        rate_limit=rate_limit,
         registered_model=registered_model(section, name),
         metrics=metrics,
     )
@@ -245,6 +247,17 @@ def _autoscaling(model: Section, runtime: Runtime | None) -> Autoscaling:
             section.problem("max", f"must be min, {least}, or more")
     floor = able.first if least is None else least
     return Autoscaling(min=floor, max=max(most or 1, floor), requests_per_second=rate, gpu_utilization=busy)
+
+
+def _timeout(model: Section, runtime: Runtime | None) -> int | None:
+    able = CAPABILITIES[runtime] if runtime else Capability()
+    least, most = Capability().shortest, Capability().longest
+    timeout = model.whole("timeout", least, most)
+    if timeout is None or able.shortest <= timeout <= able.longest:
+        return timeout
+    bounds = f"{able.shortest}" if able.shortest == able.longest else f"{able.shortest} to {able.longest}"
+    model.problem("timeout", f"must be {bounds} seconds on the runtime {runtime}: {able.waits}")
+    return None
 
 
 def _name_hint(name: str, model: Section) -> str | None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from components.environment.authentication import JWT_KEYS, Jwt, parse_jwt
 from components.environment.image import Build, parse_tracking_image
 from components.environment.patterns import HOST, LABEL, LABEL_RULE, STORAGE
 from components.environment.section import Section
 
-_ACCESS_KEYS: Final = ("audience", "claims", "host", "issuer", "jwks", "tlsSecret")
-_ISSUER: Final = re.compile(r"https://[^\s/?#@]+(/[^\s?#]*)?")
+_ACCESS_KEYS: Final = ("host", "tlsSecret", *JWT_KEYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,14 +21,8 @@ class Access:
     """Its own host name at the gateway."""
     tls_secret: str
     """The TLS Secret for it, in the namespace of the models: a token is never sent in the clear."""
-    issuer: str
-    """An OpenID Connect issuer, as its tokens name it."""
-    jwks: str
-    """Where the issuer's keys are."""
-    audience: str
-    """Whom a token must be meant for."""
-    claims: Mapping[str, str]
-    """What a token must say of its bearer, all of it: an issuer's tokens alone may be anybody's."""
+    jwt: Jwt
+    """What it must be; it has claims, since an issuer's tokens alone may be anybody's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,28 +62,9 @@ def _access(tracking: Section) -> Access | None:
         return None
     section.require("host", "its own host name, such as mlflow.example.com")
     section.require("tlsSecret", "the name of the TLS Secret for that host")
-    section.require("issuer", "an OpenID Connect issuer, such as https://token.actions.githubusercontent.com")
-    section.require(
-        "jwks", "where the issuer's keys are: jwks_uri in ISSUER/.well-known/openid-configuration"
-    )
-    section.require("audience", "whom a token must be meant for, such as mlflow")
-    section.require("claims", "what a token must say, such as {repository_owner: acme}")
     host = section.matching("host", HOST, "must be a host name")
     secret = section.matching("tlsSecret", LABEL, LABEL_RULE)
-    issuer = section.matching("issuer", _ISSUER, "must be the https:// address of an issuer")
-    jwks = section.matching("jwks", _ISSUER, "must be an https:// address")
-    audience = section.line("audience", 253)
-    claims = _claims(section)
-    if not (host and secret and issuer and jwks and audience and claims):
+    jwt = parse_jwt(section, claims_required=True)
+    if not (host and secret and jwt and jwt.claims):
         return None
-    return Access(host=host, tls_secret=secret, issuer=issuer, jwks=jwks, audience=audience, claims=claims)
-
-
-def _claims(access: Section) -> Mapping[str, str]:
-    if not access.has("claims"):
-        return {}
-    section = access.inner("claims")
-    if not section.values:
-        access.problem("claims", "must be a map of claims to what they must be, with at least one")
-    found = {name: section.line(name, 253) for name in section.values}
-    return {name: value for name, value in found.items() if value}
+    return Access(host=host, tls_secret=secret, jwt=jwt)

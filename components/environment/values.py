@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
+from components.environment.authentication import Authentication
 from components.metric_direction import Direction
 
 Runtime = Literal["local", "kubernetes", "lambda", "sagemaker", "cloud-run", "azure-ml"]
@@ -16,6 +17,11 @@ Batching = Literal["auto", "on", "off"]
 """Whether requests of different callers may share a call of the model."""
 RiskClass = Literal["minimal", "limited", "high"]
 """A model's class under the EU AI Act."""
+DEFAULT_TIMEOUT: Final = 60
+"""Seconds that a request may take where the file doesn't say."""
+LAMBDA_TIMEOUT: Final = 30
+"""The same on Lambda, and the most there: an HTTP API of API Gateway waits no longer
+(docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html, integration timeout)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +90,12 @@ class Model:
     batching: Batching = "auto"
     """Whether requests may share a call of the model; `auto`: where its server finds that rows don't depend
     on each other."""
+    timeout: int | None = None
+    """Seconds that a request may take; None: the runtime's default, or that of an existing gateway."""
+    authentication: Authentication | Literal["none"] | None = None
+    """What callers have to show; None: what the gateway asks; `none`: nothing, whatever the gateway asks."""
+    rate_limit: int | None = None
+    """How many requests a second are answered at most, of all callers together."""
     registered_model: str | None = None
     """The registered model whose versions serve, where the registry has it under another name than this
     model's; never equal to `name`."""
@@ -98,7 +110,17 @@ class Model:
         """
         # With a GPU a server isn't ready unless the model runs on it.
         options = {"device": "gpu"} if self.resources.gpu else {}
-        return options if self.batching == "auto" else {**options, "batching": self.batching}
+        if self.batching != "auto":
+            options["batching"] = self.batching
+        if self.seconds > DEFAULT_TIMEOUT:
+            # A server whose oldest request is within its time isn't stuck.
+            options["stuck"] = str(self.seconds + DEFAULT_TIMEOUT)
+        return options
+
+    @property
+    def seconds(self) -> int:
+        """How long a request may take, by the file or by default."""
+        return self.timeout or (LAMBDA_TIMEOUT if self.runtime == "lambda" else DEFAULT_TIMEOUT)
 
     @property
     def server_variables(self) -> dict[str, str]:

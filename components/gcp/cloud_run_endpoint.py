@@ -22,7 +22,6 @@ from components.gcp.settled import settled
 from components.release import Release
 from components.traffic import Share, floor, shares
 
-_TIMEOUT = "60s"
 _PORT = 8080
 _ARTIFACT = "/tmp/model"  # noqa: S108 - a container's own memory
 
@@ -130,7 +129,7 @@ class CloudRunEndpoint(ModelEndpoint):
             "service_account": account.email,
             "encryption_key": args.key.name,
             "execution_environment": "EXECUTION_ENVIRONMENT_GEN2",
-            "timeout": _TIMEOUT,
+            "timeout": f"{model.seconds}s",
             "labels": labels,
             # Every release may take all that the model may: whatever the weights are, they can move at once.
             "scaling": {"max_instance_count": model.autoscaling.max},

@@ -98,4 +98,17 @@ class BorrowedPlace(pulumi.ComponentResource):
                 f"{path}.autoscaling.{key} is {asked}: the platform of {self._stack} has no Prometheus that"
                 " KEDA can ask. Set platform.prometheus there first"
             )
+        asked = {"authentication": model.authentication, "rateLimit": model.rate_limit}
+        for key in (key for key, value in asked.items() if value):
+            if not shared.get("proxies"):
+                raise pulumi.RunError(
+                    f"{path}.{key} needs Envoy Gateway as this project installs it: the platform of"
+                    f" {self._stack} has another gateway. Leave it out, or let that gateway check by its own"
+                    " policies"
+                )
+        if model.authentication not in (None, "none") and str(shared["url"]).startswith("http://"):
+            raise pulumi.RunError(
+                f"{path}.authentication only over https: tokens and keys would be sent in the clear. Make"
+                f" platform.url of {self._stack} https first, with platform.gateway.tlsSecret"
+            )
         return image

@@ -11,6 +11,7 @@ import pulumi_kubernetes as k8s
 
 from components.endpoint import ModelEndpoint
 from components.environment import Flavor, Model
+from components.kubernetes.callers import route_policies
 from components.kubernetes.capacity import CapacityArgs, declare_capacity, declare_sleep
 from components.kubernetes.labels import annotated, release_metadata, selector
 from components.kubernetes.network import policy
@@ -71,6 +72,7 @@ class Endpoint(ModelEndpoint):
             release = self._release(share)
             releases.append(release)
             ready += self._backend(share, release)
+        ready += route_policies(model, args.namespace, self._child)
         road = route(
             model,
             split,
@@ -79,6 +81,7 @@ class Endpoint(ModelEndpoint):
                 url=args.url,
                 gateway=args.gateway,
                 gateway_namespace=args.gateway_namespace,
+                proxies=args.proxies,
             ),
             pulumi.ResourceOptions(parent=self, depends_on=ready),
         )

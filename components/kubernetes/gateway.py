@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import pulumi
 import pulumi_kubernetes as k8s
 
+from components.environment import Authentication
+from components.kubernetes.callers import PROXIES, gateway_policy, gateway_target
 from components.kubernetes.charts import ENVOY, ENVOY_GATEWAY, install
 from components.kubernetes.labels import PART_OF
 
@@ -17,6 +19,8 @@ SYSTEM = "envoy-gateway-system"
 """The namespace of Envoy Gateway and of its proxies."""
 _CONTROLLER = "gateway.envoyproxy.io/gatewayclass-controller"
 _API = "gateway.networking.k8s.io/v1"
+# A request may take longer than a load balancer lets a connection be silent (AWS' 350 s).
+_KEEPALIVE = {"idleTime": "60s", "interval": "60s", "probes": 3}
 _AWAITED = {"pulumi.com/waitFor": "jsonpath={.status.addresses[0].value}"}
 
 
@@ -32,6 +36,8 @@ class GatewayArgs:
     """The TLS Secret in that namespace."""
     annotations: Mapping[str, str]
     """Annotations of the proxies' Service."""
+    authentication: Authentication | None
+    """What it asks of callers, on every route that has no policy of its own; None: nothing."""
     others: Mapping[str, str]
     """Further hosts, each with its TLS Secret; routes choose one by the listener of that name."""
 
@@ -85,6 +91,19 @@ class Gateway(pulumi.ComponentResource):
             {"gatewayClassName": "models", "listeners": [_listener(args), *_others(args)]},
             pulumi.ResourceOptions(parent=self, depends_on=[gateway_class]),
         )
+        k8s.apiextensions.CustomResource(
+            "models-clients",
+            api_version="gateway.envoyproxy.io/v1alpha1",
+            kind="ClientTrafficPolicy",
+            metadata={"name": self.gateway, "namespace": args.namespace, "labels": PART_OF},
+            spec={
+                "targetRefs": [gateway_target(self.gateway)],
+                "tcpKeepalive": _KEEPALIVE,
+            },
+            opts=after,
+        )
+        if args.authentication:
+            gateway_policy(self.gateway, args.namespace, args.authentication, after)
         self.address = made.status.apply(_address)
         self.register_outputs({"gateway": self.gateway, "address": self.address})
 
@@ -131,7 +150,7 @@ def _proxy(annotations: Mapping[str, str]) -> dict[str, object]:
             "type": "Kubernetes",
             "kubernetes": {
                 "envoyDeployment": {
-                    "replicas": 2,
+                    "replicas": PROXIES,
                     "pod": {"topologySpreadConstraints": [spread]},
                     "container": {"image": ENVOY},
                 },

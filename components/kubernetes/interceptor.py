@@ -55,7 +55,8 @@ def held(name: str, args: HeldArgs, opts: pulumi.ResourceOptions) -> k8s.apiexte
             "target": {"service": name, "port": PORT},
             "rules": [{"hosts": [args.host], "headers": [{"name": RELEASE_HEADER, "value": name}]}],
             "scalingMetric": metric,
-            "timeouts": {"readiness": f"{COLD_SECONDS}s"},
+            # Of the answer alone: waiting for a first server is not in it.
+            "timeouts": {"readiness": f"{COLD_SECONDS}s", "responseHeader": f"{args.model.seconds}s"},
         },
         opts=opts,
     )

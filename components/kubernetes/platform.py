@@ -173,6 +173,7 @@ class KubernetesPlace(pulumi.ComponentResource):
                 url=cluster.url,
                 tls_secret=chosen.tls_secret,
                 annotations=self._settings.gateway_annotations,
+                authentication=chosen.authentication,
                 others={access.host: access.tls_secret} if access else {},
             ),
             opts,

@@ -31,6 +31,8 @@ class RouteArgs:
     url: pulumi.Input[str]
     gateway: pulumi.Input[str]
     gateway_namespace: pulumi.Input[str]
+    proxies: pulumi.Input[str]
+    """The namespace of the gateway's proxies; empty: a Gateway that the cluster already has."""
 
 
 def route(
@@ -48,17 +50,18 @@ def route(
         spec={
             "parentRefs": [{"name": args.gateway, "namespace": args.gateway_namespace}],
             "hostnames": [host(args.url)],
-            "rules": [rule(model, split)],
+            "rules": [pulumi.Output.from_input(args.proxies).apply(lambda p: rule(model, split, bool(p)))],
         },
         opts=opts,
     )
 
 
-def rule(model: Model, split: Sequence[Share]) -> dict[str, Any]:
+def rule(model: Model, split: Sequence[Share], installed: bool) -> dict[str, Any]:
     """The one rule of a model's route.
 
     Where a release may have no server, the interceptor is in between. It is told which release a request is
-    for, and the gateway waits for as long as the interceptor does.
+    for, and the gateway waits for a first server too. An existing Gateway may know no timeouts, so it is
+    given one only where the file asks for it; ``installed`` says that the Gateway is this project's own.
     """
     filters: list[Mapping[str, Any]] = [
         {
@@ -80,7 +83,9 @@ def rule(model: Model, split: Sequence[Share]) -> dict[str, Any]:
             {**backend(model, share), "weight": share.weight} for share in split if not share.shadow
         ],
     }
-    return found | ({"timeouts": {"request": f"{COLD_SECONDS + 60}s"}} if sleeps else {})
+    seconds = model.seconds + (COLD_SECONDS if sleeps else 0)
+    asked = installed or sleeps or model.timeout
+    return found | ({"timeouts": {"request": f"{seconds}s"}} if asked else {})
 
 
 def _service(model: Model, share: Share) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from components.kubernetes.quantities import binary, decimal
 PORT = 8080
 _USER = 10001
 _ARTIFACT = "/artifact/model"
-_DRAIN_SECONDS, _GRACE_SECONDS = 10, 40
+_DRAIN_SECONDS, _MOST_DRAIN_SECONDS = 10, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def deployment(name: str, args: ServerArgs, opts: pulumi.ResourceOptions) -> k8s
     """A Deployment without ``replicas``, which are the autoscaler's.
 
     An update starts new pods before it ends old ones. A pod that is told to end stops being ready at once and
-    answers on for as long as requests come, up to 20 s.
+    answers on for as long as requests come, up to 20 s; what is asked of it then has its whole time.
     """
     labels = pod_labels(args.model, args.version)
     return k8s.apps.v1.Deployment(
@@ -82,7 +82,7 @@ def _pod(name: str, args: ServerArgs) -> k8s.core.v1.PodSpecArgsDict:
         "service_account_name": name,
         "automount_service_account_token": False,
         "enable_service_links": False,
-        "termination_grace_period_seconds": _GRACE_SECONDS + 10,
+        "termination_grace_period_seconds": _grace(args.model) + 10,
         "security_context": pod_security(),
         "topology_spread_constraints": [
             {
@@ -131,7 +131,7 @@ def _server(args: ServerArgs) -> k8s.core.v1.ContainerArgsDict:
         *("--artifact", _ARTIFACT, "--digest", args.digest),
         *("--host", "0.0.0.0", "--port", str(PORT)),  # noqa: S104
         *("--threads", str(max(1, math.floor(model.resources.cpu)))),
-        *("--drain", str(_DRAIN_SECONDS), "--grace", str(_GRACE_SECONDS)),
+        *("--drain", str(_DRAIN_SECONDS), "--grace", str(_grace(model))),
         *model.server_flags,
     ]
     return {
@@ -151,6 +151,11 @@ def _server(args: ServerArgs) -> k8s.core.v1.ContainerArgsDict:
             {"name": "tmp", "mount_path": "/tmp"},  # noqa: S108
         ],
     }
+
+
+def _grace(model: Model) -> int:
+    """Seconds within which a server ends: it drains, and finishes a request that came last."""
+    return _MOST_DRAIN_SECONDS + model.seconds
 
 
 def _probe(page: str, period: int, failures: int) -> k8s.core.v1.ProbeArgsDict:

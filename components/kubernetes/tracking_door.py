@@ -8,9 +8,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.environment import Access
+from components.kubernetes.callers import asks, route_target, security_policy
 from components.kubernetes.labels import PART_OF
-
-_ISSUER = "issuer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,18 +39,7 @@ def publish(
     # No model's name has a dot, after which its own route is called.
     route = f"{name}.mlflow"
     metadata: k8s.meta.v1.ObjectMetaArgsDict = {"name": route, "namespace": namespace, "labels": PART_OF}
-    policy = k8s.apiextensions.CustomResource(
-        f"{name}-access",
-        api_version="gateway.envoyproxy.io/v1alpha1",
-        kind="SecurityPolicy",
-        metadata=metadata,
-        spec={
-            "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": route}],
-            "jwt": {"providers": [_provider(door.access)]},
-            "authorization": {"defaultAction": "Deny", "rules": [_rule(door.access)]},
-        },
-        opts=opts,
-    )
+    policy = security_policy(f"{name}-access", metadata, route_target(route), asks(door.access.jwt), opts)
     after = pulumi.ResourceOptions(depends_on=[policy, service])
     k8s.apiextensions.CustomResource(
         f"{name}-route",
@@ -72,23 +60,3 @@ def publish(
         },
         opts=pulumi.ResourceOptions.merge(opts, after),
     )
-
-
-def _provider(access: Access) -> dict[str, object]:
-    return {
-        "name": _ISSUER,
-        "issuer": access.issuer,
-        "audiences": [access.audience],
-        "remoteJWKS": {"uri": access.jwks},
-        # In the header alone: what stands in an address stands in logs too.
-        "extractFrom": {"headers": [{"name": "Authorization", "valuePrefix": "Bearer "}]},
-    }
-
-
-def _rule(access: Access) -> dict[str, object]:
-    claims = [{"name": name, "values": [value]} for name, value in sorted(access.claims.items())]
-    return {
-        "name": "bearers",
-        "action": "Allow",
-        "principal": {"jwt": {"provider": _ISSUER, "claims": claims}},
-    }

@@ -14,11 +14,12 @@ import pulumi
 from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.local.cluster import Process, ProcessArgs
-from components.local.gateway import Gateway, Route
+from components.local.gateway import Gateway, Route, RouteArgs
 from components.release import Release
 from components.traffic import Share, shares
 
 LOGGED_PERCENT = 10
+_DRAIN_SECONDS, _GRACE_SECONDS = 10, 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,11 @@ class Endpoint(ModelEndpoint):
         split = shares(model)
         releases = [self._release(share) for share in split]
         backends = [self._backend(share, release) for share, release in zip(split, releases, strict=True)]
-        Route(model.name, args.gateway, model.name, backends, pulumi.ResourceOptions(parent=self))
+        Route(
+            model.name,
+            RouteArgs(gateway=args.gateway, model=model, backends=backends),
+            pulumi.ResourceOptions(parent=self),
+        )
         self.outputs = pulumi.Output.from_input(
             {
                 "url": f"{args.gateway.url}/{model.name}",
@@ -84,11 +89,14 @@ class Endpoint(ModelEndpoint):
 
     def _server(self, name: str, share: Share, release: Release, replica: int) -> ProcessArgs:
         run, model = self._args.run, self._model
+        # A request that came last has its whole time, where the file says how long that is.
+        grace = max(_GRACE_SECONDS, _DRAIN_SECONDS + (model.timeout or 0))
         command: Sequence[pulumi.Input[str]] = [
             *(sys.executable, "-m", "serving", "--model", model.name, "--version", str(share.version)),
             *("--artifact", release.artifact, "--digest", release.digest, "--port", "{port}"),
             *("--access-log", str(run / "logs" / f"{name}-{replica}.requests.jsonl")),
             *("--sample", str(LOGGED_PERCENT / 100)),
+            *(("--grace", str(grace)) if grace > _GRACE_SECONDS else ()),
             *model.server_flags,
         ]
         return ProcessArgs(
@@ -98,4 +106,5 @@ class Endpoint(ModelEndpoint):
             environment={"PYTHONPATH": str(self._args.root)},
             source=self._args.root / "serving",
             scrape={"job": "models", "model": model.name, "version": str(share.version)},
+            stop_seconds=grace + 10,
         )

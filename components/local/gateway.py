@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import envoy
 import pulumi
 
+from components.environment import Model
 from components.local.cluster import Process, ProcessArgs
 
 _TYPE = "type.googleapis.com/envoy"
@@ -159,22 +161,24 @@ class Gateway(pulumi.ComponentResource):
         self.register_outputs({"url": self.url})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteArgs:
+    """One model's traffic."""
+
+    gateway: Gateway
+    model: Model
+    backends: Sequence[Mapping[str, Any]]
+    """``{version, weight, shadow, addresses}``; the weights of those that aren't shadows sum to 100."""
+
+
 class Route(pulumi.CustomResource):
     """One model's traffic. Its declaration is done when the gateway answers by it."""
 
-    def __init__(
-        self,
-        name: str,
-        gateway: Gateway,
-        model: str,
-        backends: Sequence[Mapping[str, Any]],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        """``backends`` are ``{version, weight, shadow, addresses}``; the weights of those that aren't
-        shadows sum to 100."""
+    def __init__(self, name: str, args: RouteArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         properties = {
-            "folder": str(gateway.folder),
-            "model": model,
-            "backends": list(backends),
+            "folder": str(args.gateway.folder),
+            "model": args.model.name,
+            "backends": list(args.backends),
+            "timeout": args.model.seconds,
         }
         super().__init__("delivery:local:Route", name, properties, opts)

@@ -29,7 +29,17 @@ PLATFORM: dict[str, Any] = {
     "image": IMAGE,
     "registry": "https://mlflow.example.com",
     "url": "https://models.example.com",
-    "gateway": {"tlsSecret": "models-tls"},
+    "gateway": {
+        "tlsSecret": "models-tls",
+        "authentication": {
+            "jwt": {
+                "issuer": "https://login.example.com/acme",
+                "jwks": "https://login.example.com/acme/keys",
+                "audience": "models",
+                "claims": {"team": "risk"},
+            }
+        },
+    },
     "gpu": "install",
     # Its stand-in of a server takes `--device gpu` for what it is: nothing here has a GPU.
     "imageUsesGpu": True,
@@ -46,6 +56,8 @@ VISION = {
     "canary": {"version": 8, "shadow": True},
     "resources": {"cpu": 2, "memory": "2048Mi", "gpu": 1},
     "autoscaling": {"min": 2, "max": 4},
+    "authentication": {"apiKeys": {"secret": "vision-callers"}},
+    "rateLimit": {"requestsPerSecond": 50},
 }
 HELM = "kubernetes:helm.sh/v3:Release"
 

@@ -17,6 +17,7 @@ def test_every_object_is_there_as_it_was_declared(api: Api, canary: ClusterStack
         *("Namespace", "Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "ConfigMap", "Job"),
         *("HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "PersistentVolumeClaim"),
         *("HTTPRoute", "Gateway", "GatewayClass", "EnvoyProxy", "SecurityPolicy"),
+        *("ClientTrafficPolicy", "BackendTrafficPolicy"),
         *("ServiceMonitor", "PrometheusRule"),
     }
     found = {title(each): drift(each, api.send("GET", api.at(each))) for each in declared}

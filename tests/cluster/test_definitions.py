@@ -91,7 +91,7 @@ def test_the_files_are_the_projects_own(name: str) -> None:
 
 
 def test_the_controller_of_the_earlier_version_goes_on_until_its_chart_is_upgraded() -> None:
-    """Its watches are of versions that are served still: the definitions are raised some minutes before it."""
+    """Its watches are of versions that are served still; it runs for minutes beside the new definitions."""
 
     def served(found: Object) -> set[str]:
         return {each["name"] for each in found["spec"]["versions"] if each["served"]}

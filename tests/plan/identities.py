@@ -115,8 +115,11 @@ IDENTITIES: Final[dict[str, Identity]] = {
         "batch/v1:Job",
         *(f"core/v1:{kind}" for kind in ("ConfigMap", "Namespace", "PersistentVolumeClaim", "Secret")),
         *("core/v1:Service", "core/v1:ServiceAccount"),
-        "gateway.envoyproxy.io/v1alpha1:EnvoyProxy",
-        "gateway.envoyproxy.io/v1alpha1:SecurityPolicy",
+        *(
+            f"gateway.envoyproxy.io/v1alpha1:{kind}"
+            for kind in ("BackendTrafficPolicy", "ClientTrafficPolicy")
+        ),
+        *(f"gateway.envoyproxy.io/v1alpha1:{kind}" for kind in ("EnvoyProxy", "SecurityPolicy")),
         "gateway.networking.k8s.io/v1:Gateway",
         "gateway.networking.k8s.io/v1:GatewayClass",
         "gateway.networking.k8s.io/v1:HTTPRoute",

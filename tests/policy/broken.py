@@ -15,6 +15,7 @@ from tests.policy.compliant import allow, trust
 Broken = tuple[str, str, str, Any, str]
 CONTAINER = "spec.template.spec.containers.0"
 POD_SECURITY = "spec.template.spec.securityContext"
+ANYONE_CALLS = "HTTPRoute::fraud: whoever reaches the gateway's load balancer may call it"
 ANYONE = json.dumps({"Statement": {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject"}})
 
 TRACEABILITY: list[Broken] = [
@@ -313,6 +314,19 @@ CLUSTER: list[Broken] = [
     ("network-policy", "NetworkPolicy::all", "spec.ingress.0.from", MISSING, "lets everybody in"),
     ("rbac-wildcard", "Role::capacity", "rules.0.verbs", ["*"], "rules[0].verbs has *"),
     ("rbac-wildcard", "Role::capacity", "rules.0.resources", ["*"], "rules[0].resources has *"),
+    ("callers-authenticated", "SecurityPolicy::callers", "spec.jwt", MISSING, ANYONE_CALLS),
+    ("callers-authenticated", "SecurityPolicy::callers", "spec.targetRefs.0.name", "other", ANYONE_CALLS),
+    ("callers-authenticated", "SecurityPolicy::callers", "metadata.namespace", "other", ANYONE_CALLS),
+    (
+        "callers-authenticated",
+        "SecurityPolicy::callers",
+        "spec",
+        {
+            "targetRefs": [{"kind": "HTTPRoute", "name": "fraud"}],
+            "authorization": {"defaultAction": "Allow"},
+        },
+        ANYONE_CALLS,
+    ),
     ("volumes-encrypted", "StorageClass::gp3", "parameters.encrypted", MISSING, "parameters.encrypted"),
 ]
 AWS_DATA: list[Broken] = [

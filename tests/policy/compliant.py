@@ -168,6 +168,24 @@ CLUSTER = (
         provisioner="ebs.csi.aws.com",
         parameters={"type": "gp3", "encrypted": "true"},
     ),
+    kubernetes(
+        "gateway.envoyproxy.io/v1alpha1:EnvoyProxy",
+        "proxy",
+        spec={"provider": {"kubernetes": {"envoyService": {"type": "LoadBalancer"}}}},
+    ),
+    kubernetes(
+        "gateway.envoyproxy.io/v1alpha1:SecurityPolicy",
+        "callers",
+        spec={
+            "targetRefs": [{"kind": "Gateway", "name": "gateway"}],
+            "jwt": {"providers": [{"name": "issuer"}]},
+        },
+    ),
+    kubernetes(
+        "gateway.networking.k8s.io/v1:HTTPRoute",
+        "fraud",
+        spec={"parentRefs": [{"name": "gateway", "namespace": "models"}]},
+    ),
 )
 AWS = (
     resource("aws:s3/bucket:Bucket", "models", bucket="models", tags=TAGS, protect=True),

@@ -16,8 +16,8 @@ NAMED = {kind for rule in RULES.values() for kind in rule.types} | {
     for file in SOURCES.glob("*.py")
     for kind in re.findall(r'"((?:aws|gcp|kubernetes):[\w.]+/\w+:\w+)"', file.read_text())
 }
-# Ours, the engine's, and one that a cluster's own operator brings.
-ELSEWHERE = re.compile(r"delivery:|pulumi:|kubernetes:monitoring\.coreos\.com/")
+# Ours, the engine's, and those that a cluster's operators bring.
+ELSEWHERE = re.compile(r"delivery:|pulumi:|kubernetes:(monitoring\.coreos\.com|gateway\.[\w.]+)/")
 
 
 def sources(kind: str) -> list[Path]:

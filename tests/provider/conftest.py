@@ -178,8 +178,11 @@ class Gate:
         self.process = Kept(run, "gateway-envoy", run.process, inputs)
         self.folder = run.folder / "processes" / "gateway-envoy"
 
-    def inputs(self, model: str, *backends: tuple[int, int, list[Kept]], shadow: int = 0) -> dict[str, Any]:
+    def inputs(
+        self, model: str, *backends: tuple[int, int, list[Kept]], shadow: int = 0, **more: Any
+    ) -> dict[str, Any]:
         return {
+            **more,
             "folder": str(self.folder),
             "model": model,
             "backends": [
@@ -193,8 +196,10 @@ class Gate:
             ],
         }
 
-    def put(self, model: str, *backends: tuple[int, int, list[Kept]], shadow: int = 0) -> dict[str, Any]:
-        inputs = self.inputs(model, *backends, shadow=shadow)
+    def put(
+        self, model: str, *backends: tuple[int, int, list[Kept]], shadow: int = 0, **more: Any
+    ) -> dict[str, Any]:
+        inputs = self.inputs(model, *backends, shadow=shadow, **more)
         checked = self.run.route.check(self.run.context(model), None, inputs)
         assert not checked.failures, checked.failures
         self.ids[model], state = self.run.route.create(self.run.context(model), checked.inputs)

@@ -1,7 +1,7 @@
 """A model server in small: ``python server.py PORT VERSION [FLAGS]``.
 
 It says its version in ``x-model-version`` and in the body, with the path that it was asked for. ``/fail``
-answers 500; after ``/unready`` it says that it isn't ready. Flags:
+answers 500, ``/wait/SECONDS`` after a while; after ``/unready`` it says that it isn't ready. Flags:
 
 --fail          it ends at once
 --slow SECONDS  it is not ready before
@@ -50,6 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         if "--reset" in sys.argv:
             self.close_connection = True
             return
+        if self.path.startswith("/wait/"):
+            time.sleep(float(self.path.rpartition("/")[2]))
         status = 500 if self.path == "/fail" else 200
         self.answer(status, {"version": VERSION, "path": self.path, "size": size})
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -62,6 +63,30 @@ def test_paths_lose_the_models_prefix_and_a_named_version_wins_over_weights(run:
     # Version 1 is not a prefix of version 12, and an unknown version is the model server's to refuse.
     assert get(gate.port, "/churn/v2/models/churn/versions/1/infer")[1]["version"] == "1"
     assert get(gate.port, "/churn/v2/models/churn/versions/120/infer")[1]["version"] == "1"
+
+
+def test_a_request_gets_the_time_that_its_model_has_and_no_more(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0", 1)
+    gate.put("churn", (1, 100, [server]), timeout=1)
+    gate.put("patient", (1, 100, [server]), timeout=30)
+    for path in ("/churn/wait/10", "/churn/v2/models/churn/versions/1/infer"):
+        start = time.monotonic()
+        status, _ = get(gate.port, path, "POST", b"{}")
+        assert (status, time.monotonic() - start < 10) == ((504, True) if "wait" in path else (200, True))
+    # Its replica has done nothing wrong: the next request is answered.
+    assert get(gate.port, "/churn/predict", "POST", b"{}")[0] == 200
+    assert get(gate.port, "/patient/wait/1.5", "POST", b"{}")[0] == 200
+
+
+def test_a_route_of_a_former_version_has_a_minute_and_stays_as_it_is(run: Run, gate: Gate) -> None:
+    server = run.serve("churn-v1-0", 1)
+    state = gate.put("churn", (1, 100, [server]))
+    former = {key: value for key, value in state.items() if key in ("folder", "model", "backends", "inForce")}
+    # What a former version has written, and reads.
+    assert json.loads((gate.folder / "routes/churn.json").read_text()).keys() == {"model", "backends", "id"}
+    new = run.route.check(run.context("churn"), former, gate.inputs("churn", (1, 100, [server]))).inputs
+    found = run.route.diff(run.context("churn"), gate.ids["churn"], former, new)
+    assert not found.changes and not found.remark
 
 
 def test_what_is_no_model_is_404(run: Run, gate: Gate) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from provider.settled import Settled
 from tests.provider.conftest import Told
 
@@ -20,6 +22,12 @@ def test_only_an_update_that_gives_the_rights_waits(told: Told) -> None:
     assert kind.update(told.context("key-rights"), "key-rights", INPUTS, longer) == longer
     assert kind.read(told.context("key-rights"), "key-rights", INPUTS) == INPUTS
     assert waited == [120.0]
+
+
+def test_stand_ins_give_rights_at_once(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A day would end the test."""
+    monkeypatch.setenv("MODEL_DELIVERY_STAND_INS", "true")
+    Settled().create(told.context("key-rights"), {**INPUTS, "seconds": 86_400})
 
 
 def test_rights_on_something_else_are_waited_for_anew(told: Told) -> None:

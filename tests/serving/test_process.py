@@ -19,7 +19,8 @@ import httpx
 import pytest
 
 from serving.artifact import digest
-from serving.process import _OneWrite
+from serving.process import _OneWrite, drain_seconds
+from serving.settings import Settings
 from tests.ports import free_port
 from tests.serving import folders
 from tests.waiting import PATIENCE, until
@@ -212,6 +213,25 @@ def test_a_drain_answers_new_requests_first_and_closes_their_connections(tmp_pat
         # A second signal is impatient.
         server.process.send_signal(signal.SIGTERM)
         assert server.process.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize(
+    ("drain", "grace", "expected"),
+    [
+        (10, 80, (10, 20)),  # a pod's: a request that comes in the 20th second has a minute
+        (10, 3620, (10, 20)),
+        (1, 20, (1, 10)),
+        (60, 200, (60, 60)),
+        (60, 40, (20, 20)),
+    ],
+)
+def test_a_long_grace_is_for_requests_and_not_for_traffic(
+    drain: float, grace: float, expected: tuple[float, float]
+) -> None:
+    settings = Settings(
+        model="m", version="1", artifact=Path("m"), digest="d", port=0, drain=drain, grace=grace
+    )
+    assert drain_seconds(settings) == expected
 
 
 def test_the_grace_period_bounds_the_end(tmp_path: Path) -> None:

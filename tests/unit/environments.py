@@ -2,7 +2,7 @@
 
 import dataclasses
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -10,7 +10,9 @@ from components.environment import (
     CAPABILITIES,
     FLAVORS,
     Access,
+    ApiKeys,
     Architecture,
+    Authentication,
     Autoscaling,
     BorrowedPlatform,
     Build,
@@ -19,6 +21,7 @@ from components.environment import (
     Environment,
     Gateway,
     ImageBuild,
+    Jwt,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -76,15 +79,28 @@ costs = st.builds(
 )
 
 
+def jwts(claims: int) -> st.SearchStrategy[Jwt]:
+    """Tokens that must have at least as many claims."""
+    return st.builds(
+        Jwt,
+        issuer=st.from_regex(r"https://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True),
+        jwks=st.from_regex(r"https://[a-z]{1,9}\.example/keys", fullmatch=True),
+        audience=owners,
+        claims=st.dictionaries(
+            st.from_regex("[a-z_]{1,20}", fullmatch=True), owners, min_size=claims, max_size=3
+        ),
+    )
+
+
 accesses = st.builds(
     Access,
     host=st.from_regex(r"mlflow\.[a-z]{1,9}\.example", fullmatch=True),
     tls_secret=labels,
-    issuer=st.from_regex(r"https://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True),
-    jwks=st.from_regex(r"https://[a-z]{1,9}\.example/keys", fullmatch=True),
-    audience=owners,
-    claims=st.dictionaries(st.from_regex("[a-z_]{1,20}", fullmatch=True), owners, min_size=1, max_size=3),
+    jwt=jwts(1),
 )
+authentications: st.SearchStrategy[Authentication] = jwts(0) | st.builds(ApiKeys, secret=labels)
+maybe_authentications = st.none() | authentications
+some_authentications = st.sampled_from([None, "none"]) | authentications
 
 
 repositories = st.from_regex(r"[a-z]{1,9}\.example(:[0-9]{2,5})?/[a-z]{1,9}", fullmatch=True)
@@ -111,7 +127,8 @@ def clusters(draw: st.DrawFn) -> Cluster:
     asked = monitoring != "install" and keda != "none"
     secure, host = draw(yes_or_no), draw(hosts)
     existing = Gateway(name=draw(labels), namespace=draw(labels))
-    installed = Gateway(tls_secret=draw(labels) if secure else None)
+    asked_of_callers = draw(maybe_authentications) if secure else None
+    installed = Gateway(tls_secret=draw(labels) if secure else None, authentication=asked_of_callers)
     gateway = existing if draw(yes_or_no) else installed
     image = draw(images_or_builds)
     serves = image.flavors if isinstance(image, ImageBuild) else draw(served)
@@ -208,9 +225,14 @@ maybe_registered = st.none() | registered_names
 def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
     runtime = draw(st.sampled_from(platform.runtimes))
-    canary = draw(canaries(stable, shadows=not CAPABILITIES[runtime].shadow)) if draw(yes_or_no) else None
+    able = CAPABILITIES[runtime]
+    canary = draw(canaries(stable, shadows=not able.shadow)) if draw(yes_or_no) else None
     has = draw(resources(runtime, platform.gpus and platform.uses_gpus))
     registered = draw(maybe_registered)
+    counts, checks = runtime == "kubernetes", runtime == "kubernetes"
+    if isinstance(platform, KubernetesPlatform):
+        counts = not platform.cluster.gateway.name
+        checks = counts and platform.cluster.url.startswith("https://")
     return Model(
         name=name,
         runtime=runtime,
@@ -220,7 +242,10 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         resources=has,
         owner=draw(maybe_owners),
         batching=draw(batchings),
+        timeout=draw(st.none() | st.integers(able.shortest, able.longest)),
         risk_class=draw(risk_classes),
+        authentication=draw(some_authentications) if checks else None,
+        rate_limit=draw(maybe_requests) if counts else None,
         registered_model=None if registered == name else registered,
     )
 
@@ -284,6 +309,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     }
     if cluster.gateway != Gateway():
         written["gateway"] = {key: value for key, value in gateway.items() if value}
+        if cluster.gateway.authentication:
+            written["gateway"]["authentication"] = _authentication(cluster.gateway.authentication)
     if cluster.prices:
         written["prices"] = dataclasses.asdict(cluster.prices)
     if cluster.prometheus:
@@ -294,12 +321,24 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
             written["tracking"]["access"] = {
                 "host": access.host,
                 "tlsSecret": access.tls_secret,
-                "issuer": access.issuer,
-                "jwks": access.jwks,
-                "audience": access.audience,
-                "claims": dict(access.claims),
+                **_jwt(access.jwt),
             }
     return written
+
+
+def _jwt(jwt: Jwt) -> dict[str, Any]:
+    written = {"issuer": jwt.issuer, "jwks": jwt.jwks, "audience": jwt.audience}
+    return {**written, "claims": dict(jwt.claims)} if jwt.claims else written
+
+
+def _authentication(asked: Authentication | Literal["none"]) -> Any:
+    match asked:
+        case Jwt():
+            return {"jwt": _jwt(asked)}
+        case ApiKeys():
+            return {"apiKeys": {"secret": asked.secret}}
+        case _:
+            return asked
 
 
 def _image(image: str | Build) -> Any:
@@ -344,6 +383,12 @@ def _model(model: Model) -> dict[str, Any]:
         written["riskClass"] = model.risk_class
     if model.batching != "auto":
         written["batching"] = model.batching
+    if model.timeout:
+        written["timeout"] = model.timeout
+    if model.authentication:
+        written["authentication"] = _authentication(model.authentication)
+    if model.rate_limit:
+        written["rateLimit"] = {"requestsPerSecond": model.rate_limit}
     if model.registered_model:
         written["registeredModel"] = model.registered_model
     return written

@@ -6,6 +6,8 @@ import json
 from functools import cache
 from typing import Any
 
+import pulumi
+
 from components.environment import parse
 from components.platform import declare as declare_platform
 from tests.unit.graph import Declared, Graph, declare
@@ -74,6 +76,8 @@ def answers(type: str, name: str, inputs: dict[str, Any]) -> dict[str, Any]:
         return {"digest": f"sha256:{name}", "source": f"mlflow-artifacts:/{name}", "artifact": f"/a/{name}"}
     if type == "docker-build:index:Image":
         return {"ref": f"{inputs['tags'][0]}@{DIGEST}"}
+    if type.startswith("kubernetes:") and type.endswith(":Gateway"):
+        return {"status": {"addresses": [{"type": "IPAddress", "value": "10.20.0.9"}]}}
     if not type.startswith("gcp:"):
         return {}
     answer: dict[str, Any] = {"name": inputs.get("name", f"{name}-auto")}
@@ -106,6 +110,8 @@ def _google(configuration: str) -> tuple[Graph, dict[str, Any], dict[str, Any]]:
     def program() -> None:
         place = declare_platform(environment.platform)
         outputs.update(place.outputs)
+        address = pulumi.Output.from_input(place.outputs["gatewayAddress"])
+        address.apply(lambda value: outputs.update(gatewayAddress=value))
         for model in environment.models:
             place.serve(model).outputs.apply(lambda value, name=model.name: found.update({name: value}))
 

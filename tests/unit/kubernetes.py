@@ -61,6 +61,7 @@ def platform_counts() -> dict[str, int]:
         NAMESPACE: 1,
         CHART: 3,
         "kubernetes:gateway.envoyproxy.io/v1alpha1:EnvoyProxy": 1,
+        "kubernetes:gateway.envoyproxy.io/v1alpha1:ClientTrafficPolicy": 1,
         "kubernetes:gateway.networking.k8s.io/v1:GatewayClass": 1,
         "kubernetes:gateway.networking.k8s.io/v1:Gateway": 1,
         MONITOR: 1,

@@ -414,8 +414,8 @@ class TestTheNameOfAModel:
 
 class TestAModel:
     KEYS = (
-        "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
-        " stable"
+        "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+        " resources, riskClass, runtime, stable, timeout"
     )
 
     @pytest.mark.parametrize(
@@ -1116,7 +1116,7 @@ class TestACluster:
     def test_a_misspelt_key_is_one_mistake(self):
         given = {name: value for name, value in CLUSTER.items() if name != "context"}
         (found,) = mistakes({**given, "contxt": "prod"}, {})
-        assert found.startswith('platform.contxt is "prod": unknown key; accepted: context, ')
+        assert found.startswith('platform.contxt is "prod": unknown key; accepted: alerts, context, ')
         assert found.endswith(" Did you mean context?")
 
 
@@ -1128,8 +1128,8 @@ class TestTheError:
             "the configuration has 4 mistakes:\n"
             "  models.a is null: must be a map such as {stable: {version: 3}}.\n"
             '  models.b.colour is "red": unknown key; accepted: '
-            "autoscaling, batching, canary, metrics, owner, registeredModel, resources, riskClass, runtime,"
-            " stable.\n"
+            "authentication, autoscaling, batching, canary, metrics, owner, rateLimit, registeredModel,"
+            " resources, riskClass, runtime, stable, timeout.\n"
             "  models.b.stable.version is 0: must be a whole number from 1 to 2147483647.\n"
             f'  platform.kind is "gpc": must be one of: {KINDS}. Did you mean gcp?'
         )

@@ -6,7 +6,16 @@ from typing import Any
 
 import pytest
 
-from components.environment import Access, Alerts, ConfigError, KubernetesPlatform, Prices, Tracking, parse
+from components.environment import (
+    Access,
+    Alerts,
+    ConfigError,
+    Jwt,
+    KubernetesPlatform,
+    Prices,
+    Tracking,
+    parse,
+)
 
 IMAGE = "registry.example.com/serving@sha256:" + "a" * 64
 CLUSTER: dict[str, Any] = {
@@ -48,10 +57,12 @@ class TestAccess:
         assert tracking and tracking.access == Access(
             host="mlflow.example.com",
             tls_secret="mlflow-tls",
-            issuer="https://token.actions.githubusercontent.com",
-            jwks="https://token.actions.githubusercontent.com/.well-known/jwks",
-            audience="mlflow",
-            claims={"repository_owner": "acme"},
+            jwt=Jwt(
+                issuer="https://token.actions.githubusercontent.com",
+                jwks="https://token.actions.githubusercontent.com/.well-known/jwks",
+                audience="mlflow",
+                claims={"repository_owner": "acme"},
+            ),
         )
 
     def test_absent_is_nobody(self) -> None:

@@ -13,6 +13,7 @@ from components.environment import (
     CAPABILITIES,
     Access,
     Alerts,
+    ApiKeys,
     Autoscaling,
     AwsPlatform,
     AzurePlatform,
@@ -23,6 +24,7 @@ from components.environment import (
     ConfigError,
     Gateway,
     GcpPlatform,
+    Jwt,
     KubernetesPlatform,
     LocalPlatform,
     Model,
@@ -95,7 +97,7 @@ WHOLE: dict[str, dict[str, Any]] = {
         "registry": "https://mlflow.example.com",
     },
     CLUSTER: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
-    MODELS: {"kind": "local"},
+    MODELS: {"kind": "kubernetes", "context": "prod", **CLUSTER_KEYS},
 }
 
 
@@ -108,6 +110,12 @@ def keys(of: type[Any]) -> set[str]:
 def documented(section: str, above: str) -> set[str]:
     found = [key for key, _, _ in ROW.findall(SECTIONS[section])]
     return {key.removeprefix(f"{above}.") for key in found if re.fullmatch(rf"{above}\.\w+", key)}
+
+
+# A token's keys stand beside the host's.
+AS_WRITTEN = dataclasses.make_dataclass(
+    "AS_WRITTEN", [f.name for of in (Access, Jwt) for f in dataclasses.fields(of) if f.name != "jwt"]
+)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,7 @@ def documented(section: str, above: str) -> set[str]:
         (CLUSTER, "platform", Cluster, set[str]()),
         (CLUSTER, "platform.gateway", Gateway, set[str]()),
         (CLUSTER, "platform.tracking", Tracking, set[str]()),
-        (CLUSTER, "platform.tracking.access", Access, set[str]()),
+        (CLUSTER, "platform.tracking.access", AS_WRITTEN, set[str]()),
         (CLUSTER, "platform.prices", Prices, set[str]()),
         (CLUSTER, "platform.alerts", Alerts, set[str]()),
         (BORROWED, "platform", BorrowedPlatform, {"kind"}),
@@ -138,6 +146,12 @@ def documented(section: str, above: str) -> set[str]:
 )
 def test_every_key_is_documented_and_no_other(section: str, above: str, of: type[Any], but: set[str]):
     assert documented(section, above) == keys(of) - but
+
+
+def test_every_key_that_is_asked_of_callers_is_documented_and_no_other():
+    found = re.findall(r"^\| `(\w+)\.(\w+)` \|", SECTIONS["Callers"], flags=re.MULTILINE)
+    asked = {"jwt": Jwt, "apiKeys": ApiKeys}
+    assert sorted(found) == sorted((above, key) for above, of in asked.items() for key in keys(of))
 
 
 REQUIRED = [
@@ -156,6 +170,8 @@ def test_what_is_required_is(section: str, key: str):
             "models": {"name": {"stable": {"version": 3}, "canary": {"version": 4, "weight": 1}}},
         }
     )
+    if section == MODELS:
+        written["models"]["name"]["rateLimit"] = {"requestsPerSecond": 5}
     assert parse(written["platform"], written["models"])
     key = key.replace("NAME", "name")
     *above, last = key.split(".")
@@ -191,10 +207,11 @@ def test_every_runtime_is_told_as_it_is():
 def told(able: Capability) -> list[str]:
     reasons = (
         *(able.shadow, able.gpu, able.resources, able.scaling),
-        *(able.requests_per_second, able.gpu_utilization),
+        *(able.requests_per_second, able.gpu_utilization, able.authentication, able.rate_limit),
     )
     words = ["yes" if reason is None else f"no: {reason}" for reason in reasons]
-    return [*words, str(able.fewest), str(able.first), str(able.usual), str(able.most)]
+    waits = str(able.longest) if able.shortest == able.longest else f"{able.shortest} to {able.longest}"
+    return [*words, str(able.fewest), str(able.first), str(able.usual), str(able.most), waits]
 
 
 def test_the_defaults_of_ports():
@@ -227,10 +244,16 @@ def test_the_first_example_is_valid():
     assert [model.name for model in environment.models] == ["tumour"]
 
 
+def test_the_example_of_callers_is_valid():
+    (block,) = [yaml.safe_load(block) for block in BLOCKS if "authentication: none" in block]
+    environment = parse({**WHOLE[KUBERNETES], **block["platform"]}, block["models"])
+    assert [bool(model.rate_limit) for model in environment.models] == [True, False, False]
+
+
 def test_the_errors_shown_are_the_errors_given(tmp_path: Path):
     (shown,) = re.findall(r"^```text\n(.*?)^```$", PAGE, flags=re.DOTALL | re.MULTILINE)
     file = tmp_path / "Pulumi.local.yaml"
-    file.write_text(BLOCKS[1])
+    file.write_text(BLOCKS[-1])
     with pytest.raises(ConfigError) as caught:
         read(file)
     assert str(caught.value) + "\n" == shown

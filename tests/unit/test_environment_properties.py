@@ -215,9 +215,13 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
     required = key in (
         *("kind", "stack", "context", "image", "registry", "url"),
         *("stable", "version", "weight", "name", "namespace", "tlsSecret"),
-        *("host", "issuer", "jwks", "audience", "claims"),
+        *("host", "issuer", "jwks", "audience", "secret"),
         *("build", "base", "repository"),
-    ) or (path == "platform.prices" and key in ("cpu", "memory"))
+    )
+    required = required or (path, key) in (
+        *(("platform.prices", "cpu"), ("platform.prices", "memory"), ("platform.tracking.access", "claims")),
+    )
+    required = required or path.endswith(".rateLimit")
     if path.endswith("canary") and key == "shadow":
         assert found == [f"{path}.weight"]
     elif path.endswith("autoscaling") and key == "min":
@@ -235,6 +239,8 @@ def test_without_any_one_key_it_is_valid_or_one_mistake_names_that_key(
         assert all(name.endswith(".resources.gpu") for name in found)
     elif path.endswith(".claims"):
         assert found in ([], [path])
+    elif path.endswith(".authentication"):
+        assert found == [path]
     elif (path, key) in (("platform", "keda"), ("platform", "monitoring"), ("platform", "prometheus")):
         wanted = (".autoscaling.min", ".autoscaling.gpuUtilization", ".autoscaling.requestsPerSecond")
         assert all(name.endswith((*wanted, "platform.prometheus")) for name in found)

@@ -62,6 +62,7 @@ def test_a_small_platform_has_this_and_nothing_else() -> None:
         "gcp:storage/bucket:Bucket": 1,
     }
     assert outputs["clusterName"] == PREFIX
+    assert outputs["gatewayAddress"] == "10.20.0.9"
     assert outputs["artifactsBucket"] == f"{PREFIX}-artifacts-{NUMBER}"
     assert outputs["imageRepository"] == (f"europe-west4-docker.pkg.dev/{PROJECT}/{PREFIX}-images/serving")
 

@@ -92,6 +92,7 @@ def test_one_stable_release_gets_everything() -> None:
                         }
                     ],
                     "backendRefs": [{"name": "churn-v3", "port": 8080, "weight": 100}],
+                    "timeouts": {"request": "60s"},
                 }
             ],
         },
@@ -246,7 +247,7 @@ def test_a_pod_fetches_and_checks_its_artifact_before_it_serves() -> None:
         *("--model", "churn", "--version", "3"),
         *("--artifact", "/artifact/model", "--digest", "sha256:churn-v3"),
         *("--host", "0.0.0.0", "--port", "8080", "--threads", "2"),
-        *("--drain", "10", "--grace", "40"),
+        *("--drain", "10", "--grace", "80"),
     ]
     wanted = {"cpu": "2500m", "memory": "3Gi"}
     for container in (fetch, server):

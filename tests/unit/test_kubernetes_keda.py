@@ -188,7 +188,7 @@ def test_a_floor_is_kept_by_keda_as_by_kubernetes_and_comes_before_the_route() -
     assert not graph.names(INTERCEPTOR_ROUTE)
     (rule,) = spec(graph, ROUTE, "churn")["rules"]
     assert [backend["name"] for backend in rule["backendRefs"]] == ["churn-v3", "churn-v4"]
-    assert "timeouts" not in rule
+    assert rule["timeouts"] == {"request": "60s"}
 
 
 def test_a_release_that_no_longer_sleeps_is_awake_before_the_route_leads_to_it() -> None:

@@ -396,6 +396,7 @@ def test_names_of_resources_stay() -> None:
     """A renamed resource is deleted and made anew: it must be a decision, with an alias."""
     graph, _ = kubernetes({}, tracking={"image": MLFLOW}, gpu="install", metricsServer="install")
     assert sorted((r.type.rpartition(":")[2], r.name, r.parent) for r in graph.resources) == [
+        ("ClientTrafficPolicy", "models-clients", "gateway"),
         ("ClusterRole", "definitions", "definitions"),
         ("ClusterRoleBinding", "definitions", "definitions"),
         ("ConfigMap", "dashboard-delivery", "monitoring"),
@@ -525,6 +526,37 @@ class TestBorrowed:
 
         declare(program, registry)
         assert exported[0].keys() == self.OWNED.keys()
+
+    @pytest.mark.parametrize(
+        ("asked", "owner", "words"),
+        [
+            (
+                {"rateLimit": {"requestsPerSecond": 5}},
+                {"proxies": ""},
+                r"models\.churn\.rateLimit needs Envoy Gateway as this project installs it",
+            ),
+            (
+                {"authentication": "none"},
+                {"proxies": ""},
+                r"models\.churn\.authentication needs Envoy Gateway as this project installs it",
+            ),
+            (
+                {"authentication": {"apiKeys": {"secret": "callers"}}},
+                {"url": "http://models.example.com"},
+                r"models\.churn\.authentication only over https",
+            ),
+        ],
+    )
+    def test_what_the_owners_gateway_cannot_ask_of_callers_stops_the_plan(
+        self, asked: dict[str, Any], owner: dict[str, Any], words: str
+    ) -> None:
+        models = {"churn": {**STABLE, **asked}}
+        able = {**self.OWNED, "proxies": "envoy-gateway-system", "url": "https://models.example.com"}
+        with pytest.raises(Exception, match=words):
+            self.borrow(models, {**able, **owner})
+        graph, _ = self.borrow(models, able)
+        (policy,) = [r for r in graph.resources if r.type.endswith("Policy") and "envoyproxy" in r.type]
+        assert policy.parent == "churn" and "::cluster::" in policy.provider
 
     def test_a_gpu_that_the_owner_does_not_have_stops_the_plan(self) -> None:
         models = {"churn": {**STABLE, "resources": {"gpu": 1}}}
