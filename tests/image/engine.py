@@ -184,7 +184,7 @@ class Engine:
             "Accept": "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, "
             "application/vnd.docker.distribution.manifest.v2+json",
         }
-        url = f"http://{self.registry}/v2/{repository.rpartition(':')[0]}/manifests/{digest}"
+        url = f"http://{self.registry}/v2/{repository.partition(':')[0]}/manifests/{digest}"
         with urlopen(Request(url, headers=headers), timeout=PATIENCE) as answer:
             return answer.headers["Content-Type"], json.load(answer)
 
