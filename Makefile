@@ -59,8 +59,8 @@ test: setup ## run every test but those of test-cluster, two files at a time
 	@. tools/python.sh; "$$python" -m tools.toolchain promtool amtool > /dev/null
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-fast: env ## run the tests that start nothing: two and a half minutes
-	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal $(TESTS)
+test-fast: env ## run the tests that start nothing: two minutes
+	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal --hypothesis-profile fast $(TESTS)
 
 test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 15 more to build it once
 	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes kubernetes-provider

@@ -54,7 +54,8 @@ def approve(
     if not digest:
         raise RegistryError(
             f"{model} version {version} has no tag artifact.digest: nobody could tell what was approved."
-            " Set the tag to the digest that a preview shows, or register by `python -m pipeline train`"
+            " Set the tag to the digest that a preview or an update shows, or register by"
+            " `python -m pipeline train`"
         )
     if evaluation is None and tags.get("evaluation") == "rejected":
         why = tags.get("evaluation.note") or "no note"

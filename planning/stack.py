@@ -90,6 +90,7 @@ class PlannedStack:
             # One write of the state at the end: what is lost by a crash is only pretended.
             "PULUMI_EXPERIMENTAL": "true",
             "PULUMI_SKIP_CHECKPOINTS": "true",
+            "MODEL_DELIVERY_STAND_INS": "true",
             "MODEL_DELIVERY_HOME": str(self.registry.home),
             "MODEL_DELIVERY_REGISTRY": self.registry.uri,
             "HOME": str(folder),

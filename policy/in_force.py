@@ -49,4 +49,6 @@ def remark(rule: Rule, held: Enforcement, on: date) -> str:
     asked = next(demand for demand in demands(rule, on) if applies.words(on) in demand)
     if applies.binds(on):
         return f"{asked}; only advisory here"
-    return f"{asked}{'; mandatory here from then' if held.act == 'on-date' else ''}"
+    # Advice is a line: the other date, which comes later still, is left to --verbose.
+    early = asked.replace(applies.words(on), f"not law before {first}")
+    return f"{early}{', mandatory here from then' if held.act == 'on-date' else ''}"

@@ -9,6 +9,7 @@ from provider.release import Release
 from provider.resource import Resource
 from provider.rollout import Rollout
 from provider.route import Route
+from provider.settled import Settled
 from provider.step import Step
 from provider.supervisor import Supervisor
 
@@ -18,6 +19,7 @@ KINDS: dict[str, Resource] = guarded(
         "delivery:registry:Release": Release(),
         "delivery:registry:Step": Step(),
         "delivery:registry:Rollout": Rollout(),
+        "delivery:gcp:Settled": Settled(),
         "delivery:local:Supervisor": Supervisor(),
         "delivery:local:Process": Process(),
         "delivery:local:Route": Route(),

@@ -124,6 +124,11 @@ SHAPES: dict[str, Shapes] = {
         {"timeout": Whole(1, 86_400)},
         imported=_DECLARED,
     ),
+    "delivery:gcp:Settled": _shapes(
+        {"seconds": _SECONDS, "of": Text(r"[^\0]+", "a text", unknown=True)},
+        {},
+        imported="declare it and run `pulumi up`: it exists only in the state",
+    ),
     "delivery:registry:Release": _shapes(
         {
             "model": Text(r"[^\0]+", "a model's name", unknown=True),

@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import os
 import re
 import signal
@@ -35,6 +36,8 @@ _SLOW = [HealthCheck.too_slow]
 settings.register_profile(
     "fixed", derandomize=True, database=None, deadline=None, suppress_health_check=_SLOW
 )
+# Half of the examples, for `make test-fast`.
+settings.register_profile("fast", settings.get_profile("fixed"), max_examples=50)
 settings.register_profile("explore", max_examples=1000, deadline=None, suppress_health_check=_SLOW)
 settings.load_profile("fixed")
 
@@ -68,6 +71,13 @@ def settings_of_the_policy_pack(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have the pack's own settings read from fixtures: as this project ships them."""
     for module in (enforcement, exemptions):
         monkeypatch.setattr(module, "FILE", _CHECKOUT / "tests" / "policy" / "settings" / module.FILE.name)
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported by now out of the garbage collector's rounds, and have fewer of them: SDKs are
+    millions of objects that live until the end."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

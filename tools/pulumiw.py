@@ -9,6 +9,10 @@ wherever it was called from. With any stack but `local` it leaves login, state a
 Previews and updates of every stack are judged by the policy pack in `policy/`: `--policy-pack policy` is
 added unless the command line, or PULUMI_OPTION_POLICY_PACK, names that pack already. `--no-policy-pack`, a
 flag of this wrapper, leaves it out, and a line on the standard error says so.
+
+What an `up` prints twice, and what a command prints while it waits, is left out: `--suppress-outputs`
+(`./pulumiw stack output` has them) and `--suppress-progress` are added. `--suppress-outputs=false` and
+`--suppress-progress=false` bring them back.
 """
 
 from __future__ import annotations
@@ -51,6 +55,9 @@ JUDGED = ("preview", "pre", "up", "update", "watch")
 
 PACK = "policy"
 """The project's own policy pack, a folder of the checkout."""
+
+DOTTED = ("preview", "pre", "up", "update", "refresh", "destroy", "down", "dn")
+"""Commands that take `--suppress-progress`."""
 
 NO_PACK = "--no-policy-pack"
 """The wrapper's own flag: Pulumi never sees it."""
@@ -131,6 +138,24 @@ def pack_arguments(call: Call, arguments: Sequence[str], env: Mapping[str, str])
     return ["--policy-pack", PACK]
 
 
+def quiet_arguments(call: Call, arguments: Sequence[str], env: Mapping[str, str]) -> list[str]:
+    """The flags that leave out what a command says twice, or says while it waits; none that the command line
+    or the environment gives already."""
+    elsewhere = call.cwd is not None and Path(call.cwd).resolve() != ROOT
+    given = {word.partition("=")[0] for word in _before_dashes(arguments)}
+    if elsewhere or given & {"--json", "-j"}:
+        return []
+    flags = ["--suppress-progress"] if call.command in DOTTED else []
+    if call.command in ("up", "update") and not _skips_preview(arguments, env):
+        flags.append("--suppress-outputs")
+    return [flag for flag in flags if flag not in given and _variable(flag) not in env]
+
+
+def _variable(flag: str) -> str:
+    """The environment variable by which Pulumi reads a flag."""
+    return f"PULUMI_OPTION_{flag.removeprefix('--').replace('-', '_').upper()}"
+
+
 def child_environment(tool: Tool, env: dict[str, str]) -> dict[str, str]:
     """The environment Pulumi runs in: our Python first, then the CLI with the language host that lies beside
     it."""
@@ -176,7 +201,7 @@ def main() -> int:
         if call.command == "stack" and call.subcommand == "rm" and "--preserve-config" not in arguments:
             # The file is under git, and the next `up` starts from it.
             extra = ["--preserve-config"]
-    extra += pack_arguments(call, arguments, env)
+    extra += [*pack_arguments(call, arguments, env), *quiet_arguments(call, arguments, env)]
     env |= told(call, arguments, env)
     if NO_PACK in _before_dashes(arguments):
         arguments = [word for word in arguments if word != NO_PACK]

@@ -29,8 +29,10 @@ class Names:
     settings: AzurePlatform
 
     def endpoint(self, model: str) -> str:
-        """An endpoint's name, which no other in the region has: at most 32 characters."""
+        """An endpoint's name, which no other in the region has: at most 32 characters, a letter first."""
         name = re.sub(r"[^a-z0-9]+", "-", f"{self.prefix}-{model}".lower()).strip("-")
+        if not name[:1].isalpha():
+            name = f"m-{name}"
         if len(name) <= 32:
             return name
         return f"{name[:23].rstrip('-')}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

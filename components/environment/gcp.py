@@ -89,6 +89,8 @@ class GcpPlatform:
     """None: the platform makes a key of its own."""
     alarm_channel: str | None = None
     """The notification channel that alarms go to."""
+    settle_seconds: int = 120
+    """How long Google is given to make new rights known to its services before they are needed."""
     log_days: int = 90
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
 

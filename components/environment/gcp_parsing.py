@@ -33,6 +33,7 @@ KEYS: Final = (
     "region",
     "releaseChannel",
     "serviceCidr",
+    "settleSeconds",
     "zones",
     *CLUSTER_KEYS,
 )
@@ -96,6 +97,7 @@ def parse_gcp(section: Section) -> GcpPlatform | None:
     nat = section.choice("nat", ("none", "one"))
     channel = section.choice("releaseChannel", ("rapid", "regular", "stable", "extended"))
     days = section.whole("logDays", 1, 3650)
+    settle = section.whole("settleSeconds", 0, 900)
     key = _regional(section, "kmsKey", _KEY, "keyRings/…/cryptoKeys/…", region)
     alarm = section.matching(
         "alarmChannel", _CHANNEL, "must be a channel such as projects/acme-models/notificationChannels/123"
@@ -124,6 +126,7 @@ def parse_gcp(section: Section) -> GcpPlatform | None:
         cloud_run=cloud_run,
         kms_key=key,
         alarm_channel=alarm,
+        settle_seconds=120 if settle is None else settle,
         log_days=days or 90,
         labels=labels,
     )

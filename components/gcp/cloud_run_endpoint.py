@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from components.gcp.front import Front
 from components.gcp.key import Key
 from components.gcp.load_balancer import Backend, backend, balance
 from components.gcp.scope import Scope, model_labels, shortened
+from components.gcp.settled import settled
 from components.release import Release
 from components.traffic import Share, floor, shares
 
@@ -89,7 +91,7 @@ class CloudRunEndpoint(ModelEndpoint):
     def _named(self, share: Share) -> str:
         return f"{self._model.name}-v{share.version}"
 
-    def _account(self) -> tuple[gcp.serviceaccount.Account, pulumi.Resource]:
+    def _account(self) -> tuple[gcp.serviceaccount.Account, Sequence[pulumi.Resource]]:
         """Who the model's servers are: they may read artifacts, nothing else."""
         name, scope = self._model.name, self._scope
         account = gcp.serviceaccount.Account(
@@ -99,14 +101,15 @@ class CloudRunEndpoint(ModelEndpoint):
             opts=self._child,
         )
         read = self._args.artifacts.grant(name, account.member, "roles/storage.objectViewer", self._child)
-        return account, read
+        # A server that can't fetch its artifact ends, and its release with it.
+        return account, settled(f"{name}-rights", scope, [read], account.email, self._child)
 
     def _service(
         self,
         share: Share,
         release: Release,
         account: gcp.serviceaccount.Account,
-        rights: pulumi.Resource,
+        rights: Sequence[pulumi.Resource],
     ) -> gcp.cloudrunv2.Service:
         model, scope, args = self._model, self._scope, self._args
         name = self._named(share)
@@ -141,7 +144,7 @@ class CloudRunEndpoint(ModelEndpoint):
             scaling={"min_instance_count": floor(model, share)},
             template=template,
             traffics=[{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[rights, *args.key.ready]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*rights, *args.key.ready]),
         )
 
     def _server(self, share: Share, release: Release) -> dict[str, Any]:
@@ -205,5 +208,6 @@ class CloudRunEndpoint(ModelEndpoint):
         return Backend(
             share=share,
             service=backend(name, share, service, scope, self._child),
-            ready=[service, *callers],
+            # Else its share of the requests would be refused (403) until they are in effect.
+            ready=[service, *settled(f"{name}-callers", scope, callers, service.name, self._child)],
         )

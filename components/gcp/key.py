@@ -8,6 +8,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.scope import Agent, Scope
+from components.gcp.settled import settled
 
 _USERS: Sequence[Agent] = (
     "artifactregistry",
@@ -25,8 +26,8 @@ class Key(pulumi.ComponentResource):
     """A KMS key, rotated every 90 days, or one that is there already; and who may use it: Google's services,
     on behalf of this project.
 
-    A destroyed key is data lost: in protected settings it can't be removed, else it waits for 30 days. Google
-    never deletes a key ring.
+    A destroyed key is data lost: in protected settings it can't be removed, else it waits for 30 days. The
+    provider deletes no key ring and no key, it only forgets them; a key's name is never free again.
     """
 
     name: pulumi.Input[str]
@@ -47,7 +48,7 @@ class Key(pulumi.ComponentResource):
         self.name = existing or self._made(name, scope)
         users: dict[str, pulumi.Input[str]] = {agent: scope.agent(agent) for agent in _USERS}
         users["storage"] = storage_agent
-        self.ready = [
+        rights = [
             gcp.kms.CryptoKeyIAMMember(
                 f"{name}-{agent}",
                 crypto_key_id=self.name,
@@ -57,6 +58,8 @@ class Key(pulumi.ComponentResource):
             )
             for agent, member in users.items()
         ]
+        # What is encrypted before they are in effect is refused ("Permission denied on Cloud KMS key").
+        self.ready = settled(f"{name}-rights", scope, rights, self.name, pulumi.ResourceOptions(parent=self))
         self.register_outputs({"name": self.name})
 
     def _made(self, name: str, scope: Scope) -> pulumi.Output[str]:

@@ -72,6 +72,7 @@ class GcpPlace(pulumi.ComponentResource):
             region=settings.region,
             labels=labels(settings, prefix),
             protect=settings.cluster.protect_data,
+            settle_seconds=settings.settle_seconds,
             alarm_channel=settings.alarm_channel,
         )
         services = Services("services", scope, pulumi.ResourceOptions(parent=self))

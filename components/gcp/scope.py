@@ -39,6 +39,8 @@ class Scope:
     """Labels for what no provider default reaches: nodes that GKE makes by itself."""
     protect: bool = False
     """Data can't be deleted: protected in the state, kept when it leaves the program, guarded by Google."""
+    settle_seconds: int = 0
+    """How long Google is given to make rights known to its services, see ``settled``; 0: no time."""
     alarm_channel: str | None = None
     """The notification channel that alarms go to; None: they show in Cloud Monitoring alone."""
 
@@ -69,8 +71,10 @@ def shortened(name: str, most: int) -> str:
 
 
 def prefix(project: str, stack: str) -> str:
-    """What names of a stack begin with, in the letters that every service of Google takes."""
-    return re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+    """What names of a stack begin with, in the letters that every service of Google takes: clusters and
+    service accounts take none that begins with a digit."""
+    name = re.sub(r"[^a-z0-9]+", "-", f"{project}-{stack}".lower()).strip("-")
+    return name if name[:1].isalpha() else f"m-{name}"
 
 
 def model_labels(model: Model, version: int | None = None) -> dict[str, str]:

@@ -157,7 +157,8 @@ def _job(args: DefinitionsArgs, files: Sequence[str]) -> k8s.batch.v1.JobSpecArg
         "backoff_limit": 2,
         "active_deadline_seconds": _SECONDS - 60,
         "template": {
-            "metadata": {"labels": {"app.kubernetes.io/name": _NAME, **PART_OF}},
+            # It isn't one of the pods that may ask MLflow.
+            "metadata": {"labels": {"app.kubernetes.io/name": _NAME}},
             "spec": {
                 "restart_policy": "Never",
                 "service_account_name": _NAME,

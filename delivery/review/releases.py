@@ -6,7 +6,7 @@ The facts are those that the registry had when the release was pinned (``deliver
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from components.metric_direction import Direction, direction
@@ -174,6 +174,8 @@ def _compared(old: Facts, new: Facts, *, first: bool) -> tuple[Fact, ...]:
     facts = [
         Fact(name=name, before=_text(old.get(key)), after=_text(new.get(key))) for key, name in _COMPARED
     ]
+    if _later(new, "digest"):
+        facts[0] = replace(facts[0], after=_LATER)
     facts.append(Fact(name="size", before=size(old.get("size")), after=size(new.get("size"))))
     facts.append(
         Fact(
@@ -186,11 +188,21 @@ def _compared(old: Facts, new: Facts, *, first: bool) -> tuple[Fact, ...]:
     return tuple(fact for fact in facts if fact.before or fact.after)
 
 
+_LATER = "known after the update"
+
+
+def _later(facts: Facts, key: str) -> bool:
+    """Whether the release is known and this of it isn't: only the update downloads its large artifact."""
+    return facts.get(key) == UNKNOWN and facts.get("flavor") != UNKNOWN
+
+
 def _text(value: object) -> str:
     return "" if value is None or value == UNKNOWN else shown(value) if value != "" else ""
 
 
 def _approval(facts: Facts) -> str:
+    if _later(facts, "approvedBy"):
+        return _LATER
     by, when = _text(facts.get("approvedBy")), _text(facts.get("approvedAt"))
     return f"by {by}{f' at {when}' if when else ''}" if by else ""
 

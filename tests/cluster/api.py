@@ -6,7 +6,7 @@ import json
 import ssl
 import threading
 from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,6 +35,10 @@ class Access:
     authority: str
     """File of the certificate that the server's own is checked against."""
     token: str
+
+    def of(self, user: str) -> Access:
+        """The way in of another of the cluster's users."""
+        return replace(self, token=f"{self.token}-{user}")
 
     def client(self) -> httpx.Client:
         context = ssl.create_default_context(cafile=self.authority)

@@ -7,34 +7,14 @@ from collections.abc import Generator
 import pytest
 
 from tests.cluster.api import Api
-from tests.cluster.control_plane import control_plane
-from tests.cluster.kubelet import kubelet
+from tests.cluster.cluster import cluster
 from tests.cluster.stack import ClusterStack, split
 
 
 @pytest.fixture(scope="session")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Generator[Api]:
-    """A cluster with nodes and, as its admin prepares it, a volume for MLflow."""
-    folder = tmp_path_factory.mktemp("cluster")
-    with control_plane(folder) as access:
-        api = Api(access)
-        try:
-            with kubelet(api, folder / "kubelet"):
-                api.apply(
-                    {
-                        "apiVersion": "v1",
-                        "kind": "PersistentVolume",
-                        "metadata": {"name": "mlflow"},
-                        "spec": {
-                            "capacity": {"storage": "20Gi"},
-                            "accessModes": ["ReadWriteOnce"],
-                            "hostPath": {"path": "/nowhere"},
-                        },
-                    }
-                )
-                yield api
-        finally:
-            api.close()
+    with cluster(tmp_path_factory.mktemp("cluster")) as api:
+        yield api
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from tools import toolchain
 READY_SECONDS = 120
 _STOP_SECONDS = 20
 _SYSTEM = "system:masters"
+USERS = ("viewer", "restricted")
+"""Who else has a token, without any right: see ``Access.of``."""
 
 
 class ControlPlaneError(Exception):
@@ -34,7 +36,9 @@ def control_plane(folder: Path) -> Generator[Access]:
     """Run a control plane with its data, log files and keys in ``folder``; yields the way in as its admin."""
     bin = toolchain.kubernetes().folder
     token = secrets.token_hex(16)
-    (folder / "tokens.csv").write_text(f"{token},admin,admin,{_SYSTEM}\n")
+    # Who the cluster knows by no group has the rights that a test binds to the name.
+    users = [f"{token},admin,admin,{_SYSTEM}", *(f"{token}-{user},{user},{user}" for user in USERS)]
+    (folder / "tokens.csv").write_text("\n".join(users) + "\n")
     _service_account_key(folder / "accounts.key")
     etcd, peers, port = free_port(), free_port(), free_port()
     access = Access(f"https://127.0.0.1:{port}", str(folder / "certificates" / "apiserver.crt"), token)

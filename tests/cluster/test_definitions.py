@@ -90,6 +90,19 @@ def test_the_files_are_the_projects_own(name: str) -> None:
     assert index()[name]["version"] == wanted.version
 
 
+def test_the_controller_of_the_earlier_version_goes_on_until_its_chart_is_upgraded() -> None:
+    """Its watches are of versions that are served still; it runs for minutes beside the new definitions."""
+
+    def served(found: Object) -> set[str]:
+        return {each["name"] for each in found["spec"]["versions"] if each["served"]}
+
+    raised = {each["metadata"]["name"]: each for one in sources.kept().values() for each in one.objects}
+    earlier = {each["metadata"]["name"]: each for each in sources.definitions(OLD)}
+    assert len(earlier.keys() & raised.keys()) > 15
+    for name in earlier.keys() & raised.keys():
+        assert served(earlier[name]) <= served(raised[name]), name
+
+
 def test_the_stack_has_brought_all_of_them(api: Api, canary: ClusterStack) -> None:
     (job,) = [found for found in api.list(JOB, SPACE) if found["metadata"]["name"].startswith("definitions")]
     assert job["status"]["succeeded"] == 1

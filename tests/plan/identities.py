@@ -132,7 +132,11 @@ IDENTITIES: Final[dict[str, Identity]] = {
         "monitoring.coreos.com/v1:ServiceMonitor",
         "networking.k8s.io/v1:NetworkPolicy",
         "policy/v1:PodDisruptionBudget",
-        *(f"rbac.authorization.k8s.io/v1:{kind}" for kind in ("ClusterRoleBinding", "Role", "RoleBinding")),
+        *(
+            f"rbac.authorization.k8s.io/v1:{kind}{what}"
+            for kind in ("ClusterRole", "Role")
+            for what in ("", "Binding")
+        ),
     ),
     # Kubernetes changes nothing of what replaces it, so there is no other way than a new one.
     **_of("kubernetes", "ended first", "storage.k8s.io/v1:StorageClass"),

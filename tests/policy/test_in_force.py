@@ -88,7 +88,7 @@ def test_ahead_makes_them_mandatory_before_the_day() -> None:
 
 
 CLAUSES = "EU AI Act Art. 26(5), Art. 72(1): "
-NOT_YET = f"{CLAUSES}not law yet, from 2 December 2027, for Annex I from 2 August 2028"
+NOT_YET = f"{CLAUSES}not law before 2 December 2027"
 LAW = f"{CLAUSES}law since 2 December 2027, for Annex I "
 BY = "Mandatory here by euAiAct: {} (policy/enforcement.yaml)"
 
@@ -99,7 +99,7 @@ BY = "Mandatory here by euAiAct: {} (policy/enforcement.yaml)"
         ("as-set", BEFORE, NOT_YET),
         ("as-set", ANNEX_III, f"{LAW}from 2 August 2028; only advisory here"),
         ("as-set", ANNEX_I, f"{LAW}since 2 August 2028; only advisory here"),
-        ("on-date", BEFORE, f"{NOT_YET}; mandatory here from then"),
+        ("on-date", BEFORE, f"{NOT_YET}, mandatory here from then"),
         ("on-date", ANNEX_III, f"{BY.format('on-date')}: law since 2 December 2027."),
         ("ahead", BEFORE, f"{BY.format('ahead')}, ahead of the law: from 2 December 2027."),
         ("ahead", ANNEX_III, f"{BY.format('ahead')}: law since 2 December 2027."),

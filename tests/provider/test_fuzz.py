@@ -46,6 +46,7 @@ INPUTS: dict[str, dict[str, Any]] = {
             {"version": 2, "weight": 10, "shadow": False, "addresses": ["127.0.0.1:20002"]},
         ],
     },
+    "delivery:gcp:Settled": {"seconds": 0, "of": "key"},
     "delivery:registry:Release": {"model": "churn", "version": 1, "registry": "sqlite:////no/mlflow.db"},
     "delivery:registry:Step": {
         "model": "churn",
@@ -75,6 +76,7 @@ OUTPUTS: dict[str, dict[str, Any]] = {
         "running": True,
     },
     "delivery:local:Route": {"inForce": True},
+    "delivery:gcp:Settled": {},
     "delivery:registry:Release": {"digest": "sha256:1", "metrics": {}},
     "delivery:registry:Step": {"since": "2026-01-01T00:00:00Z", "served": [1], "judge": "", "settled": False},
     "delivery:registry:Rollout": {
@@ -87,6 +89,7 @@ REQUIRED = {
     "delivery:local:Supervisor": ["folder"],
     "delivery:local:Process": ["folder", "command", "ready"],
     "delivery:local:Route": ["folder", "model", "backends"],
+    "delivery:gcp:Settled": ["seconds", "of"],
     "delivery:registry:Release": ["model", "version", "registry"],
     "delivery:registry:Step": ["model", "stable"],
     "delivery:registry:Rollout": ["model", "stable"],

@@ -183,14 +183,14 @@ def logged(folder: Path, model: Any, example: Any, **serving: Any) -> Path:
     ids=["split", "other-order", "dict", "records", "columns"],
 )
 def test_an_input_example_is_used_in_every_form(tmp_path: Path, encoder: Any, example: Any) -> None:
-    loaded = load(logged(tmp_path / "m", encoder, example))
+    loaded = load(logged(tmp_path / "m", encoder, example), max_batch=2)
     assert loaded.sample[0].tolist() == [1] and loaded.notes == ()
     assert loaded.batch_rows > 1
 
 
 def test_the_example_for_mlflows_server_comes_first(tmp_path: Path, encoder: Any) -> None:
     folder = logged(tmp_path / "m", encoder, "what?", dataframe_records=[ROW], params={"a": 1})
-    assert load(folder).sample[0].tolist() == [1]
+    assert load(folder, max_batch=2).sample[0].tolist() == [1]
 
 
 def test_an_example_that_the_model_fails_on_is_refused_by_name(tmp_path: Path, encoder: Any) -> None:
@@ -200,13 +200,13 @@ def test_an_example_that_the_model_fails_on_is_refused_by_name(tmp_path: Path, e
 
 
 def test_an_example_that_does_not_fit_is_said_and_not_used(tmp_path: Path, encoder: Any) -> None:
-    loaded = load(logged(tmp_path / "m", encoder, {"town": "Oslo"}))
+    loaded = load(logged(tmp_path / "m", encoder, {"town": "Oslo"}), max_batch=2)
     assert any("example does not fit the signature" in note and "'town'" in note for note in loaded.notes)
     assert loaded.sample
 
 
 def test_without_an_example_made_up_rows_have_known_texts(tmp_path: Path, encoder: Any) -> None:
-    loaded = load(folders.sklearn(tmp_path / "m", encoder, MIXED))
+    loaded = load(folders.sklearn(tmp_path / "m", encoder, MIXED), max_batch=2)
     assert loaded.sample and loaded.batch_rows > 1
 
 
@@ -254,7 +254,7 @@ def test_made_up_rows_have_the_numbers_that_an_encoder_knows(tmp_path: Path) -> 
 
     years = pd.DataFrame({"a": np.array([2016, 2017, 2018] * 4)})
     fitted = make_pipeline(OneHotEncoder(), LinearRegression()).fit(years, np.tile([1.0, 2.0, 3.0], 4))
-    loaded = load(folders.sklearn(tmp_path / "m", fitted, folders.columns("long")))
+    loaded = load(folders.sklearn(tmp_path / "m", fitted, folders.columns("long")), max_batch=2)
     assert loaded.sample and loaded.batch_rows > 1
 
 
@@ -289,7 +289,7 @@ def test_a_model_that_was_fitted_on_other_columns_is_refused_by_name(tmp_path: P
 
 
 def test_a_missing_text_is_the_same_alone_and_beside_others(tmp_path: Path, encoder: Any) -> None:
-    with serve(folders.sklearn(tmp_path / "m", encoder, MIXED)) as client:
+    with serve(folders.sklearn(tmp_path / "m", encoder, MIXED), max_batch=2) as client:
         alone = client.predict([[None, 50.0, 1]])
         beside = client.predict([[None, 50.0, 1], ["Oslo", 50.0, 1]])
         assert (alone.status_code, beside.status_code) == (200, 200)

@@ -54,7 +54,7 @@ def test_a_program_is_planned_and_applied_from_anywhere_and_the_configuration_st
 def test_a_secret_is_masked_and_never_in_the_clear_on_disk(checkout: Make) -> None:
     made = checkout(programs.DOUBLE, config="config:\n  tiny:number: 1\n")
     assert made.run("config", "set", "--secret", "token", "open-sesame")[0] == 0
-    code, text = made.run("up", "--yes")
+    code, text = made.run("up", "--yes", "--suppress-outputs=false")
     assert code == 0, text
     assert "[secret]" in text
     assert "open-sesame" not in text

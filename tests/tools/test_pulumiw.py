@@ -132,6 +132,39 @@ def test_a_pack_that_the_official_variable_names_is_not_given_twice() -> None:
     assert pulumiw.pack_arguments(pulumiw.read(["up"]), ["up"], given) == []
 
 
+@pytest.mark.parametrize(
+    ("line", "flags"),
+    [
+        ("up", ["--suppress-progress", "--suppress-outputs"]),
+        ("update -s prod --yes", ["--suppress-progress", "--suppress-outputs"]),
+        ("up -- --json", ["--suppress-progress", "--suppress-outputs"]),
+        # Without its own preview it says them once.
+        ("up --yes --skip-preview", ["--suppress-progress"]),
+        ("up -yf", ["--suppress-progress"]),
+        ("preview", ["--suppress-progress"]),
+        ("refresh", ["--suppress-progress"]),
+        ("destroy -s local", ["--suppress-progress"]),
+        ("up --suppress-outputs=false", ["--suppress-progress"]),
+        ("up --suppress-progress --suppress-outputs", []),
+        # For programs; and commands that don't take them.
+        ("preview --json", []),
+        ("up -j", []),
+        ("watch", []),
+        ("stack output", []),
+        ("-C /somewhere/else up", []),
+    ],
+)
+def test_what_an_update_says_twice_or_while_it_waits_is_left_out(line: str, flags: list[str]) -> None:
+    words = line.split()
+    assert pulumiw.quiet_arguments(pulumiw.read(words), words, {}) == flags
+
+
+@pytest.mark.parametrize("value", ["true", "false"])
+def test_what_the_official_variables_say_stays(value: str) -> None:
+    env = {"PULUMI_OPTION_SUPPRESS_OUTPUTS": value}
+    assert pulumiw.quiet_arguments(pulumiw.read(["up"]), ["up"], env) == ["--suppress-progress"]
+
+
 def _stack(
     tmp_path: Path, latest: dict[str, object] | None = None, config: str | None = "config: {a: 1}\n"
 ) -> LocalStack:

@@ -1,6 +1,7 @@
 """Hypothesis strategies: environments, and the configurations that say them."""
 
 import dataclasses
+from functools import cache
 from typing import Any, Literal
 
 from hypothesis import strategies as st
@@ -31,7 +32,13 @@ from components.environment import (
     Tracking,
 )
 
-versions = st.integers(1, 2**31 - 1)
+# A strategy that is made anew for a draw is validated anew, which costs more than the draw.
+_MOST = 2**31 - 1
+versions = st.integers(1, _MOST)
+weights = st.integers(0, 100)
+yes_or_no = st.booleans()
+installs = st.sampled_from(["install", "existing", "none"])
+three_ports = st.lists(st.integers(1024, 65535), min_size=3, max_size=3, unique=True)
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,38}[a-z0-9])?", fullmatch=True)
 # What PyYAML writes bare, 08 or 1e5, is a number to Pulumi.
 owners = st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=100).filter(
@@ -43,9 +50,7 @@ registered_names = st.from_regex(r"[A-Za-z][A-Za-z_.]{0,30}", fullmatch=True)
 
 @st.composite
 def ports(draw: st.DrawFn) -> Ports:
-    gateway, tracking, prometheus = draw(
-        st.lists(st.integers(1024, 65535), min_size=3, max_size=3, unique=True)
-    )
+    gateway, tracking, prometheus = draw(three_ports)
     return Ports(gateway=gateway, tracking=tracking, prometheus=prometheus)
 
 
@@ -90,38 +95,46 @@ accesses = st.builds(
     jwt=jwts(1),
 )
 authentications: st.SearchStrategy[Authentication] = jwts(0) | st.builds(ApiKeys, secret=labels)
+maybe_authentications = st.none() | authentications
+some_authentications = st.sampled_from([None, "none"]) | authentications
 
 
 def trackings(access: st.SearchStrategy[Access | None]) -> st.SearchStrategy[Tracking]:
     return st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
 
 
+maybe_amounts = st.none() | costs
+maybe_addresses = st.none() | st.from_regex(r"http://[a-z]{1,9}\.[a-z]{1,9}\.svc(:9090)?", fullmatch=True)
+hosts = st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True)
+registries = st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)
+images_or_builds = images | builds
+tracked = st.none() | trackings(st.none())
+tracked_with_access = st.none() | trackings(st.none() | accesses)
+
+
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
-    monitoring = draw(st.sampled_from(["install", "existing", "none"]))
-    keda = draw(st.sampled_from(["install", "existing", "none"]))
+    monitoring, keda = draw(installs), draw(installs)
     asked = monitoring != "install" and keda != "none"
-    addresses = st.none() | st.from_regex(r"http://[a-z]{1,9}\.[a-z]{1,9}\.svc(:9090)?", fullmatch=True)
-    secure = draw(st.booleans())
-    host = draw(st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True))
+    secure, host = draw(yes_or_no), draw(hosts)
     existing = Gateway(name=draw(labels), namespace=draw(labels))
-    asked_of_callers = draw(st.none() | authentications) if secure else None
+    asked_of_callers = draw(maybe_authentications) if secure else None
     installed = Gateway(tls_secret=draw(labels) if secure else None, authentication=asked_of_callers)
-    gateway = draw(st.sampled_from([existing, installed]))
-    image = draw(images | builds)
+    gateway = existing if draw(yes_or_no) else installed
+    image = draw(images_or_builds)
     return Cluster(
         image=image,
-        image_uses_gpu=isinstance(image, str) and draw(st.booleans()),
-        registry=draw(st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)),
+        image_uses_gpu=isinstance(image, str) and draw(yes_or_no),
+        registry=draw(registries),
         url=f"{'https' if secure else 'http'}://{host}",
         namespace=draw(labels),
         gateway=gateway,
-        tracking=draw(st.none() | trackings(st.none() if gateway.name else st.none() | accesses)),
+        tracking=draw(tracked if gateway.name else tracked_with_access),
         monitoring=monitoring,
         keda=keda,
-        prometheus=draw(addresses) if asked else None,
-        prices=draw(st.none() | costs) if monitoring != "none" else None,
-        protect_data=draw(st.booleans()),
+        prometheus=draw(maybe_addresses) if asked else None,
+        prices=draw(maybe_amounts) if monitoring != "none" else None,
+        protect_data=draw(yes_or_no),
     )
 
 
@@ -141,9 +154,17 @@ platforms = local_platforms | kubernetes_platforms | borrowed_platforms
 
 @st.composite
 def canaries(draw: st.DrawFn, stable: int, shadows: bool = True) -> Canary:
-    version = draw(versions.filter(lambda version: version != stable))
-    shadow = shadows and draw(st.booleans())
-    return Canary(version=version, shadow=shadow, weight=0 if shadow else draw(st.integers(0, 100)))
+    version = draw(versions)
+    shadow = shadows and draw(yes_or_no)
+    return Canary(
+        version=version if version != stable else stable % _MOST + 1,
+        shadow=shadow,
+        weight=0 if shadow else draw(weights),
+    )
+
+
+maybe_requests = st.none() | st.integers(1, 100_000)
+maybe_utilizations = st.none() | st.integers(1, 100)
 
 
 @st.composite
@@ -161,9 +182,14 @@ def scalings(
     return Autoscaling(
         min=least,
         max=least if able.scaling else draw(st.integers(max(least, 1), able.most)),
-        requests_per_second=draw(st.none() | st.integers(1, 100_000)) if counted else None,
-        gpu_utilization=draw(st.none() | st.integers(1, 100)) if seen else None,
+        requests_per_second=draw(maybe_requests) if counted else None,
+        gpu_utilization=draw(maybe_utilizations) if seen else None,
     )
+
+
+processors = st.integers(100, 256_000)
+memories = st.builds("{}{}".format, st.integers(1, 4096), st.sampled_from(["Mi", "Gi"]))
+gpu_counts = st.integers(0, 16)
 
 
 @st.composite
@@ -172,10 +198,16 @@ def resources(draw: st.DrawFn, runtime: Runtime, gpus: bool) -> Resources:
     if able.resources:
         return Resources()
     return Resources(
-        cpu=draw(st.integers(100, 256_000)) / 1000,
-        memory=f"{draw(st.integers(1, 4096))}{draw(st.sampled_from(['Mi', 'Gi']))}",
-        gpu=draw(st.integers(0, 16)) if gpus and not able.gpu else 0,
+        cpu=draw(processors) / 1000,
+        memory=draw(memories),
+        gpu=draw(gpu_counts) if gpus and not able.gpu else 0,
     )
+
+
+maybe_owners = st.none() | owners
+batchings = st.sampled_from(["auto", "on", "off"])
+risk_classes = st.sampled_from([None, "minimal", "limited", "high"])
+maybe_registered = st.none() | registered_names
 
 
 @st.composite
@@ -183,8 +215,9 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
     stable = draw(versions)
     runtime = draw(st.sampled_from(platform.runtimes))
     able = CAPABILITIES[runtime]
-    canary = draw(st.none() | canaries(stable, shadows=not CAPABILITIES[runtime].shadow))
+    canary = draw(canaries(stable, shadows=not able.shadow)) if draw(yes_or_no) else None
     has = draw(resources(runtime, platform.gpus and platform.uses_gpus))
+    registered = draw(maybe_registered)
     counts, checks = runtime == "kubernetes", runtime == "kubernetes"
     if isinstance(platform, KubernetesPlatform):
         counts = not platform.cluster.gateway.name
@@ -196,21 +229,26 @@ def models(draw: st.DrawFn, name: str, platform: Platform) -> Model:
         canary=canary,
         autoscaling=draw(scalings(runtime, platform, has, canary)),
         resources=has,
-        owner=draw(st.none() | owners),
-        batching=draw(st.sampled_from(["auto", "on", "off"])),
+        owner=draw(maybe_owners),
+        batching=draw(batchings),
         timeout=draw(st.none() | st.integers(able.shortest, able.longest)),
-        risk_class=draw(st.none() | st.sampled_from(["minimal", "limited", "high"])),
-        authentication=draw(st.sampled_from([None, "none"]) | authentications) if checks else None,
-        rate_limit=draw(st.none() | st.integers(1, 100_000)) if counts else None,
-        registered_model=draw(st.none() | registered_names.filter(lambda found: found != name)),
+        risk_class=draw(risk_classes),
+        authentication=draw(some_authentications) if checks else None,
+        rate_limit=draw(maybe_requests) if counts else None,
+        registered_model=None if registered == name else registered,
     )
+
+
+@cache
+def several_names(at_least: int) -> st.SearchStrategy[set[str]]:
+    return st.sets(names, min_size=at_least, max_size=4)
 
 
 @st.composite
 def environments(
     draw: st.DrawFn, at_least: int = 0, on: st.SearchStrategy[Platform] = platforms
 ) -> Environment:
-    chosen = sorted(draw(st.sets(names, min_size=at_least, max_size=4)))
+    chosen = sorted(draw(several_names(at_least)))
     platform = draw(on)
     return Environment(platform=platform, models=tuple(draw(models(name, platform)) for name in chosen))
 

@@ -20,9 +20,9 @@ MODELS: dict[str, Any] = {
 }
 
 
-def listed() -> set[tuple[str, str]]:
-    """The types in the first column of the page's last table, each with its service."""
-    table = PAGE.read_text(encoding="utf-8").partition("## What AWS says of each type")[2]
+def listed(page: Path, heading: str) -> set[tuple[str, str]]:
+    """The types in the first column of the table below a page's heading, each with its service."""
+    table = page.read_text(encoding="utf-8").partition(heading)[2]
     found: set[tuple[str, str]] = set()
     for column in re.findall(r"^\| (`[a-z0-9]+` [^|]+) \|", table, re.MULTILINE):
         for part in column.split("; "):
@@ -37,4 +37,4 @@ def test_every_type_that_is_declared_was_read_about_and_no_other() -> None:
         (resource.type.split(":")[1].split("/")[0], resource.type.split(":")[2])
         for resource in only_aws(graph)
     }
-    assert listed() == declared
+    assert listed(PAGE, "## What AWS says of each type") == declared

@@ -84,9 +84,9 @@ LARGE = {
     "ec2/subnet:Subnet": 6,
     "autoscaling/tag:Tag": 8,
     "eks/nodeGroup:NodeGroup": 4,
-    "eks/podIdentityAssociation:PodIdentityAssociation": 3,
-    "iam/role:Role": 8,
-    "iam/rolePolicy:RolePolicy": 5,
+    "eks/podIdentityAssociation:PodIdentityAssociation": 4,
+    "iam/role:Role": 9,
+    "iam/rolePolicy:RolePolicy": 6,
     "rds/instance:Instance": 1,
     "rds/subnetGroup:SubnetGroup": 1,
     "secretsmanager/secret:Secret": 1,
@@ -135,11 +135,13 @@ class TestTheWhole:
 
     def test_every_resource_is_in_a_room(self, large: Graph) -> None:
         parents = {r.parent for r in only_aws(large)}
-        # Beside the rooms: the nodes' role, which all pools share, and what MLflow's pods may do.
+        # Beside the rooms: the nodes' role, which all pools share, and what pods of MLflow and Alertmanager
+        # may do.
         assert parents == {
             *("addons", "artifacts", "aws", "cluster", "cpu", "gpu-l4", "images", "key", "network"),
-            *("pod-logs", "tracking"),
+            *("kubernetes", "pod-logs", "tracking"),
         }
+        assert {r.name for r in only_aws(large) if r.parent == "kubernetes"} == {"pod-alertmanager"}
         assert {r.name for r in only_aws(large) if r.parent == "aws"} == {
             "nodes",
             "nodes-AmazonEC2ContainerRegistryPullOnly",
@@ -180,7 +182,7 @@ class TestSafety:
             actions = statement["Action"]
             assert actions and all("*" not in action for action in actions), resource.name
             assert "*" not in json.dumps(statement.get("Principal", {})), resource.name
-        assert seen == 26
+        assert seen == 29
 
     def test_a_policy_on_all_resources_has_only_actions_that_know_no_narrower_one(self, large: Graph) -> None:
         wide = {

@@ -175,6 +175,7 @@ def test_names_are_as_azure_takes_them() -> None:
     long = [names().endpoint("a" * 39 + last) for last in "xy"]
     assert [len(name) <= 32 for name in long] == [True, True] and long[0] != long[1]
     assert names("Acme.Models-Prod").endpoint("churn") == "acme-models-prod-churn"
+    assert names("2026-models-prod").endpoint("churn") == "m-2026-models-prod-churn", "a letter comes first"
     assert names().environment_version == DIGEST.removeprefix("sha256:")[:20]
 
 

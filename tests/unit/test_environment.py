@@ -1081,7 +1081,7 @@ class TestACluster:
     def test_a_misspelt_key_is_one_mistake(self):
         given = {name: value for name, value in CLUSTER.items() if name != "context"}
         (found,) = mistakes({**given, "contxt": "prod"}, {})
-        assert found.startswith('platform.contxt is "prod": unknown key; accepted: context, ')
+        assert found.startswith('platform.contxt is "prod": unknown key; accepted: alerts, context, ')
         assert found.endswith(" Did you mean context?")
 
 

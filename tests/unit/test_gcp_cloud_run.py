@@ -26,6 +26,7 @@ TWO: dict[str, Any] = {
     "canary": {"version": 4, "weight": 10},
 }
 FRONT = "delivery:gcp:Front"
+SETTLED = "delivery:gcp:Settled"
 
 
 def churn(**keys: Any) -> dict[str, Any]:
@@ -47,6 +48,7 @@ def test_each_release_is_a_service_behind_one_balancer() -> None:
         "gcp:dns/recordSet:RecordSet": 1,
         "gcp:serviceaccount/account:Account": 1,
         "gcp:storage/bucketIAMMember:BucketIAMMember": 1,
+        SETTLED: 3,
     }
     assert endpoints["churn"] == {
         "url": f"http://churn.{PREFIX}.internal",
@@ -55,6 +57,25 @@ def test_each_release_is_a_service_behind_one_balancer() -> None:
             {"version": 4, "digest": "sha256:churn-v4", "weight": 10, "shadow": False},
         ],
     }
+
+
+def test_no_release_needs_a_right_before_google_has_made_it_known() -> None:
+    """IAM's changes take 2 minutes typically, and 7 or more potentially ("Access change propagation")."""
+    graph, _, _ = google(churn(), cloudRun={"invokers": [CALLERS]})
+    waits = {r.name: r.inputs for r in graph.resources if r.type == SETTLED}
+    assert {name: found["seconds"] for name, found in waits.items()} == {
+        "key-rights": 120,
+        "churn-rights": 120,
+        "churn-v3-callers": 120,
+        "churn-v4-callers": 120,
+    }
+    # To fetch its artifact, and to be called.
+    assert "churn" in graph.waits_for(SETTLED, "churn-rights")
+    assert "churn-rights" in graph.waits_for(SERVICE, "churn-v4")
+    assert any("group" in name for name in graph.waits_for(SETTLED, "churn-v4-callers"))
+    assert {"churn-v3-callers", "churn-v4-callers"} <= graph.waits_for(URL_MAP, "churn")
+    none, _, _ = google(churn(), cloudRun={"invokers": [CALLERS]}, settleSeconds=0)
+    assert not [r for r in none.resources if r.type == SETTLED]
 
 
 def test_only_the_map_changes_when_a_share_moves() -> None:

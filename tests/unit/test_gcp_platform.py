@@ -142,6 +142,7 @@ def test_everything_that_keeps_data_is_encrypted_with_the_key_that_its_service_m
     assert {pair for pair in using if not pair[0].startswith("gcp:kms/")} == ENCRYPTED
     for type, name in ENCRYPTED:
         assert {"key-compute", "key-storage", "key-cloudsql"} <= graph.waits_for(type, name)
+        assert "key-rights" in graph.waits_for(type, name), "nothing is encrypted before they are in effect"
     agents = {
         r.inputs["member"].partition("@")[2].partition(".")[0]
         for r in graph.resources
@@ -440,6 +441,8 @@ def test_an_artifact_elsewhere_is_refused() -> None:
 
 def test_names_and_labels_are_what_google_takes() -> None:
     assert prefix("Model Delivery", "Prod_1") == "model-delivery-prod-1"
+    # GKE and IAM take no name that begins with a digit.
+    assert prefix("2026-models", "prod") == "m-2026-models-prod"
     assert shortened("a" * 30, 30) == "a" * 30
     long = shortened("model-delivery-prod-" + "b" * 40, 30)
     assert len(long) == 30 and long != shortened("model-delivery-prod-" + "b" * 41, 30)

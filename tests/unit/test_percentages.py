@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args
 
@@ -30,14 +31,14 @@ BLOCKS: dict[str, tuple[dict[str, Any], Effective]] = {
 }
 
 
-def by_the_local_route(graph: Graph) -> Effective:
-    backends = graph.one("delivery:local:Route", "churn").inputs["backends"]
+def by_the_local_route(graph: Graph, model: str) -> Effective:
+    backends = graph.one("delivery:local:Route", model).inputs["backends"]
     answering = {int(b["version"]): int(b["weight"]) for b in backends if not b["shadow"]}
     return answering, {int(b["version"]) for b in backends if b["shadow"]}
 
 
-def by_the_gateway_api(graph: Graph) -> Effective:
-    (rule,) = graph.one(ROUTE, "churn").inputs["spec"]["rules"]
+def by_the_gateway_api(graph: Graph, model: str) -> Effective:
+    (rule,) = graph.one(ROUTE, model).inputs["spec"]["rules"]
     total = sum(backend["weight"] for backend in rule["backendRefs"])
     answering = {version(b["name"]): round(100 * b["weight"] / total) for b in rule["backendRefs"]}
     mirrors = [f["requestMirror"] for f in rule["filters"] if f["type"] == "RequestMirror"]
@@ -46,16 +47,16 @@ def by_the_gateway_api(graph: Graph) -> Effective:
     return answering, {version(mirror["backendRef"]["name"]) for mirror in mirrors}
 
 
-def by_the_target_groups(graph: Graph) -> Effective:
-    (action,) = graph.one("aws:lb/listenerRule:ListenerRule", "churn").inputs["actions"]
+def by_the_target_groups(graph: Graph, model: str) -> Effective:
+    (action,) = graph.one("aws:lb/listenerRule:ListenerRule", model).inputs["actions"]
     groups = action["forward"]["targetGroups"]
     total = sum(group["weight"] for group in groups)
     return {version(group["arn"]): round(100 * group["weight"] / total) for group in groups}, set()
 
 
-def by_the_variants(graph: Graph) -> Effective:
+def by_the_variants(graph: Graph, model: str) -> Effective:
     kind = "aws:sagemaker/endpointConfiguration:EndpointConfiguration"
-    (name,) = graph.names(kind)
+    (name,) = (name for name in graph.names(kind) if re.match(rf"{model}\b", name))
     configuration = graph.one(kind, name).inputs
     production = configuration["productionVariants"]
     shadows = configuration.get("shadowProductionVariants") or []
@@ -69,16 +70,16 @@ def by_the_variants(graph: Graph) -> Effective:
     return answering, {version(shadow["modelName"]) for shadow in shadows}
 
 
-def by_the_url_map(graph: Graph) -> Effective:
-    backends = graph.one(URL_MAP, "churn").inputs["defaultRouteAction"]["weightedBackendServices"]
+def by_the_url_map(graph: Graph, model: str) -> Effective:
+    backends = graph.one(URL_MAP, model).inputs["defaultRouteAction"]["weightedBackendServices"]
     total = sum(backend["weight"] for backend in backends)
     # A release that is there and not in the map has no traffic.
     there = graph.names("gcp:compute/regionBackendService:RegionBackendService")
-    shares = dict.fromkeys(map(version, there), 0)
+    shares = {version(name): 0 for name in there if name.startswith(f"{model}-")}
     shares |= {version(b["backendService"]): round(100 * b["weight"] / total) for b in backends}
     # What is behind each is one service, all of whose traffic one release answers.
     for release in shares:
-        name = f"churn-v{release}"
+        name = f"{model}-v{release}"
         (group,) = graph.one("gcp:compute/regionBackendService:RegionBackendService", name).inputs["backends"]
         assert version(group["group"]) == release
         kind = "gcp:compute/regionNetworkEndpointGroup:RegionNetworkEndpointGroup"
@@ -90,8 +91,8 @@ def by_the_url_map(graph: Graph) -> Effective:
     return shares, set()
 
 
-def by_the_traffic_map(graph: Graph) -> Effective:
-    template = graph.one(TRAFFIC, "churn-traffic").inputs["properties"]["template"]
+def by_the_traffic_map(graph: Graph, model: str) -> Effective:
+    template = graph.one(TRAFFIC, f"{model}-traffic").inputs["properties"]["template"]
     (endpoint,) = template["resources"]
     shares = endpoint["properties"]["traffic"]
     assert sum(shares.values()) == 100, "Azure takes no other sum"
@@ -121,7 +122,7 @@ def on_gcp(models: dict[str, Any]) -> tuple[Graph, dict[str, Any]]:
     return graph, endpoints
 
 
-RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph], Effective]]] = {
+RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph, str], Effective]]] = {
     "local": ("local", here, by_the_local_route),
     "kubernetes": ("kubernetes", kubernetes, by_the_gateway_api),
     "kubernetes on aws": ("kubernetes", on_aws, by_the_gateway_api),
@@ -131,12 +132,30 @@ RUNTIMES: dict[str, tuple[Runtime, Declare, Callable[[Graph], Effective]]] = {
     "cloud-run": ("cloud-run", on_gcp, by_the_url_map),
     "azure-ml": ("azure-ml", azure, by_the_traffic_map),
 }
+MODELS = {block: f"m{number}" for number, block in enumerate(BLOCKS)}
+"""Every block is that of a model of its own: what one says is nothing to the others."""
+
+
+def possible(runtime: Runtime) -> list[str]:
+    """The blocks that a runtime takes."""
+    return [
+        block for block, (_, (_, shadows)) in BLOCKS.items() if not (shadows and CAPABILITIES[runtime].shadow)
+    ]
+
+
 CASES = [
     pytest.param(where, block, marks=[needs_sdk] if runtime == "azure-ml" else [])
     for where, (runtime, _, _) in RUNTIMES.items()
-    for block, (_, (_, shadows)) in BLOCKS.items()
-    if not (shadows and CAPABILITIES[runtime].shadow)
+    for block in possible(runtime)
 ]
+
+
+@cache
+def served(where: str) -> tuple[Graph, dict[str, Any]]:
+    """The graph of a platform with all models, and their endpoints."""
+    runtime, declare, _ = RUNTIMES[where]
+    keys = {block: {"runtime": runtime, "stable": {"version": 3}, **BLOCKS[block][0]} for block in BLOCKS}
+    return declare({MODELS[block]: keys[block] for block in possible(runtime)})
 
 
 @pytest.mark.parametrize(("where", "block"), CASES)
@@ -144,12 +163,12 @@ def test_the_same_block_is_the_same_percentages(
     where: str, block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL_DELIVERY_HOME", str(tmp_path))
-    runtime, declare, read_back = RUNTIMES[where]
-    keys, expected = BLOCKS[block]
-    graph, endpoints = declare({"churn": {"runtime": runtime, "stable": {"version": 3}, **keys}})
-    assert read_back(graph) == expected
+    _, _, read_back = RUNTIMES[where]
+    _, expected = BLOCKS[block]
+    graph, endpoints = served(where)
+    assert read_back(graph, MODELS[block]) == expected
     answering, shadows = expected
-    released = endpoints["churn"]["releases"]
+    released = endpoints[MODELS[block]]["releases"]
     assert {r["version"]: r["weight"] for r in released if not r["shadow"]} == answering
     assert {r["version"] for r in released if r["shadow"]} == shadows
 

@@ -57,6 +57,12 @@ def test_the_address_of_a_card_is_told_as_it_is() -> None:
     assert "  model card: https://cards.example/4" in shown(promotion(None, "https://cards.example/4"))
 
 
+def test_a_card_in_the_place_of_an_address_is_told_by_its_lines() -> None:
+    lines = shown(promotion("https://cards.example/3", NEW))
+    at = lines.index("  model card: 6 lines differ")
+    assert lines[at + 1] == "    - https://cards.example/3" and lines[at + 2] == "    + # churn, a forest"
+
+
 def test_no_line_of_a_text_is_longer_than_a_terminal_and_a_long_text_is_cut() -> None:
     long = "\n".join(f"{number} {'word ' * 60}" for number in range(30))
     lines = shown(promotion(OLD, long))

@@ -81,6 +81,16 @@ def test_an_approval_that_is_lost_is_loud() -> None:
     ]
 
 
+def test_a_digest_that_only_the_update_knows_is_said_so_and_nothing_is_lost() -> None:
+    """Of a large artifact whose digest the registry has not recorded."""
+    unknown = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+    old = {"digest": "sha256:a", "flavor": "onnx", "approvedBy": "maria"}
+    found = comparison(old, {"digest": unknown, "flavor": "onnx", "approvedBy": unknown})
+    facts = {fact.name: (fact.before, fact.after, fact.loud) for fact in found.facts}
+    assert facts["artifact digest"] == ("sha256:a", "known after the update", False)
+    assert facts["approved"] == ("by maria", "known after the update", False)
+
+
 def test_facts_of_a_version_that_is_not_in_the_stack_are_missing_and_said_so() -> None:
     preview = Preview().rollout("churn", {"stable": 3}, {"stable": 3, "canary": 4, "weight": 10})
     (found,) = reviewed(preview).comparisons
