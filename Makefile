@@ -31,7 +31,7 @@ endif
 # Our files and what we print are UTF-8, whatever the locale says.
 export PYTHONUTF8 := 1
 
-.PHONY: help setup env up down plan review test test-fast test-cluster check clean
+.PHONY: help setup env up down plan review test test-fast test-cluster test-image check clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -55,7 +55,7 @@ plan: env ## plan an environment with no cloud account: make plan ENV=prod [SINC
 review: env ## say what the working tree changes in a stack: make review ENV=local [SINCE=a git commit: no account]
 	@$(PYTHON) -m $(if $(SINCE),planning.review $(ENV) --since $(SINCE),delivery review --stack $(ENV)) $(REVIEW)
 
-test: setup ## run every test but those of test-cluster, two files at a time
+test: setup ## run every test but those of test-cluster and test-image, two files at a time
 	@. tools/python.sh; "$$python" -m tools.toolchain promtool amtool > /dev/null
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
@@ -65,6 +65,9 @@ test-fast: env ## run the tests that start nothing: two minutes
 test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 15 more to build it once
 	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes kubernetes-provider
 	@$(PYTHON) -m pytest -m cluster tests/cluster $(TESTS)
+
+test-image: setup ## build the images, push and run them, on a Docker engine of the tests' own; as root
+	@$(PYTHON) -m pytest -m image tests/image $(TESTS)
 
 check: env ## lint, format and types, of the workflows too
 	@$(PYTHON) -m ruff check .

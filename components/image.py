@@ -1,4 +1,5 @@
-"""The model server's image: built from the checkout, pushed, and known by its digest from then on."""
+"""The images of the model server and of MLflow: built from the checkout, pushed, and known by their digests
+from then on."""
 
 from __future__ import annotations
 
@@ -11,12 +12,26 @@ from pathlib import Path
 import pulumi
 import pulumi_docker_build as docker
 
-from components.environment import ImageBuild
+from components.environment import FLAVORS, Build, ImageBuild
 
 _ROOT = Path(__file__).resolve().parents[1]
 # Relative to the program's folder, so that a checkout elsewhere has the same inputs.
-_CONTEXT, _DOCKERFILE = ".", "serving/Dockerfile"
-_IN_IT = ("serving/*.py", "serving/serve", "serving/requirements.txt", f"{_DOCKERFILE}*")
+_CONTEXT = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one image is made of the checkout."""
+
+    name: str
+    type: str
+    """The component's type in the stack's state."""
+    dockerfile: str
+    contents: tuple[str, ...]
+    """All that goes in, as patterns below the checkout."""
+    target: str
+    arguments: Mapping[str, str]
+    """What this image's Dockerfile is told beside its base and where the source is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,18 +63,65 @@ def serving_image(
     One that is there already is taken as it is. A build goes to the repository that the file names, or to
     the platform's ``own``, which is asked for a build alone.
     """
-    if isinstance(image, str):
-        return image
-    if image.repository is not None:
-        return ServingImage("serving", image, Destination(repository=image.repository), opts).ref
+    return image if isinstance(image, str) else _built(serving_recipe(image), image, own, opts)
+
+
+def sagemaker_image(
+    build: ImageBuild, own: Callable[[], Destination], opts: pulumi.ResourceOptions | None = None
+) -> pulumi.Output[str]:
+    """The reference of the same image as root, which SageMaker asks for; built beside the other one."""
+    return _built(serving_recipe(build, sagemaker=True), build, own, opts)
+
+
+def tracking_image(
+    image: str | Build,
+    own: Callable[[], Destination] | None = None,
+    opts: pulumi.ResourceOptions | None = None,
+) -> pulumi.Input[str]:
+    """The reference, with its digest, of MLflow's image; see ``serving_image``."""
+    return image if isinstance(image, str) else _built(TRACKING_RECIPE, image, own, opts)
+
+
+TRACKING_RECIPE = Recipe(
+    name="tracking-image",
+    type="delivery:image:TrackingImage",
+    dockerfile="tracking/Dockerfile",
+    contents=("tracking/requirements.txt", "serving/sbom.py", "serving/slim.py", "tracking/Dockerfile*"),
+    target="tracking",
+    arguments={},
+)
+
+
+def serving_recipe(build: ImageBuild, *, sagemaker: bool = False) -> Recipe:
+    """How the model server's image is made, or the same as root."""
+    arguments: dict[str, str] = {}
+    if build.flavors != FLAVORS:
+        arguments["REQUIREMENTS"] = f"requirements-{'-'.join(build.flavors)}.txt"
+    if build.adapter is not None and not sagemaker:
+        arguments["ADAPTER"] = build.adapter
+    return Recipe(
+        name="serving-sagemaker" if sagemaker else "serving",
+        type="delivery:image:ServingImage",
+        dockerfile="serving/Dockerfile",
+        contents=("serving/*.py", "serving/serve", "serving/requirements*.txt", "serving/Dockerfile*"),
+        target="sagemaker" if sagemaker else "lambda" if build.adapter else "server",
+        arguments=arguments,
+    )
+
+
+def _built(
+    recipe: Recipe, build: Build, own: Callable[[], Destination] | None, opts: pulumi.ResourceOptions | None
+) -> pulumi.Output[str]:
+    if build.repository is not None:
+        return BuiltImage(recipe, build, Destination(repository=build.repository), opts).ref
     if own is None:
         raise ValueError("an image is built, and neither its file nor its platform has a repository for it")
-    return ServingImage("serving", image, own(), opts).ref
+    return BuiltImage(recipe, build, own(), opts).ref
 
 
-class ServingImage(pulumi.ComponentResource):
-    """The image of the model server, by docker-build: BuildKit's digest is known, and an unchanged context is
-    not built again (pulumi-docker's v4 Image knows neither).
+class BuiltImage(pulumi.ComponentResource):
+    """An image by docker-build: BuildKit's digest is known, and an unchanged context is not built again
+    (pulumi-docker's v4 Image knows neither).
 
     Its tag is a hash of what it is made of, so it fits repositories with immutable tags, and the same
     checkout gives the same tag. Only an apply builds it; needed is a BuildKit that the machine reaches.
@@ -70,22 +132,18 @@ class ServingImage(pulumi.ComponentResource):
     """``repository:tag@sha256:…``; in a preview unknown where the image will be built."""
 
     def __init__(
-        self, name: str, build: ImageBuild, to: Destination, opts: pulumi.ResourceOptions | None = None
+        self, recipe: Recipe, build: Build, to: Destination, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        super().__init__("delivery:image:ServingImage", name, None, opts)
-        arguments = {"BASE": build.base, "SOURCE": build.source}
-        if build.adapter is not None:
-            arguments["ADAPTER"] = build.adapter
-        tag = content_tag(_ROOT, build)
+        super().__init__(recipe.type, recipe.name, None, opts)
         image = docker.Image(
-            name,
+            recipe.name,
             context={"location": _CONTEXT},
-            dockerfile={"location": _DOCKERFILE},
-            target="server" if build.adapter is None else "lambda",
-            build_args=arguments,
+            dockerfile={"location": recipe.dockerfile},
+            target=recipe.target,
+            build_args={"BASE": build.base, "SOURCE": build.source, **recipe.arguments},
             labels=dict(build.labels) or None,
             platforms=[docker.Platform(platform) for platform in build.platforms],
-            tags=[pulumi.Output.concat(to.repository, ":", tag)],
+            tags=[pulumi.Output.concat(to.repository, ":", content_tag(_ROOT, recipe, build))],
             push=True,
             build_on_preview=False,
             registries=[
@@ -104,26 +162,28 @@ class ServingImage(pulumi.ComponentResource):
         self.register_outputs({"ref": self.ref})
 
 
-def content_tag(root: Path, build: ImageBuild) -> str:
+def content_tag(root: Path, recipe: Recipe, build: Build) -> str:
     """A tag made of 20 hex digits: of the arguments, and of names, modes and bytes of all that goes in.
 
     BuildKit's provider looks at the same things, so a tag is new whenever an image will be built.
     """
     total = hashlib.sha256()
-    for key, value in sorted(_said(build).items()):
+    for key, value in sorted(_said(recipe, build).items()):
         total.update(f"{key}={value}\n".encode())
-    for file in sorted({file for pattern in _IN_IT for file in root.glob(pattern)}):
+    for file in sorted({file for pattern in recipe.contents for file in root.glob(pattern)}):
         content, mode = file.read_bytes(), stat.S_IMODE(file.stat().st_mode)
         total.update(f"{file.relative_to(root).as_posix()} {mode:o} {len(content)}\n".encode() + content)
     return total.hexdigest()[:20]
 
 
-def _said(build: ImageBuild) -> Mapping[str, str]:
+def _said(recipe: Recipe, build: Build) -> Mapping[str, str]:
     labels = {f"label {key}": value for key, value in build.labels.items()}
+    arguments = {f"argument {key}": value for key, value in recipe.arguments.items()}
     return {
+        "target": recipe.target,
         "base": build.base,
-        "adapter": build.adapter or "",
         "source": build.source,
         "platforms": ",".join(build.platforms),
+        **arguments,
         **labels,
     }

@@ -92,15 +92,17 @@ def declare(platform: Platform) -> Place:
         case KubernetesPlatform():
             import pulumi_kubernetes as k8s
 
-            from components.image import serving_image
+            from components.image import serving_image, tracking_image
             from components.kubernetes.platform import KubernetesPlace
             from components.kubernetes.settings import Settings
 
+            tracking = platform.cluster.tracking
             return KubernetesPlace(
                 "kubernetes",
                 Settings(
                     cluster=platform.cluster,
                     image=serving_image(platform.cluster.image),
+                    tracking_image=tracking_image(tracking.image) if tracking else None,
                     access={"context": platform.context},
                     gpu=platform.gpu,
                     metrics_server=platform.metrics_server,

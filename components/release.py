@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pulumi
 
-from components.environment import Model
+from components.environment import Flavor, Model
 
 
 class Release(pulumi.CustomResource):
@@ -34,13 +36,15 @@ class Release(pulumi.CustomResource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         local: bool = False,
+        flavors: pulumi.Input[Sequence[Flavor] | None] = None,
     ) -> None:
         """Declare version ``version`` of the registered model that ``model`` serves, looked up at the MLflow
         tracking URI ``registry``.
 
         ``local``: it is served from the planning machine's disk, so ``artifact`` is wanted. Elsewhere that
         would only make two machines that plan the same see a change. Elsewhere, too, the plan judges whether
-        a server has the memory for it; on the planning machine servers aren't limited.
+        a server has the memory for it; on the planning machine servers aren't limited. ``flavors`` are those
+        that the server's image has the packages of; None: all that the model server serves.
         """
         outputs = dict.fromkeys(("digest", "artifact", "source", "run"), None)
         inputs = {
@@ -53,5 +57,6 @@ class Release(pulumi.CustomResource):
             # A check isn't told whether it is a preview's, which downloads no large artifact.
             "planning": pulumi.runtime.is_dry_run() or None,
             "memory": None if local else model.resources.mebibytes,
+            "flavors": flavors,
         }
         super().__init__("delivery:registry:Release", name, {**outputs, **inputs}, opts)

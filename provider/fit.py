@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
@@ -14,7 +14,9 @@ from pathlib import Path
 from provider.needs import Needs, needs, package_name, pins
 from tools.paths import ROOT
 
-_IMAGE = ROOT / "serving" / "requirements.txt"
+_SERVING = ROOT / "serving"
+FLAVORS = ("onnx", "sklearn")
+"""Those of the model server, as an image that has both names them."""
 _MODULES = {"sklearn": "scikit-learn"}
 """Modules whose package has another name, of those that nearly every model refers to."""
 
@@ -41,16 +43,20 @@ class Server:
     """Whether it can import a top-level module."""
 
 
-def fit(artifact: Path, size: int, memory: int | None) -> Fit:
+def fit(artifact: Path, size: int, memory: int | None, flavors: Sequence[str] = FLAVORS) -> Fit:
     """Judge the model in ``artifact``, of ``size`` bytes, for the server of this checkout.
 
     ``memory`` is what a server has, in MiB; None: it runs on this machine, in this Python environment.
-    Elsewhere it runs in the image, whose packages are ``serving/requirements.txt``.
+    Elsewhere it runs in the image for ``flavors``, whose packages are ``serving/requirements.txt``, or
+    ``serving/requirements-FLAVOR.txt`` of an image for one of them.
     """
     # numpy comes with it, which nothing else here needs.
     from serving.mlmodel import refusals
 
-    asked, server = needs(artifact), _installed() if memory is None else _image()
+    asked = needs(artifact)
+    if memory is not None and asked.flavour and asked.flavour not in flavors:
+        return Fit((_no_flavour(asked.flavour, flavors),))
+    server = _installed() if memory is None else _image(tuple(flavors))
     missing = sorted(name for name in asked.modules if not server.has(name))
     # A folder of this machine would be another one on each machine that plans.
     refused = (
@@ -60,6 +66,14 @@ def fit(artifact: Path, size: int, memory: int | None) -> Fit:
     return Fit(
         (*refused, *_missing(missing, server), *_too_large(size, memory)),
         tuple(_mismatches(asked, server)),
+    )
+
+
+def _no_flavour(flavour: str, flavors: Sequence[str]) -> str:
+    return (
+        f"its flavour is {flavour}, and the server's image serves {', '.join(flavors)} alone: add "
+        f"{flavour} to platform.image.build.flavors, or to platform.imageFlavors where the image that is "
+        "named serves it"
     )
 
 
@@ -154,8 +168,9 @@ def _importable(module: str) -> bool:
 
 
 @cache
-def _image() -> Server:
-    packages = pins(_IMAGE.read_text(encoding="utf-8"))
+def _image(flavors: tuple[str, ...]) -> Server:
+    file = _SERVING / ("requirements.txt" if flavors == FLAVORS else f"requirements-{'-'.join(flavors)}.txt")
+    packages = pins(file.read_text(encoding="utf-8"))
 
     def has(module: str) -> bool:
         if module in sys.stdlib_module_names or module == "builtins":
@@ -165,7 +180,7 @@ def _image() -> Server:
         # This environment has every package of the image's, and knows which modules are whose.
         return any(package_name(name) in packages for name in _distributions().get(module, ()))
 
-    return Server("the server's image (serving/requirements.txt)", packages, "", has)
+    return Server(f"the server's image (serving/{file.name})", packages, "", has)
 
 
 @cache

@@ -3,7 +3,8 @@
 Inputs: ``model`` (the registered model), ``version``, ``registry`` (an MLflow tracking URI; the state keeps
 it without user and password), ``endpoint``, the name of the model in the environment where that is another
 one, ``local``, true where the model is served from this machine's disk, and elsewhere ``memory``, what a
-server has in MiB; ``planning``, true in a preview. The state keeps neither of the last two.
+server has in MiB, ``flavors``, those that its image serves where that isn't every one, and ``planning``, true
+in a preview. The state keeps none of the last three.
 
 The check adds, already in a preview, what the registry says, texts that are empty where it says nothing:
     digest, size, source     the artifact: digest of its files, their bytes, its URI in the registry
@@ -36,12 +37,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
 from provider.contents import Pin, UnfetchedError, UnreachableError, Wanted
-from provider.fit import Fit, fit
+from provider.fit import FLAVORS, Fit, fit
 from provider.masking import masked
 from provider.registry import Registered, UnknownModelError, resolve
 from provider.resource import (
@@ -62,7 +63,7 @@ _TOLD = ("lost", "refusals", "mismatches")
 _UNLIMITED = 1 << 30
 """MiB, where the program doesn't say what a server has."""
 Resolve = Callable[[str, str, int, Path, Wanted], Registered]
-Judge = Callable[[Path, int, "int | None"], Fit]
+Judge = Callable[[Path, int, "int | None", "Sequence[str]"], Fit]
 
 
 class Release:
@@ -80,6 +81,7 @@ class Release:
         asked["registry"] = masked(uri)
         pinned = _pinned(old, new)
         memory = None if new.get("local") else int(new.get("memory") or _UNLIMITED)
+        flavors = tuple(map(str, new.get("flavors") or FLAVORS))
         try:
             wanted = Wanted(_pin(pinned), bool(new.get("planning")), bool(new.get("local")))
             found = self._lookup(_asked_at(uri), model, version, home() / "artifacts", wanted)
@@ -94,7 +96,7 @@ class Release:
                     f"the files of version {version} of {model} in {found.source} were written again after "
                     "it was deployed. A preview doesn't download so much to compare them, an update does"
                 )
-            fits = self._judge(found.judged or Path(found.artifact), found.size, memory)
+            fits = self._judge(found.judged or Path(found.artifact), found.size, memory, flavors)
         except (UnreachableError, ProviderError) as error:
             text = _explained(error, asked)
             if pinned is None:

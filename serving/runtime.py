@@ -1,12 +1,15 @@
 """A loaded model, whatever its flavour."""
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from serving.artifact import ArtifactError
 from serving.mlmodel import Package
 from serving.signature import Array, Signature
 
+_LIBRARIES = {"onnx": "onnxruntime", "sklearn": "sklearn"}
 Predict = Callable[[Array], Sequence[Array]]
 
 
@@ -37,6 +40,11 @@ def load(package: Package, threads: int = 1, device: str = "cpu") -> Runtime:
 
     Raises ``ArtifactError`` when its file is broken, doesn't fit its signature, or can't run on the device.
     """
+    if importlib.util.find_spec(_LIBRARIES[package.flavour]) is None:
+        raise ArtifactError(
+            f"this server has no {_LIBRARIES[package.flavour]}: its image was built for models of another"
+            f" flavour. Add {package.flavour} to the image's flavours (platform.image.build.flavors)"
+        )
     # Only what this model needs is imported.
     if package.flavour == "onnx":
         from serving import onnx_model

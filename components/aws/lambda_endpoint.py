@@ -84,8 +84,8 @@ class LambdaEndpoint(ModelEndpoint):
         return f"{self._model.name}-v{share.version}"
 
     def _release(self, share: Share) -> Release:
-        registry = self._args.serving.registry
-        return Release(self._named(share), self._model, share.version, registry, self._child)
+        of, name = self._args.serving, self._named(share)
+        return Release(name, self._model, share.version, of.registry, self._child, flavors=of.flavors)
 
     def _backend(self, share: Share, release: Release) -> _Backend:
         name, tags = self._named(share), model_tags(self._model, share.version)

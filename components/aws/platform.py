@@ -30,9 +30,9 @@ from components.aws.scope import Scope
 from components.aws.serving import Serving, by_digest
 from components.aws.tracking import Tracking, TrackingArgs
 from components.endpoint import Before, ModelEndpoint, waiting
-from components.environment import Model
+from components.environment import ImageBuild, Model
 from components.environment.aws import AwsPlatform
-from components.image import serving_image
+from components.image import sagemaker_image, serving_image, tracking_image
 from components.kubernetes.identity import cluster_identifier
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.receivers import ALERTMANAGER
@@ -100,9 +100,12 @@ class AwsPlace(pulumi.ComponentResource):
         self._registry = Registry("images", scope, self._key_arn, self._child)
         self._artifacts = Artifacts("artifacts", scope, self._key_arn, self._child)
         # Whoever pulls an image that was just pushed may do so.
-        after = pulumi.ResourceOptions(parent=self, depends_on=[self._registry.policy])
-        self._image = serving_image(settings.cluster.image, self._registry.destination, after)
-        self._serving = self._what_serves()
+        self._pushed = pulumi.ResourceOptions(parent=self, depends_on=[self._registry.policy])
+        self._image = serving_image(settings.cluster.image, self._registry.destination, self._pushed)
+        self._serving = self._what_serves(settings.cluster.image, self._image)
+        self._root: Serving | None = None
+        if isinstance(settings.cluster.image, ImageBuild) and settings.cluster.image.sagemaker:
+            self._root = self._on_sagemaker(settings.cluster.image)
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         self._identifier = cluster_identifier(
             "kubernetes", self._cluster.authority, self._cluster.resource, pulumi.ResourceOptions(parent=self)
@@ -134,9 +137,11 @@ class AwsPlace(pulumi.ComponentResource):
 
     @property
     def outputs(self) -> dict[str, pulumi.Input[Any]]:
-        """What the cluster's place has, and ``clusterName``, ``imageRepository``, ``artifactsBucket``."""
+        """What the cluster's place has, and ``clusterName``, ``imageRepository``, ``artifactsBucket``; and
+        ``sagemakerImage``, where there is one."""
         return {
             **self._place.outputs,
+            **({"sagemakerImage": self._root.image} if self._root else {}),
             "clusterName": self._cluster.name,
             "imageRepository": self._registry.repository_url,
             "artifactsBucket": self._artifacts.bucket,
@@ -155,7 +160,9 @@ class AwsPlace(pulumi.ComponentResource):
         if model.runtime == "lambda":
             return LambdaEndpoint(model, self._scope, self._lambda_args(), opts)
         if model.runtime == "sagemaker":
-            rooms = SageMakerEndpointArgs(serving=self._serving, settings=self._settings.sagemaker)
+            if self._root is None:
+                self._root = self._on_sagemaker(self._settings.cluster.image)
+            rooms = SageMakerEndpointArgs(serving=self._root, settings=self._settings.sagemaker)
             return SageMakerEndpoint(model, self._scope, rooms, opts)
         return self._place.serve(model, after)
 
@@ -169,17 +176,25 @@ class AwsPlace(pulumi.ComponentResource):
         )
         PodLogs("pod-logs", self._scope, logs, self._child)
 
-    def _what_serves(self) -> Serving:
-        """What servers outside the cluster run."""
-        cluster, registry = self._settings.cluster, self._registry
-        image = cluster.image
+    def _what_serves(self, named: str | ImageBuild, image: pulumi.Input[str]) -> Serving:
+        """What servers outside the cluster run: ``image``, which the file has ``named``."""
+        registry = self._registry
         return Serving(
-            image=by_digest(self._image),
-            repository_arn=repository_arn(image) if isinstance(image, str) else registry.repository_arn,
-            registry=cluster.registry,
+            image=by_digest(image),
+            flavors=self._settings.cluster.image_flavors,
+            repository_arn=repository_arn(named) if isinstance(named, str) else registry.repository_arn,
+            registry=self._settings.cluster.registry,
             artifacts=self._artifacts,
             key_arn=self._key_arn,
         )
+
+    def _on_sagemaker(self, image: str | ImageBuild) -> Serving:
+        """What SageMaker runs: the same as root. It is built with the first model there, or where the file
+        asks for it."""
+        named = self._settings.sagemaker.image or image
+        if isinstance(named, str):
+            return self._what_serves(named, named)
+        return self._what_serves(named, sagemaker_image(named, self._registry.destination, self._pushed))
 
     def _lambda_args(self) -> LambdaEndpointArgs:
         """What is in front of Lambda, declared with the first model that needs it: it costs while idle."""
@@ -244,6 +259,7 @@ class AwsPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
+            tracking_image=self._tracking_image(),
             access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",
@@ -253,6 +269,12 @@ class AwsPlace(pulumi.ComponentResource):
             storage_class=STORAGE_CLASS,
             gateway_annotations=_LOAD_BALANCER,
         )
+
+    def _tracking_image(self) -> pulumi.Input[str] | None:
+        tracking = self._settings.cluster.tracking
+        if tracking is None:
+            return None
+        return tracking_image(tracking.image, self._registry.tracking, self._child)
 
     def _identity(
         self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions

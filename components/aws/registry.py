@@ -1,4 +1,4 @@
-"""The image registry: one ECR repository for the model server's images."""
+"""The image registry: ECR repositories for the model server's images and for MLflow's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _UNTAGGED_DAYS = 14
 
 
 class Registry(pulumi.ComponentResource):
-    """A repository whose tags can't be moved, scanned on each push and encrypted with the platform's key.
+    """A repository of the model server's images, and one of MLflow's where those are built. Tags can't be
+    moved; images are scanned on each push and encrypted with the platform's key.
 
     Only images that no tag names are ever removed by AWS, 14 days after their push. A tag can't be moved to
     another image here, so an image that was pushed with a tag keeps it, and a digest in use stays.
@@ -32,17 +33,44 @@ class Registry(pulumi.ComponentResource):
         self, name: str, scope: Scope, key_arn: pulumi.Input[str], opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("delivery:aws:Registry", name, None, opts)
-        self._scope = scope
-        child = pulumi.ResourceOptions(parent=self)
+        self._scope, self._key_arn = scope, key_arn
         repository_name = f"{scope.prefix}/serving"
+        repository = self._repository(name, repository_name)
+        # Lambda pulls by itself, not as the function's role.
+        pull = allow(
+            ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
+            [],
+            {"ArnLike": {"aws:SourceArn": scope.arn("lambda", f"function:{scope.prefix}-*")}},
+            {"Service": "lambda.amazonaws.com"},
+        )
+        del pull["Resource"]  # a repository's policy is about the repository
+        self.policy = aws.ecr.RepositoryPolicy(
+            name,
+            repository=repository.name,
+            policy=document(pull),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.repository_url = repository.repository_url
+        self.repository_arn = scope.arn("ecr", f"repository/{repository_name}")
+        self.register_outputs({"repositoryUrl": self.repository_url})
+
+    def destination(self) -> Destination:
+        """Where the model server's image is pushed."""
+        return self._destination(self.repository_url)
+
+    def tracking(self) -> Destination:
+        """Where MLflow's image is pushed. The repository is declared by this."""
+        return self._destination(self._repository("mlflow", f"{self._scope.prefix}/mlflow").repository_url)
+
+    def _repository(self, name: str, path: str) -> aws.ecr.Repository:
         repository = aws.ecr.Repository(
             name,
-            name=repository_name,
+            name=path,
             image_tag_mutability="IMMUTABLE",
             image_scanning_configuration={"scan_on_push": True},
-            encryption_configurations=[{"encryption_type": "KMS", "kms_key": key_arn}],
+            encryption_configurations=[{"encryption_type": "KMS", "kms_key": self._key_arn}],
             force_delete=False,
-            opts=scope.data(self),
+            opts=self._scope.data(self),
         )
         rule = {
             "rulePriority": 1,
@@ -56,31 +84,21 @@ class Registry(pulumi.ComponentResource):
             "action": {"type": "expire"},
         }
         aws.ecr.LifecyclePolicy(
-            name, repository=repository.name, policy=json.dumps({"rules": [rule]}), opts=child
+            name,
+            repository=repository.name,
+            policy=json.dumps({"rules": [rule]}),
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        # Lambda pulls by itself, not as the function's role.
-        pull = allow(
-            ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"),
-            [],
-            {"ArnLike": {"aws:SourceArn": scope.arn("lambda", f"function:{scope.prefix}-*")}},
-            {"Service": "lambda.amazonaws.com"},
-        )
-        del pull["Resource"]  # a repository's policy is about the repository
-        self.policy = aws.ecr.RepositoryPolicy(
-            name, repository=repository.name, policy=document(pull), opts=child
-        )
-        self.repository_url = repository.repository_url
-        self.repository_arn = scope.arn("ecr", f"repository/{repository_name}")
-        self.register_outputs({"repositoryUrl": self.repository_url})
+        return repository
 
-    def destination(self) -> Destination:
-        """Where an image is pushed, with a login that is good for 12 hours, a new one at each run."""
+    def _destination(self, repository: pulumi.Input[str]) -> Destination:
+        """A repository, with a login that is good for 12 hours, a new one at each run."""
         account, region = self._scope.account, self._scope.region
         token = aws.ecr.get_authorization_token_output(
             registry_id=account, opts=pulumi.InvokeOutputOptions(parent=self)
         )
         return Destination(
-            repository=self.repository_url,
+            repository=repository,
             login=Login(
                 address=f"{account}.dkr.ecr.{region}.{self._scope.partition.dns_suffix}",
                 username=token.user_name,

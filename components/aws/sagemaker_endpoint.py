@@ -141,7 +141,8 @@ class SageMakerEndpoint(ModelEndpoint):
 
     def _release(self, share: Share) -> Release:
         name = f"{self._model.name}-v{share.version}"
-        return Release(name, self._model, share.version, self._args.serving.registry, self._child)
+        of = self._args.serving
+        return Release(name, self._model, share.version, of.registry, self._child, flavors=of.flavors)
 
     def _role(self) -> Granted:
         scope, args, name = self._scope, self._args, self._model.name

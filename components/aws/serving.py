@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
 
 from components.aws.artifacts import Artifacts
+from components.environment import Flavor
 
 _TAG = re.compile(r":[^:@/]+(?=@)")
 
@@ -18,6 +20,8 @@ class Serving:
 
     image: pulumi.Input[str]
     """The model server's image by its digest and without a tag, see ``by_digest``."""
+    flavors: Sequence[Flavor] | None
+    """What the image serves; None: all that the model server serves."""
     repository_arn: str
     """The ECR repository that the image is in."""
     registry: str

@@ -49,7 +49,14 @@ class AzureMlEndpoint(ModelEndpoint):
         split = shares(model)
         endpoint = self._endpoint()
         releases = [
-            Release(f"{model.name}-v{s.version}", model, s.version, settings.registry, self._child)
+            Release(
+                f"{model.name}-v{s.version}",
+                model,
+                s.version,
+                settings.registry,
+                self._child,
+                flavors=settings.image_flavors,
+            )
             for s in split
         ]
         deployments = [

@@ -11,7 +11,7 @@ from components.environment.borrowed import BorrowedPlatform
 from components.environment.capabilities import CAPABILITIES, Capability
 from components.environment.cluster import Alerts, Cluster, Gateway, Prices, Source
 from components.environment.gcp import GcpPlatform
-from components.environment.image import Architecture, ImageBuild
+from components.environment.image import FLAVORS, Architecture, Build, Flavor, ImageBuild
 from components.environment.kubernetes import KubernetesPlatform
 from components.environment.local import LocalPlatform, Ports
 from components.environment.parsing import parse
@@ -31,6 +31,7 @@ from components.environment.values import (
 
 __all__ = [
     "CAPABILITIES",
+    "FLAVORS",
     "MISSING",
     "Access",
     "Alerts",
@@ -41,11 +42,13 @@ __all__ = [
     "AwsPlatform",
     "AzurePlatform",
     "BorrowedPlatform",
+    "Build",
     "Canary",
     "Capability",
     "Cluster",
     "ConfigError",
     "Environment",
+    "Flavor",
     "Gateway",
     "GcpPlatform",
     "ImageBuild",

@@ -54,6 +54,9 @@ class SageMaker:
     """An update that raises an alarm goes back by itself; it costs an instance while there is no canary."""
     capture_percent: int = 0
     """The percentage of requests and answers that is written to the artifacts bucket."""
+    image: str | None = None
+    """The model server's image for SageMaker, which runs as root, by its digest; None: it is built, or no
+    model is on SageMaker."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from components.environment.aws_access import parse_access
 from components.environment.aws_partition import partition_of
 from components.environment.aws_pools import parse_nodes
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
-from components.environment.image import ImageBuild
+from components.environment.image import PINNED, PINNED_RULE, Build
 from components.environment.kubernetes_versions import judge_version
 from components.environment.ranges import overlap, private_range, public_ranges
 from components.environment.section import Section
@@ -125,7 +125,7 @@ def parse_aws(section: Section) -> AwsPlatform | None:
     addons = _addons(section)
     nodes = parse_nodes(section, len(zones) if zones else 0)
     database = _database(section)
-    sagemaker = _sagemaker(section)
+    sagemaker = _sagemaker(section, region)
     tags = _tags(section)
     if account is None or region is None or zones is None or admins is None or cluster is None:
         return None
@@ -183,20 +183,33 @@ def _ranges(section: Section) -> tuple[str, str]:
 
 
 def _images(section: Section, cluster: Cluster | None, region: str | None) -> None:
-    """The image is pulled by nodes without internet, by Lambda and by SageMaker: from ECR in this region."""
+    """Images are pulled by nodes without internet, by Lambda and by SageMaker: from ECR in this region.
+
+    MLflow's, which nodes alone pull, may be elsewhere.
+    """
     if cluster is None or region is None:
         return
-    if isinstance(cluster.image, ImageBuild):
-        if cluster.image.platforms != ("linux/amd64",):
-            section.inner("image").inner("build").problem(
-                "platforms", "must be [linux/amd64]: nodes, Lambda and SageMaker run it on x86-64"
-            )
-        return
+    if isinstance(cluster.image, str):
+        _in_ecr(section, "image", cluster.image, region)
+    else:
+        _for_x86(section, cluster.image)
+    if cluster.tracking and isinstance(cluster.tracking.image, Build):
+        _for_x86(section.inner("tracking"), cluster.tracking.image)
+
+
+def _for_x86(above: Section, image: Build) -> None:
+    if image.platforms != ("linux/amd64",):
+        above.inner("image").inner("build").problem(
+            "platforms", "must be [linux/amd64]: nodes, Lambda and SageMaker run it on x86-64"
+        )
+
+
+def _in_ecr(above: Section, key: str, image: str, region: str) -> None:
     suffix = partition_of(region).dns_suffix
     host = rf"[0-9]{{12}}\.dkr\.ecr\.{re.escape(region)}\.{re.escape(suffix)}"
-    if not re.fullmatch(host, cluster.image.split("/")[0]):
-        section.problem(
-            "image",
+    if not re.fullmatch(host, image.split("/")[0]):
+        above.problem(
+            key,
             f"must be in ECR in the platform's region: ACCOUNT.dkr.ecr.{region}.{suffix}/NAME@sha256:…",
             "Nodes, Lambda and SageMaker pull it from there.",
         )
@@ -249,15 +262,18 @@ def _database(platform: Section) -> Database:
     )
 
 
-def _sagemaker(platform: Section) -> SageMaker:
+def _sagemaker(platform: Section, region: str | None) -> SageMaker:
     section = platform.section(
-        "sagemaker", accepted=("autoRollback", "capturePercent"), example="{capturePercent: 10}"
+        "sagemaker", accepted=("autoRollback", "capturePercent", "image"), example="{capturePercent: 10}"
     )
     if section is None:
         return SageMaker()
     rollback = section.flag("autoRollback")
     percent = section.whole("capturePercent", 0, 100, percentage=True)
-    return SageMaker(auto_rollback=rollback or False, capture_percent=percent or 0)
+    image = section.matching("image", PINNED, PINNED_RULE)
+    if image and region:
+        _in_ecr(section, "image", image, region)
+    return SageMaker(auto_rollback=rollback or False, capture_percent=percent or 0, image=image)
 
 
 def _tags(platform: Section) -> Mapping[str, str]:

@@ -105,6 +105,12 @@ def _judge_sagemaker(
             " SageMaker takes only one beside a shadow",
             "Turn that off, or give the canary a weight.",
         )
+    if isinstance(platform.cluster.image, str) and platform.sagemaker.image is None:
+        model.problem(
+            "runtime",
+            "SageMaker asks for a container that runs as root, which platform.image doesn't",
+            "Name the image for SageMaker in platform.sagemaker.image, by its digest.",
+        )
     if sagemaker_instance(resources) is None:
         most = [instance for instance in _INSTANCES if bool(instance.gpus) == bool(resources.gpu)][-1]
         gpus = f"{most.gpus} GPUs, " if most.gpus else ""

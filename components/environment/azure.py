@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Final, Literal
 
-from components.environment.image import PINNED, PINNED_RULE, parse_uses_gpu
+from components.environment.image import PINNED, PINNED_RULE, Flavor, parse_flavors, parse_uses_gpu
 from components.environment.registered import tracking_uri
 from components.environment.section import Section
 from components.environment.values import Resources, Runtime
@@ -15,6 +15,7 @@ from components.environment.values import Resources, Runtime
 KEYS: Final = (
     "kind",
     "image",
+    "imageFlavors",
     "imageUsesGpu",
     "publicAccess",
     "region",
@@ -57,6 +58,8 @@ class AzurePlatform:
     """The MLflow tracking URI at which releases are looked up, and from which servers fetch artifacts."""
     image_uses_gpu: bool = False
     """Whether the image runs models on a GPU: it has onnxruntime-gpu and CUDA."""
+    image_flavors: tuple[Flavor, ...] | None = None
+    """What the image serves; None: all that the model server serves."""
     public_access: bool = False
     """Whether the endpoints answer from the internet too, callers with a token alone."""
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -143,6 +146,7 @@ def parse_azure(section: Section) -> AzurePlatform | None:
             "An endpoint's identity may pull from there alone.",
         )
     uses_gpus = parse_uses_gpu(section, image)
+    flavors = parse_flavors(section, image)
     registry = tracking_uri(section)
     public = section.flag("publicAccess")
     tags = _tags(section)
@@ -155,6 +159,7 @@ def parse_azure(section: Section) -> AzurePlatform | None:
         workspace=workspace,
         image=image,
         image_uses_gpu=uses_gpus,
+        image_flavors=flavors,
         registry=registry,
         public_access=public or False,
         tags=tags,

@@ -8,7 +8,13 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from components.environment.authentication import Authentication, parse_authentication
-from components.environment.image import ImageBuild, parse_image, parse_uses_gpu
+from components.environment.image import (
+    Flavor,
+    ImageBuild,
+    parse_flavors,
+    parse_image,
+    parse_uses_gpu,
+)
 from components.environment.patterns import LABEL, LABEL_RULE
 from components.environment.registered import tracking_uri
 from components.environment.section import Section
@@ -19,6 +25,7 @@ CLUSTER_KEYS: Final = (
     "definitions",
     "gateway",
     "image",
+    "imageFlavors",
     "imageUsesGpu",
     "keda",
     "monitoring",
@@ -86,6 +93,8 @@ class Cluster:
     """What callers use, without a path; a model is at `URL/MODEL`."""
     image_uses_gpu: bool = False
     """Whether the image runs models on a GPU: it has onnxruntime-gpu and CUDA, as no image built here has."""
+    image_flavors: tuple[Flavor, ...] | None = None
+    """What the image serves, and the plan lets through; None: all that the model server serves."""
     namespace: str = "models"
     gateway: Gateway = Gateway()
     tracking: Tracking | None = None
@@ -122,6 +131,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     section.require("url", "what callers use, such as https://models.example.com")
     image = parse_image(section, has_registry=has_registry)
     uses_gpu = parse_uses_gpu(section, image)
+    flavors = parse_flavors(section, image)
     registry = tracking_uri(section)
     url = section.matching(
         "url",
@@ -130,7 +140,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     )
     namespace = section.matching("namespace", LABEL, LABEL_RULE)
     gateway = _gateway(section, url)
-    tracking = parse_tracking(section)
+    tracking = parse_tracking(section, has_registry=has_registry)
     monitoring = section.choice("monitoring", ("install", "existing", "none"))
     if tracking and tracking.access:
         _judge_access(section, gateway, url, tracking.access)
@@ -145,6 +155,7 @@ def parse_cluster(section: Section, *, has_registry: bool = True) -> Cluster | N
     return Cluster(
         image=image,
         image_uses_gpu=uses_gpu,
+        image_flavors=flavors,
         registry=registry,
         url=url,
         namespace=namespace or "models",

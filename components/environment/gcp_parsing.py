@@ -10,7 +10,7 @@ from typing import Final
 from components.environment.cluster import CLUSTER_KEYS, Cluster, parse_cluster
 from components.environment.gcp import CloudRun, Database, GcpPlatform, Nodes, Pool
 from components.environment.gcp_services import accelerator
-from components.environment.image import ImageBuild
+from components.environment.image import Build
 from components.environment.ranges import overlap, private_range, public_ranges
 from components.environment.section import Section
 
@@ -177,11 +177,10 @@ def _image(section: Section, cluster: Cluster | None, region: str | None) -> Non
     """The image is pulled by nodes without internet and by Cloud Run: from Artifact Registry, nearby."""
     if cluster is None or region is None:
         return
-    if isinstance(cluster.image, ImageBuild):
-        if cluster.image.platforms != ("linux/amd64",):
-            section.inner("image").inner("build").problem(
-                "platforms", "must be [linux/amd64]: nodes and Cloud Run run it on x86-64"
-            )
+    if cluster.tracking and isinstance(cluster.tracking.image, Build):
+        _for_x86(section.inner("tracking"), cluster.tracking.image)
+    if not isinstance(cluster.image, str):
+        _for_x86(section, cluster.image)
         return
     hosts = (f"{region}-docker.pkg.dev", f"{region.split('-')[0]}-docker.pkg.dev")
     if cluster.image.split("/")[0] not in hosts:
@@ -189,6 +188,13 @@ def _image(section: Section, cluster: Cluster | None, region: str | None) -> Non
             "image",
             f"must be in Artifact Registry in the platform's region: {hosts[0]}/PROJECT/NAME/…@sha256:…",
             "Nodes and Cloud Run pull it from there.",
+        )
+
+
+def _for_x86(above: Section, image: Build) -> None:
+    if image.platforms != ("linux/amd64",):
+        above.inner("image").inner("build").problem(
+            "platforms", "must be [linux/amd64]: nodes and Cloud Run run it on x86-64"
         )
 
 

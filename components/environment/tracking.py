@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from components.environment.authentication import JWT_KEYS, Jwt, parse_jwt
-from components.environment.image import PINNED, PINNED_RULE
+from components.environment.image import Build, parse_tracking_image
 from components.environment.patterns import HOST, LABEL, LABEL_RULE, STORAGE
 from components.environment.section import Section
 
@@ -29,23 +29,26 @@ class Access:
 class Tracking:
     """An MLflow server in the cluster."""
 
-    image: str
-    """MLflow's image, pinned by its digest."""
+    image: str | Build
+    """MLflow's image, pinned by its digest, or how the program builds it."""
     storage: str = "20Gi"
     """The size of its volume, where the platform has no database and bucket for it."""
     access: Access | None = None
     """None: only the models' namespace reaches it."""
 
 
-def parse_tracking(platform: Section) -> Tracking | None:
-    """Understand the key `tracking` of a platform with a cluster; None if it is absent or wrong."""
+def parse_tracking(platform: Section, *, has_registry: bool = True) -> Tracking | None:
+    """Understand the key `tracking` of a platform with a cluster; None if it is absent or wrong.
+
+    `has_registry`: whether the platform has an image registry of its own, into which an image is built.
+    """
     section = platform.section(
         "tracking", accepted=("access", "image", "storage"), example="{image: …@sha256:…}"
     )
     if section is None:
         return None
-    section.require("image", "MLflow's image, pinned by its digest")
-    image = section.matching("image", PINNED, PINNED_RULE)
+    section.require("image", "MLflow's image, pinned by its digest, or {build: {base: …}}")
+    image = parse_tracking_image(section, has_registry=has_registry)
     storage = section.matching("storage", STORAGE, "must be a size such as 20Gi")
     access = _access(section)
     return Tracking(image=image, storage=storage or "20Gi", access=access) if image else None

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.endpoint import ModelEndpoint
-from components.environment import Model
+from components.environment import Flavor, Model
 from components.environment.gcp_services import Container, cloud_run_container
 from components.gcp.alarms import alarm_on_errors
 from components.gcp.artifacts import Artifacts
@@ -32,6 +32,8 @@ class CloudRunEndpointArgs:
 
     image: pulumi.Input[str]
     """The model server's image, with its digest."""
+    flavors: Sequence[Flavor] | None
+    """What the image serves; None: all that the model server serves."""
     registry: str
     """The tracking URI at which the model's versions are looked up."""
     artifacts: Artifacts
@@ -70,7 +72,15 @@ class CloudRunEndpoint(ModelEndpoint):
         split = shares(model)
         account, rights = self._account()
         releases = [
-            Release(self._named(share), model, share.version, args.registry, self._child) for share in split
+            Release(
+                self._named(share),
+                model,
+                share.version,
+                args.registry,
+                self._child,
+                flavors=args.flavors,
+            )
+            for share in split
         ]
         backends = [
             self._backend(share, self._service(share, release, account, rights))

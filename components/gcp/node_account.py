@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pulumi
 import pulumi_gcp as gcp
@@ -21,10 +21,11 @@ class NodeAccount(pulumi.ComponentResource):
         self,
         name: str,
         scope: Scope,
-        repository: tuple[pulumi.Input[str], str, pulumi.Input[str]],
+        repositories: Mapping[str, tuple[pulumi.Input[str], str, pulumi.Input[str]]],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """``repository``: project, location and name of the one that has the model server's image."""
+        """``repositories``: project, location and name of each that has an image which pods run, by the name
+        of the right to pull from it."""
         super().__init__("delivery:gcp:NodeAccount", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         account = gcp.serviceaccount.Account(
@@ -35,7 +36,6 @@ class NodeAccount(pulumi.ComponentResource):
             opts=child,
         )
         self.email = account.email
-        project, location, repository_name = repository
         self.ready = (
             gcp.projects.IAMMember(
                 name,
@@ -44,14 +44,17 @@ class NodeAccount(pulumi.ComponentResource):
                 member=account.member,
                 opts=child,
             ),
-            gcp.artifactregistry.RepositoryIamMember(
-                name,
-                project=project,
-                location=location,
-                repository=repository_name,
-                role="roles/artifactregistry.reader",
-                member=account.member,
-                opts=child,
+            *(
+                gcp.artifactregistry.RepositoryIamMember(
+                    right,
+                    project=project,
+                    location=location,
+                    repository=repository,
+                    role="roles/artifactregistry.reader",
+                    member=account.member,
+                    opts=child,
+                )
+                for right, (project, location, repository) in repositories.items()
             ),
         )
         self.register_outputs({})

@@ -10,7 +10,7 @@ import pulumi_gcp as gcp
 import pulumi_kubernetes as k8s
 
 from components.endpoint import Before, ModelEndpoint, waiting
-from components.environment import Model
+from components.environment import Build, Model
 from components.environment.gcp import GcpPlatform
 from components.gcp.artifacts import Artifacts
 from components.gcp.cloud_run_endpoint import CloudRunEndpoint, CloudRunEndpointArgs
@@ -25,7 +25,7 @@ from components.gcp.registry import Registry, repository
 from components.gcp.scope import Scope
 from components.gcp.services import Services
 from components.gcp.tracking import Tracking, TrackingArgs
-from components.image import serving_image
+from components.image import serving_image, tracking_image
 from components.kubernetes.identity import cluster_identifier
 from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
@@ -92,11 +92,8 @@ class GcpPlace(pulumi.ComponentResource):
         )
         self._registry = Registry("images", scope, self._key, self._child)
         self._artifacts = Artifacts("artifacts", scope, self._key, self._child)
-        self._image = serving_image(
-            settings.cluster.image,
-            self._registry.destination,
-            pulumi.ResourceOptions(parent=self, depends_on=[self._registry.repository]),
-        )
+        self._pushed = pulumi.ResourceOptions(parent=self, depends_on=[self._registry.repository])
+        self._image = serving_image(settings.cluster.image, self._registry.destination, self._pushed)
         self._account = self._node_account()
         self._cluster = Cluster("cluster", scope, self._cluster_args(), self._child)
         Logs("logs", scope, self._cluster.name, settings.log_days, self._child)
@@ -140,6 +137,7 @@ class GcpPlace(pulumi.ComponentResource):
             return self._place.serve(model, after)
         args = CloudRunEndpointArgs(
             image=self._image,
+            flavors=self._settings.cluster.image_flavors,
             registry=self._settings.cluster.registry,
             artifacts=self._artifacts,
             key=self._key,
@@ -172,12 +170,14 @@ class GcpPlace(pulumi.ComponentResource):
         )
 
     def _node_account(self) -> NodeAccount:
-        image, scope = self._settings.cluster.image, self._scope
-        own = self._registry.repository
-        of: tuple[pulumi.Input[str], str, pulumi.Input[str]] = (
-            repository(image) if isinstance(image, str) else (scope.project, scope.region, own.repository_id)
-        )
-        return NodeAccount("nodes", scope, of, self._child)
+        cluster, scope = self._settings.cluster, self._scope
+        own = (scope.project, scope.region, self._registry.repository.repository_id)
+        image = cluster.image
+        pulled: dict[str, tuple[pulumi.Input[str], str, pulumi.Input[str]]]
+        pulled = {"nodes": repository(image) if isinstance(image, str) else own}
+        if isinstance(image, str) and cluster.tracking and isinstance(cluster.tracking.image, Build):
+            pulled["nodes-tracking"] = own
+        return NodeAccount("nodes", scope, pulled, self._child)
 
     def _nodes(self) -> list[pulumi.Resource]:
         """Declare the pools. Returns those that any pod can run on."""
@@ -226,6 +226,7 @@ class GcpPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
+            tracking_image=self._tracking_image(),
             access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             # GKE installs NVIDIA's driver and device plugin by itself.
             gpu="existing" if settings.gpus else "none",
@@ -236,6 +237,12 @@ class GcpPlace(pulumi.ComponentResource):
             storage_class=_STORAGE_CLASS,
             gateway_annotations=_INTERNAL,
         )
+
+    def _tracking_image(self) -> pulumi.Input[str] | None:
+        tracking = self._settings.cluster.tracking
+        if tracking is None:
+            return None
+        return tracking_image(tracking.image, self._registry.tracking, self._pushed)
 
     def _identity(
         self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions

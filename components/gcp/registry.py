@@ -1,4 +1,4 @@
-"""The image registry: one repository of Artifact Registry for the model server's images."""
+"""The image registry: one repository of Artifact Registry, for the images of the model server and MLflow."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ class Registry(pulumi.ComponentResource):
     def destination(self) -> Destination:
         """Where an image is pushed. The login is Docker's own: ``gcloud auth configure-docker HOST``."""
         return Destination(repository=self.repository_url)
+
+    def tracking(self) -> Destination:
+        """Where MLflow's image is pushed, beside the model server's."""
+        return Destination(repository=f"{self.repository_url.removesuffix('/serving')}/mlflow")
 
 
 def repository(image: str) -> tuple[str, str, str]:

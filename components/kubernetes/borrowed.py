@@ -37,6 +37,7 @@ class BorrowedPlace(pulumi.ComponentResource):
         self._endpoint = EndpointArgs(
             namespace=self._text("namespace"),
             image=self._text("image"),
+            flavors=self._shared.apply(lambda shared: shared.get("flavors")),
             registry=self._text("registry"),
             tracking=self._text("tracking"),
             url=self._text("url"),

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from components.endpoint import ModelEndpoint
-from components.environment import Model
+from components.environment import Flavor, Model
 from components.kubernetes.callers import route_policies
 from components.kubernetes.capacity import CapacityArgs, declare_capacity, declare_sleep
 from components.kubernetes.labels import annotated, release_metadata, selector
@@ -49,6 +49,8 @@ class EndpointArgs:
     prometheus: pulumi.Input[str] = ""
     """The Prometheus that KEDA asks; empty: none."""
     identity: Identity | None = None
+    flavors: pulumi.Input[Sequence[Flavor] | None] = None
+    """What the image serves; None: all that the model server serves."""
 
 
 class Endpoint(ModelEndpoint):
@@ -98,7 +100,8 @@ class Endpoint(ModelEndpoint):
 
     def _release(self, share: Share) -> Release:
         name = self._title(share)
-        return Release(name, self._model, share.version, self._args.registry, self._child)
+        args = self._args
+        return Release(name, self._model, share.version, args.registry, self._child, flavors=args.flavors)
 
     def _title(self, share: Share) -> str:
         return f"{self._model.name}-v{share.version}"

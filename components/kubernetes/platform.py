@@ -77,6 +77,7 @@ class KubernetesPlace(pulumi.ComponentResource):
         self._endpoint = EndpointArgs(
             namespace=cluster.namespace,
             image=settings.image,
+            flavors=cluster.image_flavors,
             registry=cluster.registry,
             tracking=tracking.url if tracking else cluster.registry,
             url=cluster.url,
@@ -110,6 +111,7 @@ class KubernetesPlace(pulumi.ComponentResource):
             "gpus": settings.gpu != "none" and settings.cluster.image_uses_gpu,
             "keda": endpoint.keda,
             "prometheus": endpoint.prometheus,
+            **({"flavors": endpoint.flavors} if endpoint.flavors else {}),
         }
         address = {} if self._address is None else {"gatewayAddress": self._address}
         return {
@@ -183,11 +185,11 @@ class KubernetesPlace(pulumi.ComponentResource):
     def _tracking(self, gateway: str, opts: pulumi.ResourceOptions) -> Tracking | None:
         settings = self._settings
         tracking = settings.cluster.tracking
-        if tracking is None:
+        if tracking is None or settings.tracking_image is None:
             return None
         args = TrackingArgs(
             namespace=settings.cluster.namespace,
-            image=tracking.image,
+            image=settings.tracking_image,
             storage=tracking.storage,
             storage_class=settings.storage_class,
             store=settings.store,

@@ -34,6 +34,8 @@ class Settings:
     without secrets, with the ``clusterIdentifier`` of the cluster that it leads to."""
     image: pulumi.Input[str]
     """The model server's image by its digest."""
+    tracking_image: pulumi.Input[str] | None
+    """MLflow's image by its digest; None where no MLflow is installed."""
     gpu: Source = "none"
     metrics_server: Source = "existing"
     store: TrackingStore | None = None

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from components.environment import AwsPlatform, GcpPlatform, ImageBuild, read
-from components.image import content_tag
+from components.image import TRACKING_RECIPE, content_tag, serving_recipe
 from planning.rendering import changes, graph
 from planning.stack import PlannedStack, Step
 from planning.stand_ins import ROOT
@@ -29,10 +29,13 @@ class Planned:
         self._hide = {str(folder): "<folder>", str(ROOT): "<checkout>"}
         platform = read(environment_file(name)).platform
         assert isinstance(platform, AwsPlatform | GcpPlatform)
-        image = platform.cluster.image
+        image, tracking = platform.cluster.image, platform.cluster.tracking
+        # They change with every line of the server.
         if isinstance(image, ImageBuild):
-            # It changes with every line of the server.
-            self._hide[content_tag(ROOT, image)] = "<content>"
+            for recipe in (serving_recipe(image), serving_recipe(image, sagemaker=True)):
+                self._hide[content_tag(ROOT, recipe, image)] = "<content>"
+        if tracking and not isinstance(tracking.image, str):
+            self._hide[content_tag(ROOT, TRACKING_RECIPE, tracking.image)] = "<content>"
         self.stack = PlannedStack(folder / "stack", name)
         self.stack.declare(yaml.safe_dump(self._file))
         self.stack.up()

@@ -156,3 +156,26 @@ def test_a_stack_of_models_alone_borrows_the_platform(stack: PlannedStack, tmp_p
     declared = [step["newState"] for step in steps if step["newState"]["type"].startswith("kubernetes:")]
     assert len(declared) == 13
     assert not [state["urn"] for state in declared if UNKNOWN in json.dumps(state["inputs"])]
+
+
+@pytest.mark.parametrize("built", [False, True])
+def test_a_model_whose_flavour_the_image_does_not_serve_fails_the_preview(
+    tmp_path: Path, built: bool
+) -> None:
+    base = f"registry.example.com/python{IMAGE[IMAGE.index('@') :]}"
+    build = {"base": base, "repository": "registry.example.com/serving", "flavors": ["onnx"]}
+    images = {"image": {"build": build}} if built else {"imageFlavors": ["onnx"]}
+    platform = {**PLATFORM, **images}
+    del platform["imageUsesGpu"], platform["tracking"]
+    found = PlannedStack(tmp_path / "stack", "kube")
+    found.declare(written({"fraud": fraud()}, platform))
+    ran = found.preview(check=False)
+    # Every model of the tests' registry is scikit-learn's.
+    assert ran.code != 0 and "its flavour is sklearn, and the server's image serves onnx alone" in ran.text
+    assert "add sklearn to platform.image.build.flavors" in ran.text
+    assert "Traceback" not in ran.text
+    platform["image" if built else "imageFlavors"] = (
+        {"build": {**build, "flavors": ["sklearn"]}} if built else ["sklearn"]
+    )
+    found.declare(written({"fraud": fraud()}, platform))
+    assert found.preview().code == 0

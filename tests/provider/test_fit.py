@@ -177,3 +177,28 @@ def test_a_broken_file_is_the_servers_to_refuse(tmp_path: Path, content: bytes, 
     artifact = write(tmp_path / "m", trained(), form)
     (artifact / ("model.skops" if form == "skops" else "model.pkl")).write_bytes(content)
     assert needs(artifact).modules == frozenset()
+
+
+@pytest.mark.parametrize("flavour", ["onnx", "sklearn"])
+def test_an_image_for_one_flavour_serves_no_other(tmp_path: Path, flavour: str) -> None:
+    artifact = tmp_path / "m"
+    if flavour == "sklearn":
+        write(artifact, trained())
+    else:
+        artifact.mkdir()
+        describe(artifact, {"onnx": {"data": "model.onnx"}, "python_function": {}})
+    other = {"onnx": "sklearn", "sklearn": "onnx"}[flavour]
+    assert f"its flavour is {flavour}" not in " ".join(fit(artifact, 5000, GIB2, (flavour,)).refusals)
+    (refusal,) = fit(artifact, 5000, GIB2, (other,)).refusals
+    assert refusal.startswith(f"its flavour is {flavour}, and the server's image serves {other} alone")
+    assert f"add {flavour} to platform.image.build.flavors" in refusal and "imageFlavors" in refusal
+    # On this machine it is served by the environment, which has both.
+    assert fit(artifact, 5000, None, (other,)).refusals == fit(artifact, 5000, None).refusals
+
+
+def test_a_package_of_the_other_flavour_is_none_of_the_images(tmp_path: Path) -> None:
+    artifact = write(tmp_path / "m", trained(), "pickle")
+    assert fit(artifact, 5000, GIB2, ("sklearn",)).refusals == ()
+    foreign_to_it = write(tmp_path / "n", foreign("onnxruntime.acme"), "pickle")
+    (refusal,) = fit(foreign_to_it, 5000, GIB2, ("sklearn",)).refusals
+    assert "needs the module onnxruntime" in refusal and "requirements-sklearn.txt" in refusal

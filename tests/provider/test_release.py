@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,10 @@ def release(answer: Registered | Exception, fits: Fit | None = None) -> Release:
             raise answer
         return answer
 
-    return Release(lookup, lambda artifact, size, memory: fits or Fit())
+    return Release(lookup, lambda artifact, size, memory, flavors: fits or Fit())
 
 
-def served(artifact: Path, size: int, memory: int | None) -> Fit:
+def served(artifact: Path, size: int, memory: int | None, flavors: Sequence[str]) -> Fit:
     return Fit()
 
 
@@ -253,17 +254,21 @@ def test_versions_that_do_not_fit_are_told_of_a_new_release_too(told: Told) -> N
     assert checked.failures == () and checked.inputs == pinned(mismatches=["scikit-learn 1.7 wrote it"])
 
 
-def test_it_is_judged_for_the_memory_that_a_server_has_and_the_state_keeps_none(told: Told) -> None:
-    seen: list[tuple[Path, int, int | None]] = []
+def test_it_is_judged_for_what_a_server_has_and_the_state_keeps_none_of_that(told: Told) -> None:
+    seen: list[tuple[Path, int, int | None, Sequence[str]]] = []
 
-    def judge(artifact: Path, size: int, memory: int | None) -> Fit:
-        seen.append((artifact, size, memory))
+    def judge(artifact: Path, size: int, memory: int | None, flavors: Sequence[str]) -> Fit:
+        seen.append((artifact, size, memory, flavors))
         return Fit()
 
     kind = Release(lambda uri, model, version, store, wanted: FOUND, judge)
-    assert kind.check(told.context("v"), None, {**ASKED, "memory": 512}).inputs == pinned()
+    asked = {**ASKED, "memory": 512, "flavors": ["onnx"]}
+    assert kind.check(told.context("v"), None, asked).inputs == pinned()
     kind.check(told.context("v"), None, {**ASKED, "local": True})
-    assert seen == [(Path("/artifacts/1"), 2048, 512), (Path("/artifacts/1"), 2048, None)]
+    assert seen == [
+        (Path("/artifacts/1"), 2048, 512, ("onnx",)),
+        (Path("/artifacts/1"), 2048, None, ("onnx", "sklearn")),
+    ]
 
 
 def test_a_preview_pins_by_what_the_state_has_and_downloads_nothing_large(told: Told) -> None:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import http.server
-import json
-import threading
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import parse_qs, unquote, urlsplit
-from xml.sax.saxutils import escape
 
 import pytest
 
 from serving.artifact import ArtifactError, digest
 from serving.fetch import FetchError, fetch, main
+from tests.serving.store import Store
 
 FILES = {"MLmodel": b"flavors: {}\n", "data/model.onnx": b"\x00\x01" * 5000, "data/a b+c.txt": b"names"}
 
@@ -28,112 +24,12 @@ def artifact(tmp_path: Path) -> Path:
     return folder
 
 
-class Store:
-    """A server that keeps FILES below a prefix, in the words of MLflow, Cloud Storage and S3."""
-
-    def __init__(self) -> None:
-        self.files = {f"models/3/{name}": content for name, content in FILES.items()}
-        self.files["models/30/MLmodel"] = b"another version"
-        self.files["models/3/"] = b""  # what consoles make for a folder
-        self.asked: list[str] = []
-        self.authorisations: set[str] = set()
-        self.failures = 0
-        self.broken = 0  # answers that end in their middle
-        self.instead: bytes | None = None  # what every page says
-        self.elsewhere = ""  # where every page sends one on to
-        owner = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                owner.asked.append(self.path)
-                owner.authorisations.add(self.headers.get("Authorization", ""))
-                if owner.failures:
-                    owner.failures -= 1
-                    self.answer(503, b"busy")
-                    return
-                if owner.elsewhere:
-                    self.send_response(302)
-                    self.send_header("Location", owner.elsewhere + self.path)
-                    self.end_headers()
-                    return
-                parts = urlsplit(self.path)
-                code, content = owner.answer(parts.path, parse_qs(parts.query))
-                self.answer(code, content if owner.instead is None else owner.instead)
-
-            do_HEAD = do_GET  # noqa: N815
-
-            def answer(self, code: int, content: bytes) -> None:
-                self.send_response(code)
-                self.send_header("Content-Length", str(len(content)))
-                self.send_header("ETag", '"x"')
-                self.send_header("Last-Modified", "Tue, 24 Nov 2026 00:00:00 GMT")
-                self.end_headers()
-                if self.command == "GET":
-                    if owner.broken and len(content) > 1000:
-                        owner.broken -= 1
-                        content = content[:1000]
-                    self.wfile.write(content)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
-
-    def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-        if path.startswith("/api/2.0/mlflow-artifacts/artifacts"):
-            return self._mlflow(unquote(path.removeprefix("/api/2.0/mlflow-artifacts/artifacts")), query)
-        if path.startswith("/storage/v1/b/bucket/o"):
-            return self._gs(unquote(path.removeprefix("/storage/v1/b/bucket/o")), query)
-        if path.startswith("/computeMetadata/"):
-            return 200, json.dumps({"access_token": "from-metadata"}).encode()
-        return self._s3(unquote(path.removeprefix("/bucket").removeprefix("/")), query)
-
-    def _object(self, name: str) -> tuple[int, bytes]:
-        return (200, self.files[name]) if name in self.files else (404, b"no such file")
-
-    def _mlflow(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-        if name:
-            return self._object(name.strip("/"))
-        folder = query["path"][0].strip("/") + "/"
-        below = {file.removeprefix(folder) for file in self.files if file.startswith(folder)} - {""}
-        entries = {(name.partition("/")[0], "/" in name) for name in below}
-        found = [{"path": path, "is_dir": is_folder} for path, is_folder in sorted(entries)]
-        return 200, json.dumps({"files": found}).encode()
-
-    def _gs(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-        if name:
-            return self._object(name.removeprefix("/"))
-        names = sorted(file for file in self.files if file.startswith(query["prefix"][0]))
-        start = int(query.get("pageToken", ["0"])[0])
-        page: dict[str, object] = {"items": [{"name": file} for file in names[start : start + 2]]}
-        if start + 2 < len(names):
-            page["nextPageToken"] = str(start + 2)
-        return 200, json.dumps(page).encode()
-
-    def _s3(self, name: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
-        if name:
-            return self._object(name)
-        prefix = query["prefix"][0]
-        keys = "".join(
-            f"<Contents><Key>{escape(file)}</Key><Size>{len(content)}</Size></Contents>"
-            for file, content in self.files.items()
-            if file.startswith(prefix)
-        )
-        body = f"<ListBucketResult><IsTruncated>false</IsTruncated>{keys}</ListBucketResult>"
-        return 200, body.encode()
-
-
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
-    found = Store()
+    files = {f"models/3/{name}": content for name, content in FILES.items()}
+    files["models/30/MLmodel"] = b"another version"
+    files["models/3/"] = b""  # what consoles make for a folder
+    found = Store(files)
     for name in ("MLFLOW_TRACKING_TOKEN", "MLFLOW_TRACKING_USERNAME", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", found.url)
@@ -233,7 +129,7 @@ def test_a_login_is_not_told_to_whom_one_is_sent_on(
     store: Store, artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", "t0ken")
-    other = Store()
+    other = Store(store.files)
     store.elsewhere = other.url
     try:
         assert fetch(SOURCES[0], digest(artifact), tmp_path / "model", store.url, pause=0) is True

@@ -16,6 +16,8 @@ from tests.unit.graph import Declared, Graph, declare
 ACCOUNT = "123456789012"
 DIGEST = "sha256:" + "a" * 64
 IMAGE = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com/serving@{DIGEST}"
+ROOT = IMAGE.replace("@sha256:a", "@sha256:b")
+"""The image for SageMaker, which runs as root."""
 MLFLOW = f"ghcr.io/mlflow/mlflow@{DIGEST}"
 DEPLOYER = f"arn:aws:iam::{ACCOUNT}:role/deploy"
 PREFIX = "model-delivery-local"
@@ -28,6 +30,7 @@ DEV: dict[str, Any] = {
     "image": IMAGE,
     "registry": "https://mlflow.example.com",
     "url": "http://models.example.com",
+    "sagemaker": {"image": ROOT},
 }
 """As little as can be said."""
 
@@ -43,7 +46,7 @@ PROD: dict[str, Any] = {
         "cpu": {"instanceTypes": ["m7i.xlarge", "m6i.xlarge"], "min": 3, "max": 12},
         "gpu": {"l4": {"instanceTypes": ["g6.xlarge"], "max": 4, "spot": True}},
     },
-    "sagemaker": {"capturePercent": 10},
+    "sagemaker": {"capturePercent": 10, "image": ROOT},
     "alarmTopicArn": f"arn:aws:sns:eu-central-1:{ACCOUNT}:oncall",
     "tags": {"costCentre": "ml"},
 }

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from components.environment import (
     CAPABILITIES,
+    FLAVORS,
     Access,
     ApiKeys,
     Architecture,
     Authentication,
     Autoscaling,
     BorrowedPlatform,
+    Build,
     Canary,
     Cluster,
     Environment,
@@ -62,6 +64,8 @@ architectures: list[tuple[Architecture, ...]] = [
 builds = st.builds(
     ImageBuild,
     base=images,
+    flavors=st.sampled_from([("onnx",), ("sklearn",), FLAVORS]),
+    sagemaker=st.booleans(),
     adapter=st.none() | images,
     platforms=st.sampled_from(architectures),
     source=st.just("") | st.from_regex(r"https://[a-z]{1,9}\.example/[a-z]{1,9}", fullmatch=True),
@@ -99,8 +103,12 @@ maybe_authentications = st.none() | authentications
 some_authentications = st.sampled_from([None, "none"]) | authentications
 
 
+repositories = st.from_regex(r"[a-z]{1,9}\.example(:[0-9]{2,5})?/[a-z]{1,9}", fullmatch=True)
+mlflows = st.builds(Build, base=images, repository=repositories)
+
+
 def trackings(access: st.SearchStrategy[Access | None]) -> st.SearchStrategy[Tracking]:
-    return st.builds(Tracking, image=images, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
+    return st.builds(Tracking, image=images | mlflows, storage=st.sampled_from(["1Gi", "5Ti"]), access=access)
 
 
 maybe_amounts = st.none() | costs
@@ -108,6 +116,7 @@ maybe_addresses = st.none() | st.from_regex(r"http://[a-z]{1,9}\.[a-z]{1,9}\.svc
 hosts = st.from_regex(r"[a-z]{1,9}\.example", fullmatch=True)
 registries = st.from_regex(r"https?://[a-z]{1,9}\.example(/[a-z]{0,9})?", fullmatch=True)
 images_or_builds = images | builds
+served = st.sampled_from([("onnx",), FLAVORS])
 tracked = st.none() | trackings(st.none())
 tracked_with_access = st.none() | trackings(st.none() | accesses)
 
@@ -122,8 +131,10 @@ def clusters(draw: st.DrawFn) -> Cluster:
     installed = Gateway(tls_secret=draw(labels) if secure else None, authentication=asked_of_callers)
     gateway = existing if draw(yes_or_no) else installed
     image = draw(images_or_builds)
+    serves = image.flavors if isinstance(image, ImageBuild) else draw(served)
     return Cluster(
         image=image,
+        image_flavors=None if serves == FLAVORS else serves,
         image_uses_gpu=isinstance(image, str) and draw(yes_or_no),
         registry=draw(registries),
         url=f"{'https' if secure else 'http'}://{host}",
@@ -289,6 +300,8 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
         "keda": cluster.keda,
         "protectData": cluster.protect_data,
     }
+    if cluster.image_flavors and isinstance(cluster.image, str):
+        written["imageFlavors"] = list(cluster.image_flavors)
     gateway = {
         "name": cluster.gateway.name,
         "namespace": cluster.gateway.namespace,
@@ -303,7 +316,7 @@ def _cluster(cluster: Cluster) -> dict[str, Any]:
     if cluster.prometheus:
         written["prometheus"] = cluster.prometheus
     if cluster.tracking:
-        written["tracking"] = {"image": cluster.tracking.image, "storage": cluster.tracking.storage}
+        written["tracking"] = {"image": _image(cluster.tracking.image), "storage": cluster.tracking.storage}
         if access := cluster.tracking.access:
             written["tracking"]["access"] = {
                 "host": access.host,
@@ -328,12 +341,15 @@ def _authentication(asked: Authentication | Literal["none"]) -> Any:
             return asked
 
 
-def _image(image: str | ImageBuild) -> Any:
+def _image(image: str | Build) -> Any:
     if isinstance(image, str):
         return image
+    own: dict[str, Any] = {}
+    if isinstance(image, ImageBuild):
+        own = {"adapter": image.adapter, "flavors": list(image.flavors), "sagemaker": image.sagemaker}
     written: dict[str, Any] = {
         "base": image.base,
-        "adapter": image.adapter,
+        **own,
         "platforms": list(image.platforms),
         "source": image.source,
         "repository": image.repository,

@@ -9,7 +9,7 @@ import pytest
 from components.environment import AwsPlatform, ConfigError, parse
 from components.environment.aws import Database, Nodes, Pool, SageMaker
 from components.environment.aws_access import Access
-from tests.unit.aws import ACCOUNT, DEPLOYER, DEV, DIGEST, IMAGE, PROD
+from tests.unit.aws import ACCOUNT, BUILD, DEPLOYER, DEV, DIGEST, IMAGE, PROD, ROOT
 
 
 def aws(platform: dict[str, Any]) -> AwsPlatform:
@@ -33,7 +33,7 @@ def test_the_defaults() -> None:
     assert (platform.kubernetes_version, platform.log_days, platform.api_access) == ("1.35", 90, ())
     assert platform.nodes == Nodes(cpu=Pool(instance_types=("m7i.large",), min=2, max=6), gpu={})
     assert platform.database == Database(instance_class="db.t4g.small", storage_gb=20, multi_zone=False)
-    assert platform.sagemaker == SageMaker(auto_rollback=False, capture_percent=0)
+    assert platform.sagemaker == SageMaker(auto_rollback=False, capture_percent=0, image=ROOT)
     assert platform.runtimes == ("kubernetes", "lambda", "sagemaker")
     assert (platform.gpus, platform.cluster.protect_data) == (False, False)
     for absent in (platform.kms_key_arn, platform.certificate_arn, platform.alarm_topic_arn):
@@ -52,7 +52,7 @@ def test_everything_that_can_be_said() -> None:
             "apiAccess": ["203.0.113.0/24"],
             "kmsKeyArn": key,
             "logDays": 365,
-            "sagemaker": {"autoRollback": True, "capturePercent": 5},
+            "sagemaker": {"autoRollback": True, "capturePercent": 5, "image": ROOT},
         }
     )
     assert (platform.cidr, platform.service_cidr) == ("10.0.0.0/18", "10.1.0.0/20")
@@ -65,7 +65,7 @@ def test_everything_that_can_be_said() -> None:
         gpu={"l4": Pool(instance_types=("g6.xlarge",), min=0, max=4, spot=True, disk_gb=100)},
     )
     assert platform.database == Database(instance_class="db.m7g.large", storage_gb=100, multi_zone=True)
-    assert platform.sagemaker == SageMaker(auto_rollback=True, capture_percent=5)
+    assert platform.sagemaker == SageMaker(auto_rollback=True, capture_percent=5, image=ROOT)
     assert platform.tags == {"costCentre": "ml"}
     assert platform.gpus
 
@@ -92,6 +92,18 @@ def test_a_model_runs_on_the_cluster_unless_it_says_otherwise() -> None:
         'models.churn.runtime is "cloud-run": not on a platform of kind aws; accepted: kubernetes, lambda,'
         " sagemaker."
     ]
+
+
+def test_sagemaker_needs_an_image_that_runs_as_root() -> None:
+    """By its guide (docs.aws.amazon.com, sagemaker, your-algorithms-inference-code.html)."""
+    models = {"churn": {"runtime": "sagemaker", "stable": {"version": 3}}}
+    assert mistakes(models, sagemaker={}) == [
+        'models.churn.runtime is "sagemaker": SageMaker asks for a container that runs as root, which'
+        " platform.image doesn't. Name the image for SageMaker in platform.sagemaker.image, by its digest."
+    ]
+    assert parse({**DEV, "sagemaker": {}, "image": BUILD}, models).models, "it is built"
+    elsewhere = mistakes({}, sagemaker={"image": f"docker.io/serving@{DIGEST}"})
+    assert len(elsewhere) == 1 and "platform.sagemaker.image is" in elsewhere[0] and "ECR" in elsewhere[0]
 
 
 def test_a_gpu_on_the_cluster_needs_a_pool_that_has_some() -> None:

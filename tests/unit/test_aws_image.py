@@ -10,7 +10,19 @@ from pulumi.runtime import rpc
 
 from components.environment import ConfigError, parse
 from components.platform import declare as declare_platform
-from tests.unit.aws import ACCOUNT, BUILD, CALLS, DEV, DIGEST, IMAGE, PREFIX, amazon, answers, one_policy
+from tests.unit.aws import (
+    ACCOUNT,
+    BUILD,
+    CALLS,
+    DEV,
+    DIGEST,
+    IMAGE,
+    PREFIX,
+    ROOT,
+    amazon,
+    answers,
+    one_policy,
+)
 from tests.unit.graph import Graph, declare
 
 MODELS: dict[str, Any] = {
@@ -21,6 +33,7 @@ MODELS: dict[str, Any] = {
 HOST = f"{ACCOUNT}.dkr.ecr.eu-central-1.amazonaws.com"
 REPOSITORY = f"{HOST}/{PREFIX}/serving"
 BUILT = "docker-build:index:Image"
+BUILDING: dict[str, Any] = {"image": BUILD, "sagemaker": {}}
 
 
 def tag_of(graph: Graph) -> str:
@@ -44,7 +57,7 @@ def images(graph: Graph) -> dict[str, Any]:
 
 
 def test_it_is_pushed_into_the_platforms_registry_by_a_login_of_the_run() -> None:
-    graph, _, outputs = amazon(MODELS, image=BUILD)
+    graph, _, outputs = amazon(MODELS, **BUILDING)
     image = graph.one(BUILT, "serving").inputs
     assert tag_of(graph).startswith(f"{REPOSITORY}:")
     assert image["target"] == "lambda" and image["push"] is True
@@ -61,7 +74,7 @@ def test_it_is_pushed_into_the_platforms_registry_by_a_login_of_the_run() -> Non
 
 
 def test_everything_that_serves_runs_it_by_its_digest() -> None:
-    graph, _, _ = amazon(MODELS, image=BUILD)
+    graph, _, _ = amazon(MODELS, **BUILDING)
     found = images(graph)
     assert set(found) == {
         *("function fast-v3", "model split-v3"),
@@ -74,24 +87,25 @@ def test_everything_that_serves_runs_it_by_its_digest() -> None:
     assert set(found.values()) == {f"{tag_of(graph)}@{DIGEST}"}
     inputs = [value for r in graph.resources for value in r.inputs.values()]
     assert IMAGE not in json.dumps([value for value in inputs if not rpc.is_rpc_secret(value)])
-    for kind, name in (
-        ("aws:lambda/function:Function", "fast-v3"),
-        ("aws:sagemaker/model:Model", "split-v3"),
-        ("kubernetes:apps/v1:Deployment", "pods-v3"),
+    for kind, name, image in (
+        ("aws:lambda/function:Function", "fast-v3", "serving"),
+        ("aws:sagemaker/model:Model", "split-v3", "serving-sagemaker"),
+        ("kubernetes:apps/v1:Deployment", "pods-v3", "serving"),
     ):
-        assert "serving" in graph.waits_for(kind, name)
+        assert image in graph.waits_for(kind, name)
 
 
 def test_the_endpoints_role_may_pull_from_the_platforms_repository() -> None:
-    for image, repository in ((BUILD, f"repository/{PREFIX}/serving"), (IMAGE, "repository/serving")):
-        graph, _, _ = amazon({"split": MODELS["split"]}, image=image)
+    named = {"sagemaker": {"image": ROOT}}
+    for platform, repository in ((BUILDING, f"repository/{PREFIX}/serving"), (named, "repository/serving")):
+        graph, _, _ = amazon({"split": MODELS["split"]}, **platform)
         rights = one_policy(graph, "aws:iam/rolePolicy:RolePolicy", "split")
         (pull,) = [right for right in rights if "ecr:BatchGetImage" in right["Action"]]
         assert pull["Resource"] == [f"arn:aws:ecr:eu-central-1:{ACCOUNT}:{repository}"]
 
 
 def test_a_preview_before_the_first_build_knows_all_but_the_image() -> None:
-    environment = parse({**DEV, "image": BUILD}, MODELS)
+    environment = parse({**DEV, **BUILDING}, MODELS)
 
     def program() -> None:
         place = declare_platform(environment.platform)
@@ -102,7 +116,7 @@ def test_a_preview_before_the_first_build_knows_all_but_the_image() -> None:
         return {key: value for key, value in answers(type, name, inputs).items() if key != "ref"}
 
     graph = declare(program, unbuilt, preview=True, calls=CALLS)
-    applied, _, _ = amazon(MODELS, image=BUILD)
+    applied, _, _ = amazon(MODELS, **BUILDING)
     assert graph.counts() == applied.counts()
     found = images(graph)
     assert found.keys() == images(applied).keys() and not any(isinstance(v, str) for v in found.values())
@@ -112,14 +126,17 @@ def test_a_preview_before_the_first_build_knows_all_but_the_image() -> None:
 
 def test_an_image_that_is_there_asks_for_no_login() -> None:
     graph, _, outputs = amazon(MODELS)  # the mocks know the registry's token for a build alone
-    assert not graph.names(BUILT) and set(images(graph).values()) == {IMAGE}
+    found = images(graph)
+    assert not graph.names(BUILT) and found.pop("model split-v3") == ROOT
+    assert set(found.values()) == {IMAGE}
     assert outputs["image"] == IMAGE
 
 
 def test_the_tag_of_an_image_that_is_there_is_not_for_lambda_and_sagemaker() -> None:
     tagged = IMAGE.replace("@", ":2026-11@")
-    found = images(amazon(MODELS, image=tagged)[0])
-    assert {found.pop("function fast-v3"), found.pop("model split-v3")} == {IMAGE}
+    root = ROOT.replace("@", ":2026-11@")
+    found = images(amazon(MODELS, image=tagged, sagemaker={"image": root})[0])
+    assert (found.pop("function fast-v3"), found.pop("model split-v3")) == (IMAGE, ROOT)
     assert set(found.values()) == {tagged}
 
 
@@ -142,14 +159,42 @@ def test_the_tag_of_an_image_that_is_there_is_not_for_lambda_and_sagemaker() -> 
             {**BUILD["build"], "repository": "example.com/serving"},
             {},
             'platform.image.build.repository is "example.com/serving": unknown key; accepted: adapter, base,'
-            " labels, platforms, source.",
+            " flavors, labels, platforms, sagemaker, source.",
         ),
     ],
 )
 def test_what_a_build_for_aws_must_have(build: dict[str, Any], models: dict[str, Any], mistake: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        parse({**DEV, "image": {"build": build}}, models)
+        parse({**DEV, "image": {"build": build}, "sagemaker": {}}, models)
     assert [str(problem) for problem in caught.value.problems] == [mistake]
+
+
+def test_sagemakers_image_is_built_with_the_first_model_there_or_where_the_file_asks() -> None:
+    pods = {"pods": MODELS["pods"]}
+    assert amazon(pods, **BUILDING)[0].names(BUILT) == {"serving"}
+    asked = {**BUILDING, "image": {"build": {**BUILD["build"], "sagemaker": True}}}
+    for models, platform in ((MODELS, BUILDING), (pods, asked)):
+        graph, _, outputs = amazon(models, **platform)
+        assert graph.names(BUILT) == {"serving", "serving-sagemaker"}
+        built = graph.one(BUILT, "serving-sagemaker").inputs
+        assert built["target"] == "sagemaker" and built["tags"] != graph.one(BUILT, "serving").inputs["tags"]
+        # A stack's output, for prod's file.
+        assert ("sagemakerImage" in outputs) is (platform is asked)
+
+
+def test_mlflows_image_is_pushed_into_a_repository_of_its_own() -> None:
+    build = {"base": BUILD["build"]["base"]}
+    graph, _, _ = amazon(tracking={"image": {"build": build}})
+    (tag,) = graph.one(BUILT, "tracking-image").inputs["tags"]
+    assert tag.startswith(f"{HOST}/{PREFIX}/mlflow:")
+    repository = graph.one("aws:ecr/repository:Repository", "mlflow").inputs
+    assert repository["imageTagMutability"] == "IMMUTABLE"
+    (container,) = graph.one("kubernetes:apps/v1:Deployment", "tracking").inputs["spec"]["template"]["spec"][
+        "containers"
+    ]
+    assert container["image"] == f"{tag}@{DIGEST}"
+    with pytest.raises(ConfigError, match=r"platform\.tracking\.image\.build\.platforms"):
+        parse({**DEV, "tracking": {"image": {"build": {**build, "platforms": ["linux/arm64"]}}}}, {})
 
 
 def test_without_lambda_a_build_needs_no_adapter() -> None:

@@ -42,6 +42,7 @@ def platform(region: str) -> dict[str, Any]:
         "zones": [f"{region}a", f"{region}b"],
         "admins": [f"arn:{partition.name}:iam::{ACCOUNT}:role/deploy"],
         "image": f"{ACCOUNT}.dkr.ecr.{region}.{partition.dns_suffix}/serving@{DIGEST}",
+        "sagemaker": {"image": f"{ACCOUNT}.dkr.ecr.{region}.{partition.dns_suffix}/serving@{DIGEST}"},
         "alarmTopicArn": f"arn:{partition.name}:sns:{region}:{ACCOUNT}:oncall",
         "permissionsBoundaryArn": f"arn:{partition.name}:iam::{ACCOUNT}:policy/boundary",
         "nat": "none",

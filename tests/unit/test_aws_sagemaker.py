@@ -12,7 +12,7 @@ from components.environment import ConfigError, Resources, parse
 from components.environment.aws_services import sagemaker_instance
 from components.platform import declare as declare_platform
 from components.platform import deliver
-from tests.unit.aws import ACCOUNT, DEV, IMAGE, PREFIX, amazon, answers, model_part, one_policy
+from tests.unit.aws import ACCOUNT, DEV, PREFIX, ROOT, amazon, answers, model_part, one_policy
 from tests.unit.graph import Declared, Graph, declare
 
 COMPONENT = "delivery:aws:SageMakerEndpoint"
@@ -25,7 +25,7 @@ POLICY = "aws:appautoscaling/policy:Policy"
 
 
 CHURN: dict[str, Any] = {"runtime": "sagemaker", "stable": {"version": 3}}
-GUARDED: dict[str, Any] = {**DEV, "sagemaker": {"autoRollback": True}}
+GUARDED: dict[str, Any] = {**DEV, "sagemaker": {**DEV["sagemaker"], "autoRollback": True}}
 
 
 def churn(platform: dict[str, Any] | None = None, **model: Any) -> tuple[Graph, dict[str, Any]]:
@@ -146,7 +146,7 @@ def test_a_release_is_a_model_without_a_network() -> None:
         "executionRoleArn": "arn:of:churn",
         "enableNetworkIsolation": True,
         "primaryContainer": {
-            "image": IMAGE,
+            "image": ROOT,
             "mode": "SingleModel",
             "modelDataSource": {
                 "s3DataSources": [
@@ -216,7 +216,7 @@ class TestCapture:
         assert "dataCaptureConfig" not in graph.one(CONFIGURATION, "churn").inputs
 
     def test_writes_a_part_of_requests_and_answers_to_the_bucket(self) -> None:
-        graph, _ = churn({**DEV, "sagemaker": {"capturePercent": 10}})
+        graph, _ = churn({**DEV, "sagemaker": {**DEV["sagemaker"], "capturePercent": 10}})
         bucket = f"{PREFIX}-artifacts-{ACCOUNT}"
         assert graph.one(CONFIGURATION, "churn").inputs["dataCaptureConfig"] == {
             "enableCapture": True,

@@ -11,6 +11,7 @@ from components.environment import (
     MISSING,
     Autoscaling,
     BorrowedPlatform,
+    Build,
     Canary,
     Cluster,
     ConfigError,
@@ -932,7 +933,8 @@ class TestACluster:
         assert found.startswith("platform.image is ")
         assert found.endswith(f"{rule}, or {{build: {{base: …}}}}.")
         (found,) = self.mistakes(tracking={"image": image})
-        assert found.startswith("platform.tracking.image is ") and found.endswith(f"{rule}.")
+        assert found.startswith("platform.tracking.image is ")
+        assert found.endswith(f"{rule}, or {{build: {{base: …}}}}.")
 
     def test_an_image_may_have_a_port_and_a_tag_beside_its_digest(self):
         image = "registry.example.com:5000/team/serving:1.2@sha256:" + "0" * 64
@@ -946,6 +948,35 @@ class TestACluster:
             *(None, ("linux/amd64",), "", {}),
         )
 
+    def test_mlflows_image_may_be_built_too(self):
+        build = {"base": IMAGE, "repository": "registry.example.com/mlflow", "labels": {"team": "ml"}}
+        tracking = self.platform(tracking={"image": {"build": build}}).cluster.tracking
+        assert tracking and tracking.image == Build(
+            base=IMAGE, repository="registry.example.com/mlflow", labels={"team": "ml"}
+        )
+        found = self.mistakes(tracking={"image": {"build": {**build, "adapter": IMAGE}}})
+        assert [text.partition(": ")[2] for text in found] == [
+            "unknown key; accepted: base, labels, platforms, repository, source."
+        ]
+
+    def test_flavors_have_one_order_and_all_of_them_are_none_in_particular(self):
+        build = {"base": IMAGE, "repository": "registry.example.com/serving"}
+        both = self.platform(image={"build": {**build, "flavors": ["sklearn", "onnx"]}}).cluster
+        assert both == self.platform(image={"build": build}).cluster and both.image_flavors is None
+        one = self.platform(image={"build": {**build, "flavors": ["onnx"]}}).cluster
+        assert one.image_flavors == self.platform(imageFlavors=["onnx"]).cluster.image_flavors == ("onnx",)
+
+    @pytest.mark.parametrize("flavors", [[], ["lightgbm"], "onnx", ["onnx", "onnx"]])
+    def test_what_flavors_are(self, flavors: object):
+        build = {"base": IMAGE, "repository": "registry.example.com/serving", "flavors": flavors}
+        (found,) = self.mistakes(image={"build": build})
+        assert found.endswith(": must be a list of different flavours: onnx, sklearn.")
+
+    def test_a_build_says_its_own_flavors(self):
+        build = {"base": IMAGE, "repository": "registry.example.com/serving"}
+        (found,) = self.mistakes(image={"build": build}, imageFlavors=["onnx"])
+        assert "platform.image.build.flavors" in found
+
     def test_every_key_of_a_build(self):
         build = {
             "base": IMAGE,
@@ -954,6 +985,8 @@ class TestACluster:
             "source": "https://example.com/code",
             "labels": {"com.example.team": "ml"},
             "repository": "registry.example.com:5000/team/serving",
+            "flavors": ["onnx"],
+            "sagemaker": True,
         }
         assert self.platform(image={"build": build}).cluster.image == ImageBuild(
             base=IMAGE,
@@ -962,6 +995,8 @@ class TestACluster:
             source="https://example.com/code",
             labels={"com.example.team": "ml"},
             repository="registry.example.com:5000/team/serving",
+            flavors=("onnx",),
+            sagemaker=True,
         )
 
     @pytest.mark.parametrize(
@@ -1021,8 +1056,8 @@ class TestACluster:
             ),
             (
                 {"build": {"base": IMAGE, "repository": "r.example.com/s", "bas": 1}},
-                "platform.image.build.bas is 1: unknown key; accepted: adapter, base, labels, platforms,"
-                " repository, source.",
+                "platform.image.build.bas is 1: unknown key; accepted: adapter, base, flavors, labels,"
+                " platforms, repository, sagemaker, source.",
             ),
             (
                 {"tag": "1.0", "build": {"base": IMAGE, "repository": "r.example.com/s"}},

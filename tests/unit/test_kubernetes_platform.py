@@ -329,6 +329,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket/artifacts"),
             identity=identity,
         )
@@ -354,6 +355,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
         )
         graph = place(settings, {})
@@ -364,6 +366,7 @@ class TestTracking:
             cluster=cluster(tracking=Tracking(image=MLFLOW)),
             access={},
             image=IMAGE,
+            tracking_image=MLFLOW,
             store=TrackingStore(database="postgresql://u:p@db/mlflow", artifacts="s3://bucket"),
         )
         graph = place(settings, {})

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[dict[str, Any], Any, str, str]] = {
     "kubernetes": (CLUSTER, registry, "kubernetes", "kubernetes:gateway.networking.k8s.io/v1:HTTPRoute"),
     "lambda": (DEV, answers, "lambda", "aws:lb/listenerRule:ListenerRule"),
     "sagemaker": (
-        {**DEV, "sagemaker": {"capturePercent": 5}},
+        {**DEV, "sagemaker": {**DEV["sagemaker"], "capturePercent": 5}},
         answers,
         "sagemaker",
         "aws:sagemaker/endpoint:Endpoint",

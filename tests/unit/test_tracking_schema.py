@@ -38,6 +38,7 @@ def graph() -> Graph:
         cluster=cluster,
         access={},
         image=IMAGE,
+        tracking_image=MLFLOW,
         store=TrackingStore(database=DATABASE, artifacts="s3://bucket"),
     )
 
