@@ -45,14 +45,14 @@ def deployment(namespace: str, name: str, environment: Mapping[str, str], accoun
     host, port = environment["KUBERNETES_SERVICE_HOST"], environment["KUBERNETES_SERVICE_PORT"]
     address = f"[{host}]" if ":" in host else host
     url = f"https://{address}:{port}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
-    context = ssl.create_default_context(cafile=str(account / "ca.crt"))
+    opener = _inside(ssl.create_default_context(cafile=str(account / "ca.crt")))
 
     def ask() -> int:
         # Read each time: a token is replaced while it is valid.
         token = (account / "token").read_text().strip()
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
         try:
-            with urllib.request.urlopen(request, timeout=10, context=context) as answer:  # noqa: S310
+            with opener.open(request, timeout=10) as answer:
                 found = json.load(answer)
         except urllib.error.HTTPError as error:
             if error.code in (401, 403, 404):
@@ -70,12 +70,22 @@ def deployment(namespace: str, name: str, environment: Mapping[str, str], accoun
 def page(url: str, headers: Mapping[str, str], timeout: float) -> Ask:
     """Return a question about a page: 1 if it answers 200. Whoever asks may be made to wait meanwhile."""
 
+    opener = _inside()
+
     def ask() -> int:
         request = urllib.request.Request(url, headers=dict(headers))  # noqa: S310
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        with opener.open(request, timeout=timeout) as answer:
             return int(answer.status == 200)
 
     return ask
+
+
+def _inside(context: ssl.SSLContext | None = None) -> urllib.request.OpenerDirector:
+    """What asks inside the cluster: without the proxy to the internet that an image may name in its
+    environment, which knows nothing of Services."""
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    )
 
 
 def main(arguments: Sequence[str], environment: Mapping[str, str], account: Path = _ACCOUNT) -> int:

@@ -263,7 +263,6 @@ class AwsPlace(pulumi.ComponentResource):
             access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",
-            control_plane=False,
             store=store,
             identity=self._identity,
             alarm_topic=settings.alarm_topic_arn,

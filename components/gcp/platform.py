@@ -232,7 +232,6 @@ class GcpPlace(pulumi.ComponentResource):
             gpu="existing" if settings.gpus else "none",
             metrics_server="existing",
             # Google runs the scheduler and the controller manager out of reach, so alerts on them would ring.
-            control_plane=False,
             store=store,
             identity=self._identity,
             storage_class=_STORAGE_CLASS,

@@ -19,6 +19,11 @@ from components.kubernetes.receivers import NOBODY, Receivers, values
 
 PROMETHEUS = f"http://monitoring-prometheus.{MONITORING}.svc:9090"
 """Where pods reach the Prometheus that is installed."""
+# A cloud runs the first three out of reach, EKS' kube-proxy shows its metrics to its own node alone
+# (aws/containers-roadmap#657), GKE has none (Dataplane V2), and kubeadm has them listen on loopback
+# (kubernetes/kubeadm#2388). Alerts that miss them would ring from the first minute on. Whoever runs a control
+# plane watches it by other means.
+_OUT_OF_REACH = ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")
 _API = "monitoring.coreos.com/v1"
 
 
@@ -32,8 +37,6 @@ class MonitoringArgs:
     """Whether the charts are installed; else the cluster has the Prometheus operator and, for autoscaling by
     requests, the metric ``model_requests_per_second`` in its custom metrics API."""
     storage_class: str | None
-    control_plane: bool = True
-    """Whether Prometheus can ask the control plane's own parts and kube-proxy."""
     prices: Prices | None = None
     """None: the dashboards show no costs."""
     receivers: Receivers = NOBODY
@@ -98,9 +101,8 @@ def _values(args: MonitoringArgs) -> dict[str, Any]:
     open_to_all = {
         f"{kind}SelectorNilUsesHelmValues": False for kind in ("serviceMonitor", "podMonitor", "rule")
     }
-    absent = () if args.control_plane else ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy")
     return {
-        **{part: {"enabled": False} for part in absent},
+        **{part: {"enabled": False} for part in _OUT_OF_REACH},
         "fullnameOverride": "monitoring",
         **({"alertmanager": values(args.receivers)} if args.receivers else {}),
         "prometheus": {

@@ -67,7 +67,6 @@ class KubernetesPlace(pulumi.ComponentResource):
                     namespace=cluster.namespace,
                     install=cluster.monitoring == "install",
                     storage_class=settings.storage_class,
-                    control_plane=settings.control_plane,
                     prices=cluster.prices,
                     receivers=receivers,
                 ),

@@ -38,10 +38,6 @@ class Settings:
     """MLflow's image by its digest; None where no MLflow is installed."""
     gpu: Source = "none"
     metrics_server: Source = "existing"
-    control_plane: bool = True
-    """Whether Prometheus can ask scheduler, controller manager, etcd and kube-proxy. EKS runs the first three
-    out of reach, and its kube-proxy shows its metrics to its own node alone (aws/containers-roadmap#657); GKE
-    has no kube-proxy (Dataplane V2). Alerts that miss them would ring from the first minute on."""
     store: TrackingStore | None = None
     identity: Identity | None = None
     """None: service accounts are nobody outside the cluster."""

@@ -194,8 +194,10 @@ def test_one_definition_that_the_cluster_refuses_keeps_all_others_from_being_app
 
 
 def test_a_cluster_that_is_too_old_is_told(
-    bare: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    bare: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Whatever proxy to the internet its image names.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     send(bare, tmp_path)
     host, _, port = bare.access.url.removeprefix("https://").partition(":")
     where = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}

@@ -37,6 +37,15 @@ def bring(stack: ClusterStack, *, protect: bool) -> None:
     stack.up("--refresh")
 
 
+def free(api: Api, volume: str) -> None:
+    """Let another claim have a volume that outlived its claim, as its admin would."""
+    path = api.path(Kind("v1", "PersistentVolume"), None, volume)
+    eventually(
+        "the volume to be released", lambda: api.send("GET", path)["status"]["phase"] == "Released", 60
+    )
+    api.send("PATCH", path, {}, {"spec": {"claimRef": None}}, "application/merge-patch+json")
+
+
 def left(api: Api) -> set[str]:
     """What of the stack is in the cluster, of every kind that it has."""
     found: set[str] = set()
@@ -67,6 +76,7 @@ def test_a_namespace_that_was_deleted_by_hand_is_told_and_made_again(api: Api, s
     bring(stack, protect=True)
     api.delete(api.path(NAMESPACE, None, SPACE))
     eventually("the namespace to be gone", lambda: not api.find(api.path(NAMESPACE, None, SPACE)), 60)
+    free(api, "mlflow")
     told = stack.preview("--refresh", check=False)
     assert told.code == 0, told.text
     for line in (f"v1:Namespace {SPACE} create", "v1:HTTPRoute fraud create"):

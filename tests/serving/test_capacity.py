@@ -128,6 +128,31 @@ def test_it_asks_for_the_deployment_as_the_pods_service_account(cluster: Cluster
     assert cluster.asked == [("/apis/apps/v1/namespaces/models/deployments/churn-v3", "Bearer secret-token")]
 
 
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of an image behind a proxy, which reaches nothing inside the cluster."""
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+        monkeypatch.setenv(name.upper(), "http://127.0.0.1:9")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("proxied")
+def test_the_cluster_is_asked_without_the_images_proxy(cluster: Cluster) -> None:
+    cluster.deployment["status"] = {"observedGeneration": 1, "readyReplicas": 5}
+    assert cluster.wait(5) == 0
+
+
+@pytest.mark.usefixtures("proxied")
+def test_a_release_is_woken_without_the_images_proxy() -> None:
+    page = Page(failures=0)
+    try:
+        assert main(["--wake", page.url, *WAKE, "--seconds", "5"], {}) == 0
+    finally:
+        page.close()
+
+
 def test_too_few_are_an_error_that_says_how_many(
     cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:

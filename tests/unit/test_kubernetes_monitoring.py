@@ -136,8 +136,15 @@ def test_the_adapter_gives_the_metric_that_autoscalers_ask_for() -> None:
     (stack,) = [r.inputs for r in graph.resources if r.type == CHART and r.name == "monitoring"]
     # The name of the chart's Prometheus Service comes from this.
     override = stack["values"]["fullnameOverride"]
-    assert "kubeScheduler" not in stack["values"]  # of a cluster that says nothing, it is watched
     assert adapter["values"]["prometheus"]["url"] == f"http://{override}-prometheus.monitoring.svc"
+
+
+def test_no_alert_misses_what_prometheus_reaches_in_hardly_any_cluster() -> None:
+    """KubeSchedulerDown and its like fire for ever with kubeadm's defaults (kube-prometheus#718)."""
+    graph, _ = kubernetes({})
+    values = graph.one(CHART, "monitoring").inputs["values"]
+    for part in ("kubeControllerManager", "kubeScheduler", "kubeEtcd", "kubeProxy"):
+        assert values[part] == {"enabled": False}
 
 
 def test_alerts_are_declared_as_they_are() -> None:
