@@ -78,6 +78,10 @@ def prepared() -> Generator[Built]:
             mlflow = stack.references()["tracking-image"]
             (folder / "models").mkdir()
             with registered(docker, mlflow, folder / "models") as models:
+                for release in models.released.values():
+                    # Fetched by root, and read by a server that isn't.
+                    for path in (release.folder, *release.folder.rglob("*")):
+                        path.chmod(0o755 if path.is_dir() else 0o644)
                 yield Built(docker, images, mlflow, models)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
