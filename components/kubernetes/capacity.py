@@ -58,9 +58,10 @@ def declare_capacity(
     for. With KEDA it needs one: the Deployment may have been asleep until this update.
 
     Shrinking comes after traffic has gone: a lower minimum ends nothing by itself. The autoscaler goes by
-    what the pods do, by the busiest moment of the last 5 minutes, and then takes away at most a tenth of them a
-    minute. So a release that loses traffic in this update keeps the pods that its traffic needs until 5
-    minutes after it has lost it. One that isn't declared any more is deleted after the route has changed.
+    what the pods do, by the busiest moment of the last 5 minutes, and then takes away at most a tenth of
+    them a minute. So a release that loses traffic in this update keeps the pods that its traffic needs
+    until 5 minutes after it has lost it. One that isn't declared any more is deleted after the route has
+    changed.
 
     A model whose ``autoscaling.min`` is 0 has its autoscaler by ``declare_sleep``. Here its requests are made
     known to the interceptor, and a Job sends one through it, which wakes a first server: a release that gets
