@@ -62,7 +62,7 @@ test: setup ## run every test but those of test-cluster and test-image, two file
 test-fast: env ## run the tests that start nothing: two minutes
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal --hypothesis-profile fast $(TESTS)
 
-test-cluster: setup ## run the Kubernetes floor against a real control plane: minutes, 15 more to build it once
+test-cluster: setup ## run the Kubernetes platform against a real control plane: minutes, 15 more to build it once
 	@. tools/python.sh; "$$python" -m tools.toolchain kubernetes kubernetes-provider
 	@$(PYTHON) -m pytest -m cluster tests/cluster $(TESTS)
 

@@ -81,7 +81,7 @@ def _delivered(
 
 
 def declare(platform: Platform) -> Place:
-    """Declare the platform of an environment. A floor, and the SDKs under it, is imported only when it is
+    """Declare the platform of an environment. A platform, with its SDKs, is imported only when it is
     chosen."""
     pulumi.runtime.register_stack_transformation(in_order)
     match platform:

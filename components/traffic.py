@@ -32,7 +32,7 @@ def shares(model: Model) -> tuple[Share, ...]:
     )
 
 
-def floor(model: Model, share: Share) -> int:
+def minimum_replicas(model: Model, share: Share) -> int:
     """The servers that a release has at least: its share of ``autoscaling.min``, rounded up.
 
     A release that is declared has one server, whatever its weight, unless the model may have none at all; a

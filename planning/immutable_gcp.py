@@ -1,8 +1,8 @@
-"""What replaces a resource of Google Cloud: the types that the floor declares, in the form of `immutable.py`.
+"""What replaces a resource of Google Cloud: the types that are declared, in the form of `immutable.py`.
 
 Source: what is `ForceNew`, in a schema or by a `CustomizeDiff`, in terraform-provider-google at e03b762
 (7.46-dev, 2026-08-21), whose sibling terraform-provider-google-beta 7 pulumi-gcp 10 is made from; of each
-type every field is here that the floor or a likely change of it sets. A field that one direction of a change
+type every field is here that is set, or that a likely change sets. A field that one direction of a change
 replaces stands as one that replaces: `enableL4IlbSubsetting` (switched off), `ipCidrRange` (all but a wider
 one), `allowGlobalAccess` (of an internal load balancer).
 """

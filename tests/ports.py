@@ -1,6 +1,6 @@
 """Loopback ports for tests: each is handed out once at a time on this machine, whoever else runs tests.
 
-They are below those that Linux gives to clients (32768 and up) and those that the local floor chooses (20000
+They are below those that Linux gives to clients (32768 and up) and those that `local` chooses (20000
 and up), so between the choice of one and the server that listens on it nobody else comes by it.
 """
 

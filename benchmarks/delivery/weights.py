@@ -1,6 +1,6 @@
 """How soon a new weight is in force on a gateway with few and with many models.
 
-The gateway is a real Envoy with two releases of each model, set up as the local floor does; only the servers
+The gateway is a real Envoy with two releases of each model, set up as on `local`; only the servers
 behind it are a second Envoy, which answers at once and says who it is.
 """
 

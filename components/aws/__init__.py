@@ -1,2 +1,2 @@
-"""The AWS floor: an EKS cluster with what models need around it, and endpoints on Kubernetes, Lambda and
+"""The AWS platform: an EKS cluster with what models need around it, and endpoints on Kubernetes, Lambda and
 SageMaker."""

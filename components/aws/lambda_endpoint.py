@@ -18,7 +18,7 @@ from components.endpoint import ModelEndpoint
 from components.environment import Model
 from components.environment.aws_services import lambda_memory
 from components.release import Release
-from components.traffic import Share, floor, shares
+from components.traffic import Share, minimum_replicas, shares
 
 _TIMEOUT = 30
 _DISK = 2048
@@ -118,7 +118,7 @@ class LambdaEndpoint(ModelEndpoint):
         )
         self._args.keeper.keep(name, self._model.name, alias.arn, self._child)
         ready: list[pulumi.Resource] = [attachment]
-        warm = floor(self._model, share)
+        warm = minimum_replicas(self._model, share)
         if warm:
             ready.append(
                 aws.lambda_.ProvisionedConcurrencyConfig(

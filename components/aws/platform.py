@@ -39,7 +39,7 @@ from components.kubernetes.receivers import ALERTMANAGER
 from components.kubernetes.settings import Settings, TrackingStore
 
 TRACKING_ACCOUNT = "tracking"
-"""MLflow's service account, as the Kubernetes floor names it."""
+"""MLflow's service account, as the Kubernetes platform names it."""
 _SERVICE = "service.beta.kubernetes.io/aws-load-balancer"
 _LOAD_BALANCER = {
     f"{_SERVICE}-type": "nlb",

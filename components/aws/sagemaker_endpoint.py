@@ -26,7 +26,7 @@ from components.environment import Model
 from components.environment.aws import SageMaker
 from components.environment.aws_services import sagemaker_instance
 from components.release import Release
-from components.traffic import Share, floor, shares
+from components.traffic import Share, minimum_replicas, shares
 
 _STARTUP_SECONDS = 600
 _GUARD = "model-delivery/guard"
@@ -104,7 +104,7 @@ class SageMakerEndpoint(ModelEndpoint):
                     endpoint=self._endpoint_name,
                     variant=stable.name,
                     cores=instance.cores,
-                    least=floor(model, stable.share),
+                    least=minimum_replicas(model, stable.share),
                 ),
                 pulumi.ResourceOptions(parent=self, depends_on=[endpoint]),
             )

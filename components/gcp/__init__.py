@@ -1,1 +1,1 @@
-"""The GCP floor: a GKE cluster with what models need around it, and endpoints on Kubernetes and Cloud Run."""
+"""The GCP platform: a GKE cluster, what models need around it, endpoints on Kubernetes and Cloud Run."""

@@ -20,7 +20,7 @@ from components.gcp.load_balancer import Backend, backend, balance
 from components.gcp.scope import Scope, model_labels, shortened
 from components.gcp.settled import settled
 from components.release import Release
-from components.traffic import Share, floor, shares
+from components.traffic import Share, minimum_replicas, shares
 
 _PORT = 8080
 _ARTIFACT = "/tmp/model"  # noqa: S108 - a container's own memory
@@ -151,7 +151,7 @@ class CloudRunEndpoint(ModelEndpoint):
             deletion_protection=False,
             labels=labels,
             # Of the service, not of the template: a share that moves makes no new revision.
-            scaling={"min_instance_count": floor(model, share)},
+            scaling={"min_instance_count": minimum_replicas(model, share)},
             template=template,
             traffics=[{"type": "TRAFFIC_TARGET_ALLOCATION_TYPE_LATEST", "percent": 100}],
             opts=pulumi.ResourceOptions(parent=self, depends_on=[*rights, *args.key.ready]),

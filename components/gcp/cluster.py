@@ -99,7 +99,7 @@ class Cluster(pulumi.ComponentResource):
             logging_config={"enable_components": list(_LOGS)},
             monitoring_config={
                 "enable_components": ["SYSTEM_COMPONENTS"],
-                # The floor brings its own Prometheus.
+                # The platform brings its own Prometheus.
                 "managed_prometheus": {"enabled": False},
             },
             security_posture_config={"mode": "BASIC", "vulnerability_mode": "VULNERABILITY_DISABLED"},

@@ -31,7 +31,7 @@ from components.kubernetes.platform import KubernetesPlace
 from components.kubernetes.settings import Settings, TrackingStore
 
 TRACKING_ACCOUNT = "tracking"
-"""MLflow's service account, as the Kubernetes floor names it."""
+"""MLflow's service account, as the Kubernetes platform names it."""
 # The load balancer of the gateway stays inside the VPC.
 _INTERNAL = {"networking.gke.io/load-balancer-type": "Internal"}
 _STORAGE_CLASS = "standard-rwo"

@@ -1,1 +1,1 @@
-"""The Kubernetes floor: models as Deployments behind a Gateway, on any cluster, a cloud's own too."""
+"""The Kubernetes platform: models as Deployments behind a Gateway, on any cluster, a cloud's own too."""

@@ -46,7 +46,7 @@ class AutoscalerArgs:
     model: Model
     version: int
     namespace: pulumi.Input[str]
-    floor: int
+    minimum: int
     """The servers that it has at least; 0 only with KEDA."""
     keda: bool
     prometheus: pulumi.Input[str]
@@ -89,7 +89,7 @@ def _built_in(
         metadata=annotated(metadata, "validations.keda.sh/hpa-ownership", "false"),
         spec={
             "scale_target_ref": {"api_version": "apps/v1", "kind": "Deployment", "name": name},
-            "min_replicas": args.floor,
+            "min_replicas": args.minimum,
             "max_replicas": scaling.max,
             "metrics": metrics,
             "behavior": _BEHAVIOUR,
@@ -112,7 +112,7 @@ def _scaled_object(
         metadata=release_metadata(name, args.namespace, args.model, args.version),
         spec={
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": name},
-            "minReplicaCount": args.floor,
+            "minReplicaCount": args.minimum,
             "maxReplicaCount": args.model.autoscaling.max,
             "pollingInterval": _POLL_SECONDS,
             "cooldownPeriod": HOLD_SECONDS,

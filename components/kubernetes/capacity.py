@@ -21,7 +21,7 @@ from components.kubernetes.interceptor import (
 )
 from components.kubernetes.labels import release_metadata, selector
 from components.kubernetes.server import container_security, pod_security
-from components.traffic import Share, floor
+from components.traffic import Share, minimum_replicas
 
 _WAIT_SECONDS = 1200
 
@@ -52,21 +52,22 @@ def declare_capacity(
     The least number of servers is the release's share of ``autoscaling.min``. The greatest is the model's own
     for every release, whatever its weight: lowering it would end pods at once, while they still have traffic.
 
-    Growth comes before traffic: the floor rises, then a Job waits until that many pods are ready, then the
-    route is changed, which depends on the Job. Where it isn't reached in 20 minutes the update fails, and the
-    traffic is as it was. A floor of one needs no Job: the Deployment itself is waited for. With KEDA it needs
-    one: the Deployment may have been asleep until this update.
+    Growth comes before traffic: the autoscaler's minimum rises, then a Job waits until that many pods are
+    ready, then the route is changed, which depends on the Job. Where it isn't reached in 20 minutes the
+    update fails, and the traffic is as it was. A minimum of one needs no Job: the Deployment itself is waited
+    for. With KEDA it needs one: the Deployment may have been asleep until this update.
 
-    Shrinking comes after traffic has gone: a lower floor ends nothing by itself. The autoscaler goes by what
-    the pods do, by the busiest moment of the last 5 minutes, and then takes away at most a tenth of them a
-    minute. So a release that loses traffic in this update keeps the pods that its traffic needs until 5
-    minutes after it has lost it. One that isn't declared any more is deleted after the route has changed.
+    Shrinking comes after traffic has gone: a lower minimum ends nothing by itself. The autoscaler goes by
+    what the pods do, by the busiest moment of the last 5 minutes, and then takes away at most a tenth of
+    them a minute. So a release that loses traffic in this update keeps the pods that its traffic needs
+    until 5 minutes after it has lost it. One that isn't declared any more is deleted after the route has
+    changed.
 
     A model whose ``autoscaling.min`` is 0 has its autoscaler by ``declare_sleep``. Here its requests are made
     known to the interceptor, and a Job sends one through it, which wakes a first server: a release that gets
     another weight is awake before it has it.
     """
-    least = floor(args.model, args.share)
+    least = minimum_replicas(args.model, args.share)
     if least == 0:
         route = held(name, _held(args), _after(opts, workload))
         if args.share.weight == 0:
@@ -75,7 +76,7 @@ def declare_capacity(
     scaler = autoscaler(name, _scaling(args, least), _after(opts, workload))
     if least == 1 and not args.keda:
         return [scaler]
-    # The number is in the name: another floor is another Job, which runs anew.
+    # The number is in the name: another minimum is another Job, which runs anew.
     return [
         scaler,
         _wait(f"{name}-c{least}", args, _ready(name, args, least), _after(opts, workload, scaler)),
@@ -89,7 +90,7 @@ def declare_sleep(
 
     Its last server may go only when the route leads through the interceptor, which holds what comes then.
     """
-    least = floor(args.model, args.share)
+    least = minimum_replicas(args.model, args.share)
     return None if least else autoscaler(name, _scaling(args, least), _after(opts, route))
 
 
@@ -98,7 +99,7 @@ def _scaling(args: CapacityArgs, least: int) -> AutoscalerArgs:
         model=args.model,
         version=args.share.version,
         namespace=args.namespace,
-        floor=least,
+        minimum=least,
         keda=args.keda,
         prometheus=args.prometheus,
     )

@@ -1,1 +1,1 @@
-"""The local floor: the whole stack as processes on one machine, listening on 127.0.0.1."""
+"""The local platform: the whole stack as processes on one machine, listening on 127.0.0.1."""

@@ -138,7 +138,7 @@ def _deletion(case: Case) -> Iterator[Finding]:
     if not resource.protect:
         yield Finding(
             message=f"{resource.id}: it isn't protected, so one line less would delete it",
-            fix="declare it with the option protect; on the AWS floor: platform.protectData: true",
+            fix="declare it with the option protect (in the file: platform.protectData: true)",
         )
     for flag in ("forceDestroy", "forceDelete", "skipFinalSnapshot"):
         if is_on(resource.value(flag)):

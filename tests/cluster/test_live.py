@@ -88,7 +88,7 @@ def leading(api: Api, service: str, pods: set[str]) -> list[Object]:
     return found if ready == pods else []
 
 
-def test_the_autoscaler_has_its_deployment_and_its_floor(api: Api, canary: ClusterStack) -> None:
+def test_the_autoscaler_has_its_deployment_and_its_minimum(api: Api, canary: ClusterStack) -> None:
     for name in RELEASES:
         scaler = eventually(
             f"the autoscaler of {name}", lambda name=name: scaling(api.get(AUTOSCALER, SPACE, name))

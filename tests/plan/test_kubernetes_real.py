@@ -75,11 +75,11 @@ def test_nothing_changes_without_a_change(stack: PlannedStack) -> None:
 def test_a_weight_changes_one_models_route_and_capacity(stack: PlannedStack) -> None:
     stack.declare(written({"fraud": fraud(canary={"version": 4, "weight": 50}), "vision": VISION}))
     steps = stack.steps()
-    floor = frozenset({"spec.minReplicas"})
+    minimum = frozenset({"spec.minReplicas"})
     weights = frozenset(f"spec.rules[0].backendRefs[{index}].weight" for index in (0, 1))
     assert changes(steps) == {
-        ("update", "HorizontalPodAutoscaler", "fraud-v3", floor),
-        ("update", "HorizontalPodAutoscaler", "fraud-v4", floor),
+        ("update", "HorizontalPodAutoscaler", "fraud-v3", minimum),
+        ("update", "HorizontalPodAutoscaler", "fraud-v4", minimum),
         ("create", "Job", "fraud-v3-c5", frozenset()),
         ("create", "Job", "fraud-v4-c5", frozenset()),
         ("update", "HTTPRoute", "fraud", weights),

@@ -156,8 +156,8 @@ def test_an_instance_of_cloud_run_with_a_gpu_pays_for_its_cores_between_requests
     assert cost(prices, RUN, **said) == round(730 * (4 * 0.0648 + 16 * 0.0072 + 0.67212), 2)
 
 
-def test_every_type_of_the_floors_is_priced_free_or_named(prices: Prices) -> None:
-    """A type that is in no list shows as not priced: none that the floors declare does."""
+def test_every_type_of_the_platforms_is_priced_free_or_named(prices: Prices) -> None:
+    """A type that is in no list shows as not priced: none that the platforms declare does."""
     for graph in (google(MODELS, PROD)[0], amazon(AWS_MODELS, AWS_PROD)[0]):
         types = {r.type for r in graph.resources if ":" in r.type}
         assert {name for name in types if charged(name, prices) == "unknown"} == set()

@@ -52,7 +52,7 @@ def test_every_rule_can_decide_on_them(name: str) -> None:
     assert undecided(RULES.values(), shipped(name), now=NOW) == []
 
 
-def test_nothing_that_the_floor_on_google_cloud_declares_is_refused() -> None:
+def test_nothing_that_the_platform_on_google_cloud_declares_is_refused() -> None:
     labels = {"environment": "prod", "cost-centre": "ml"}
     declared = resources(google(MODELS, PROD, labels=labels)[0])
     settings = enforcement.read(RULES).of("gcp").settings

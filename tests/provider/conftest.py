@@ -144,7 +144,7 @@ def run(tmp_path: Path) -> Iterator[Run]:
 
 
 class Gate:
-    """A real Envoy in a run folder, with the bootstrap of the local floor."""
+    """A real Envoy in a run folder, with the bootstrap of the local platform."""
 
     def __init__(self, run: Run) -> None:
         self.run = run

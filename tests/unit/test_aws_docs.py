@@ -1,4 +1,4 @@
-"""docs/components/aws.md has read what AWS says of every type that the floor declares."""
+"""docs/components/aws.md has read what AWS says of every type that the platform declares."""
 
 from __future__ import annotations
 

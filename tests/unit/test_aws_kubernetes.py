@@ -1,4 +1,4 @@
-"""Models on the cluster of an AWS platform: the Kubernetes floor's own graph, with what AWS adds to it."""
+"""Models on the cluster of an AWS platform: the Kubernetes platform's own graph, with what AWS adds to it."""
 
 from __future__ import annotations
 

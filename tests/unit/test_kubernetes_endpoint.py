@@ -139,7 +139,7 @@ def test_the_role_is_the_services_alone(canary: dict[str, Any], role: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("canary", "floors"),
+    ("canary", "minimums"),
     [
         (None, {"churn-v3": 10}),
         ({"version": 4, "weight": 10}, {"churn-v3": 9, "churn-v4": 1}),
@@ -150,19 +150,19 @@ def test_the_role_is_the_services_alone(canary: dict[str, Any], role: str) -> No
         ({"version": 4, "shadow": True}, {"churn-v3": 10, "churn-v4": 10}),
     ],
 )
-def test_capacity_follows_weight(canary: dict[str, Any] | None, floors: dict[str, int]) -> None:
+def test_capacity_follows_weight(canary: dict[str, Any] | None, minimums: dict[str, int]) -> None:
     block = {**STABLE, **MANY} | ({"canary": canary} if canary else {})
     graph, _ = kubernetes({"churn": block})
     scaled = {name: spec(graph, HPA, name) for name in graph.names(HPA)}
-    assert {name: found["minReplicas"] for name, found in scaled.items()} == floors
+    assert {name: found["minReplicas"] for name, found in scaled.items()} == minimums
     # A lower maximum would end pods at once, before the route has moved.
     assert {found["maxReplicas"] for found in scaled.values()} == {20}
     # Ready pods are waited for wherever one is not enough, and before the route changes.
-    awaited = {f"{name}-c{floor}" for name, floor in floors.items() if floor > 1}
+    awaited = {f"{name}-c{minimum}" for name, minimum in minimums.items() if minimum > 1}
     assert jobs(graph) == awaited
-    assert graph.counts() == counts(releases=len(floors), waits=len(awaited))
+    assert graph.counts() == counts(releases=len(minimums), waits=len(awaited))
     before = graph.waits_for(ROUTE, "churn")
-    assert awaited | floors.keys() <= before
+    assert awaited | minimums.keys() <= before
 
 
 def test_the_route_waits_for_everything_of_each_release() -> None:

@@ -175,15 +175,15 @@ def test_a_release_without_traffic_may_sleep_on() -> None:
     assert graph.names(SCALED_OBJECT) == {"churn-v3", "churn-v4"}
 
 
-def test_a_floor_is_kept_by_keda_as_by_kubernetes_and_comes_before_the_route() -> None:
+def test_minimum_replicas_are_kept_by_keda_as_by_kubernetes_and_comes_before_the_route() -> None:
     block = {**STABLE, "autoscaling": {"min": 10, "max": 20}, "canary": {"version": 4, "weight": 11}}
     graph = keda({"churn": block})
-    floors = {name: spec(graph, SCALED_OBJECT, name) for name in graph.names(SCALED_OBJECT)}
-    assert {name: found["minReplicaCount"] for name, found in floors.items()} == {
+    scaled = {name: spec(graph, SCALED_OBJECT, name) for name in graph.names(SCALED_OBJECT)}
+    assert {name: found["minReplicaCount"] for name, found in scaled.items()} == {
         "churn-v3": 9,
         "churn-v4": 2,
     }
-    assert {found["maxReplicaCount"] for found in floors.values()} == {20}
+    assert {found["maxReplicaCount"] for found in scaled.values()} == {20}
     assert {"churn-v3", "churn-v4", "churn-v3-c9", "churn-v4-c2"} <= needs(graph, ROUTE, "churn")
     assert not graph.names(INTERCEPTOR_ROUTE)
     (rule,) = spec(graph, ROUTE, "churn")["rules"]

@@ -619,7 +619,7 @@ def cluster(tracking: Tracking | None = None) -> Cluster:
 
 
 def place(settings: Settings, models: dict[str, Any]) -> Graph:
-    """The graph of a place that another floor declares."""
+    """The graph of a place that another platform declares."""
     environment = parse(PLATFORM, models)
 
     def program() -> None:

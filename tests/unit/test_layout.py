@@ -1,4 +1,4 @@
-"""Imports go one way, so that a floor can be read, tested and taken out without the others."""
+"""Imports go one way, so that a platform can be read, tested and taken out without the others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "components.release",
         "components.traffic",
     },
-    # A cloud's cluster is a cluster: its models' pods are the Kubernetes floor's.
+    # A cloud's cluster is a cluster: its models' pods are the Kubernetes platform's.
     "components.aws": {
         "components.endpoint",
         "components.environment",

@@ -3,7 +3,7 @@
 import pytest
 
 from components.environment import Model, parse
-from components.traffic import Share, floor, shares
+from components.traffic import Share, minimum_replicas, shares
 
 
 def model(least: int, canary: dict[str, object] | None = None) -> Model:
@@ -46,4 +46,4 @@ def test_a_release_has_servers_for_its_share(
     least: int, canary: dict[str, object], stable_servers: int, canary_servers: int
 ) -> None:
     asked = model(least, canary)
-    assert [floor(asked, share) for share in shares(asked)] == [stable_servers, canary_servers]
+    assert [minimum_replicas(asked, share) for share in shares(asked)] == [stable_servers, canary_servers]

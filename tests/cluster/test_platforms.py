@@ -1,4 +1,4 @@
-"""What other floors put into a cluster, and what KEDA adds, a real API server takes too: tried, not kept."""
+"""What other platforms put into a cluster, and what KEDA adds, a real API server takes too."""
 
 from __future__ import annotations
 
