@@ -90,27 +90,12 @@ def test_a_namespace_that_was_deleted_by_hand_is_told_and_made_again(api: Api, s
     assert again.code == 0, again.text
 
 
-def test_protected_data_outlives_destroy(api: Api, stack: ClusterStack) -> None:
-    bring(stack, protect=True)
-    refused = stack.command("destroy", "--yes", "--skip-preview", "--stack", stack.name, check=False)
-    assert refused.code != 0 and "protect" in refused.text, refused.text
-    # Nothing is half destroyed: callers have noticed nothing.
-    assert split_of(api.get(ROUTE, SPACE, "fraud")) == SPLIT
-    stack.command("destroy", "--yes", "--skip-preview", "--exclude-protected", "--stack", stack.name)
-    kept = left(api)
-    assert {f"Namespace {SPACE}", "PersistentVolumeClaim tracking"} <= kept
-    # What Kubernetes itself puts into every namespace.
-    assert kept - {"ConfigMap kube-root-ca.crt", "ServiceAccount default"} == {
-        f"Namespace {SPACE}",
-        "PersistentVolumeClaim tracking",
-    }
-
-
 def test_destroy_leaves_nothing_but_definitions(api: Api, stack: ClusterStack) -> None:
     bring(stack, protect=False)
     assert left(api)
     definitions = {each["metadata"]["name"] for each in api.list(DEFINITION)}
-    stack.command("destroy", "--yes", "--skip-preview", "--stack", stack.name)
+    words = ("destroy", "--yes", "--skip-preview", "--stack", stack.name)
+    stack.command(*words, "--config-file", str(stack.config))
     eventually("everything of the stack to be gone", lambda: not left(api), 60)
     # With a definition the API server would delete every object of its kind, those of others too.
     assert {each["metadata"]["name"] for each in api.list(DEFINITION)} == definitions
