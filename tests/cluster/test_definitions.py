@@ -14,7 +14,6 @@ from tests.cluster import definitions as sources
 from tests.cluster.api import DEFINITION, JOB, POD, ROUTE, Access, Api, ApiError, Object
 from tests.cluster.control_plane import control_plane
 from tests.cluster.stack import SPACE, ClusterStack
-from tests.waiting import eventually
 
 pytestmark = pytest.mark.cluster
 
@@ -30,24 +29,16 @@ SPLIT = "httproutes.gateway.networking.k8s.io"
 PROXY = "envoyproxies.gateway.envoyproxy.io"
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Generator[Api]:
-    """A second cluster, in which no stack has installed anything."""
-    with control_plane(tmp_path_factory.mktemp("bare")) as access:
+@pytest.fixture
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Generator[Api]:
+    """A second cluster, in which nothing has been installed: one a test, since definitions that are deleted
+    soon after they were made may stay, terminating, for ever."""
+    with control_plane(tmp_path_factory.mktemp("empty")) as access:
         api = Api(access)
         try:
             yield api
         finally:
             api.close()
-
-
-@pytest.fixture
-def empty(bare: Api) -> Api:
-    """The second cluster without any definition."""
-    for found in bare.list(DEFINITION):
-        bare.delete(bare.path(DEFINITION, None, found["metadata"]["name"]))
-    eventually("the definitions to be gone", lambda: not bare.list(DEFINITION), 60)
-    return bare
 
 
 def sets(*names: str) -> list[apply.Definitions]:
@@ -194,12 +185,12 @@ def test_one_definition_that_the_cluster_refuses_keeps_all_others_from_being_app
 
 
 def test_a_cluster_that_is_too_old_is_told(
-    bare: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    empty: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Whatever proxy to the internet its image names.
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    send(bare, tmp_path)
-    host, _, port = bare.access.url.removeprefix("https://").partition(":")
+    send(empty, tmp_path)
+    host, _, port = empty.access.url.removeprefix("https://").partition(":")
     where = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     assert apply.main(["--least", "1.99", str(FOLDER)], where, tmp_path) == 1
     assert "the cluster is Kubernetes 1.35, and what is installed here needs 1.99" in capsys.readouterr().err
