@@ -59,7 +59,7 @@ test: setup ## run every test but those of test-cluster and test-image, two file
 	@. tools/python.sh; "$$python" -m tools.toolchain promtool amtool > /dev/null
 	@$(PYTHON) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-fast: env ## run the tests that start nothing: two minutes
+test-fast: env ## run the tests that start nothing: a minute and a quarter
 	@$(PYTHON) -m pytest -m "not real" -n 2 --dist worksteal --hypothesis-profile fast $(TESTS)
 
 test-cluster: setup ## run the Kubernetes platform against a real control plane: minutes, 15 more to build it once
