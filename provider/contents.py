@@ -109,7 +109,7 @@ def _remote(uri: str, source: str, recorded: str, store: Path, what: str, wanted
     known = recorded or (pin.digest if pin else "")
     before = pin.listing if pin and pin.digest == known else ""
     if known and (whole := kept(store, known)):
-        return _whole(whole, what, before)
+        return _content(known, whole, before)
     opened = stores.open_store(source, uri)
     files = stores.listed(opened)
     size, listing = sum(file.size for file in files), stores.fingerprint(opened, files)
@@ -141,8 +141,13 @@ def _whole(folder: Path, what: str, listing: str = "") -> Content:
         found = digest(folder)
     except ArtifactError as error:
         raise ProviderError(f"{what} can't be served: {error}") from None
+    return _content(found, folder, listing)
+
+
+def _content(digest: str, folder: Path, listing: str) -> Content:
+    """What an artifact is whose folder is known to have that digest."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Content(found, folder, str(folder), size, listing)
+    return Content(digest, folder, str(folder), size, listing)
 
 
 def _local(source: str) -> Path | None:

@@ -101,6 +101,23 @@ def test_a_digest_that_only_a_download_tells_is_left_to_the_update(large: Made, 
     assert digest(found.folder) == large.digest
 
 
+def test_an_artifact_that_is_here_already_is_hashed_once(
+    large: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = large.find(SOURCES[0], UPDATE)
+    hashed: list[Path] = []
+
+    def counted(folder: Path) -> str:
+        hashed.append(folder)
+        return digest(folder)
+
+    for module in ("artifacts", "contents"):
+        monkeypatch.setattr(f"provider.{module}.digest", counted)
+    again = large.find(SOURCES[0], Wanted(Pin(first.digest, first.size, first.listing), planning=True))
+    assert (again.digest, again.size, again.folder) == (large.digest, large.size, first.folder)
+    assert hashed == [first.folder]
+
+
 @pytest.mark.parametrize("wanted", [PLAN, UPDATE], ids=["plan", "update"])
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_pinned_artifact_is_not_downloaded_on_any_machine(large: Made, source: str, wanted: Wanted) -> None:
