@@ -54,11 +54,13 @@ def registry() -> Tool:
 def emulator() -> Tool:
     """AWS' emulator of Lambda's interface to a runtime."""
     name = "aws-lambda-rie"
-
-    def make(folder: Path) -> None:
-        gobuild.build(_LAMBDA, [f"{_EMULATOR}/cmd/{name}"], folder, usual="20 seconds on 2 cores")
-
-    return toolchain.find(Recipe(name, versions.required(_EMULATOR, _LAMBDA / "go.mod"), [], None, make))
+    return toolchain.from_go(
+        name,
+        versions.required(_EMULATOR, _LAMBDA / "go.mod"),
+        _LAMBDA,
+        f"{_EMULATOR}/cmd/{name}",
+        usual="20 seconds on 2 cores",
+    )
 
 
 def adapter() -> Tool | None:
@@ -86,7 +88,5 @@ def adapter() -> Tool | None:
 
 
 def _daemon(name: str, module: str, usual: str) -> Tool:
-    def make(folder: Path) -> None:
-        gobuild.build(_MODULE, [f"{module}/cmd/{name}"], folder, usual=usual)
-
-    return toolchain.find(Recipe(name, versions.required(module, _MODULE / "go.mod"), [], None, make))
+    version = versions.required(module, _MODULE / "go.mod")
+    return toolchain.from_go(name, version, _MODULE, f"{module}/cmd/{name}", usual=usual)

@@ -96,23 +96,7 @@ def pulumi() -> Tool:
 def prometheus() -> Tool:
     """The Prometheus server. An installation or a download has promtool beside it; a build has not."""
     version = versions.prometheus()
-    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
-    base = f"https://github.com/prometheus/prometheus/releases/download/v{versions.show(version)}"
-    archive = where and download.Archive(
-        f"{base}/prometheus-{versions.show(version)}.{where[0]}-{where[1]}.tar.gz", f"{base}/sha256sums.txt"
-    )
-
-    def make(folder: Path) -> None:
-        gobuild.build(
-            GO_MODULES / "prometheus",
-            ["github.com/prometheus/prometheus/cmd/prometheus"],
-            folder,
-            usual="2 minutes on 2 cores",
-            flags=_NO_DISCOVERY,
-            stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",
-        )
-
-    return find(Recipe("prometheus", version, [], archive or None, make))
+    return _prometheus("prometheus", version, _archive("prometheus/prometheus", "prometheus", version))
 
 
 def promtool() -> Tool:
@@ -125,18 +109,20 @@ def promtool() -> Tool:
         tool = Tool("promtool", server.version, server.folder, own=server.own)
         _link(tool, [tool.name])
         return tool
+    return _prometheus("promtool", server.version)
 
-    def make(folder: Path) -> None:
-        gobuild.build(
-            GO_MODULES / "prometheus",
-            ["github.com/prometheus/prometheus/cmd/promtool"],
-            folder,
-            usual="2 minutes on 2 cores",
-            flags=_NO_DISCOVERY,
-            stamp=f"github.com/prometheus/common/version.Version={versions.show(server.version)}",
-        )
 
-    return find(Recipe("promtool", server.version, [], None, make))
+def _prometheus(name: str, version: Version, archive: download.Archive | None = None) -> Tool:
+    return from_go(
+        name,
+        version,
+        GO_MODULES / "prometheus",
+        f"{versions.PROMETHEUS_MODULE}/cmd/{name}",
+        usual="2 minutes on 2 cores",
+        flags=_NO_DISCOVERY,
+        stamp=_stamp_of_prometheus(version),
+        archive=archive,
+    )
 
 
 def actionlint() -> Tool:
@@ -146,38 +132,43 @@ def actionlint() -> Tool:
     base = f"https://github.com/rhysd/actionlint/releases/download/v{versions.show(version)}"
     file = f"{base}/actionlint_{versions.show(version)}"
     archive = where and download.Archive(f"{file}_{where[0]}_{where[1]}.tar.gz", f"{file}_checksums.txt")
-
-    def make(folder: Path) -> None:
-        gobuild.build(
-            GO_MODULES / "actionlint",
-            ["github.com/rhysd/actionlint/cmd/actionlint"],
-            folder,
-            usual="10 seconds",
-            stamp=f"github.com/rhysd/actionlint.version={versions.show(version)}",
-        )
-
-    return find(Recipe("actionlint", version, [], archive or None, make))
+    return from_go(
+        "actionlint",
+        version,
+        GO_MODULES / "actionlint",
+        "github.com/rhysd/actionlint/cmd/actionlint",
+        usual="10 seconds",
+        stamp=f"github.com/rhysd/actionlint.version={versions.show(version)}",
+        archive=archive or None,
+    )
 
 
 def amtool() -> Tool:
     """Alertmanager's tool for its configuration, which only tests run."""
     version = versions.alertmanager()
-    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
-    base = f"https://github.com/prometheus/alertmanager/releases/download/v{versions.show(version)}"
-    archive = where and download.Archive(
-        f"{base}/alertmanager-{versions.show(version)}.{where[0]}-{where[1]}.tar.gz", f"{base}/sha256sums.txt"
+    return from_go(
+        "amtool",
+        version,
+        GO_MODULES / "alertmanager",
+        "github.com/prometheus/alertmanager/cmd/amtool",
+        usual="1 minute on 2 cores",
+        stamp=_stamp_of_prometheus(version),
+        archive=_archive("prometheus/alertmanager", "alertmanager", version),
     )
 
-    def make(folder: Path) -> None:
-        gobuild.build(
-            GO_MODULES / "alertmanager",
-            ["github.com/prometheus/alertmanager/cmd/amtool"],
-            folder,
-            usual="1 minute on 2 cores",
-            stamp=f"github.com/prometheus/common/version.Version={versions.show(version)}",
-        )
 
-    return find(Recipe("amtool", version, [], archive or None, make))
+def _archive(repository: str, name: str, version: Version) -> download.Archive | None:
+    """A release of one of the Prometheus project's programs, as all of them are named."""
+    where = download.machine({"amd64": "amd64", "arm64": "arm64"})
+    if not where:
+        return None
+    base = f"https://github.com/{repository}/releases/download/v{versions.show(version)}"
+    file = f"{name}-{versions.show(version)}.{where[0]}-{where[1]}.tar.gz"
+    return download.Archive(f"{base}/{file}", f"{base}/sha256sums.txt")
+
+
+def _stamp_of_prometheus(version: Version) -> str:
+    return f"github.com/prometheus/common/version.Version={versions.show(version)}"
 
 
 def kubernetes() -> Tool:
@@ -232,6 +223,25 @@ def kubernetes_provider() -> Tool:
             shutil.copyfile(source / "cmd" / _PROVIDER / name, folder / name)
 
     return find(Recipe("kubernetes-provider", version, [], None, make))
+
+
+def from_go(
+    name: str,
+    version: Version,
+    module: Path,
+    package: str,
+    *,
+    usual: str,
+    flags: Sequence[str] = (),
+    stamp: str = "",
+    archive: download.Archive | None = None,
+) -> Tool:
+    """Finds or makes a tool that is one command of a Go module, whose package has its name."""
+
+    def make(folder: Path) -> None:
+        gobuild.build(module, [package], folder, usual=usual, flags=flags, stamp=stamp)
+
+    return find(Recipe(name, version, [], archive, make))
 
 
 def find(recipe: Recipe) -> Tool:
