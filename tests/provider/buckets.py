@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import http.server
 import json
 import re
-import threading
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from tests.http_server import HttpServer
 
-class Buckets:
+
+class Buckets(HttpServer):
     """A server that keeps ``files`` of the bucket ``bucket``; ``stamps`` make an ETag another one."""
 
     def __init__(self) -> None:
@@ -21,7 +22,7 @@ class Buckets:
         """Bytes of all answers' bodies."""
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
@@ -44,15 +45,7 @@ class Buckets:
             def log_message(self, format: str, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         if path.startswith("/storage/v1/b/bucket/o"):

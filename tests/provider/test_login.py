@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import json
 import os
-import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -14,9 +13,10 @@ import pytest
 from provider.contents import UnreachableError
 from provider.login import LoginError, log_in
 from provider.registry import resolve
+from tests.http_server import HttpServer
 
 
-class Issuer:
+class Issuer(HttpServer):
     """GitHub's address for tokens, as a job has it."""
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Issuer:
         self.answer: Any = None
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 owner.asked.append((self.path, self.headers["Authorization"]))
                 body = json.dumps(owner.answer or {"value": f"token-{len(owner.asked)}"}).encode()
@@ -35,15 +35,8 @@ class Issuer:
             def log_message(self, format: str, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/token?version=2"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler)
+        self.url += "/token?version=2"
 
 
 @pytest.fixture

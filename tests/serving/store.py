@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import http.server
 import json
-import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
+from tests.http_server import HttpServer
 
-class Store:
+
+class Store(HttpServer):
     """A server that keeps files by their names, in the words of MLflow, Cloud Storage and S3."""
 
     def __init__(self, files: Mapping[str, bytes], host: str = "127.0.0.1") -> None:
@@ -23,7 +24,7 @@ class Store:
         self.elsewhere = ""  # where every page sends one on to
         owner = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
+        class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 owner.asked.append(self.path)
                 owner.authorisations.add(self.headers.get("Authorization", ""))
@@ -57,15 +58,7 @@ class Store:
             def log_message(self, *_: object) -> None:
                 pass
 
-        self._server = http.server.ThreadingHTTPServer((host, 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
-        self._thread.start()
-        self.url = f"http://{host}:{self._server.server_port}"
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        super().__init__(Handler, host)
 
     def answer(self, path: str, query: dict[str, list[str]]) -> tuple[int, bytes]:
         if path.startswith("/api/2.0/mlflow-artifacts/artifacts"):

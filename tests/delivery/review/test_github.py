@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import os
 import re
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,12 @@ from delivery.review import github
 from delivery.review.errors import ReviewError
 from delivery.review.markdown import marker
 from tests.delivery.review.building import Preview
+from tests.http_server import HttpServer
 
 TOKEN = "t-0"
 
 
-class GitHub:
+class GitHub(HttpServer):
     """A pull request's comments."""
 
     def __init__(self) -> None:
@@ -74,8 +74,7 @@ class GitHub:
             def log_message(self, format: str, *args: Any) -> None:
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        super().__init__(Handler)
 
     def add(self, body: str, login: str, kind: str = "User") -> None:
         user = {"login": login, "type": kind}
@@ -92,12 +91,8 @@ class GitHub:
 @pytest.fixture
 def hub() -> Iterator[GitHub]:
     found = GitHub()
-    thread = threading.Thread(target=found.server.serve_forever)
-    thread.start()
     yield found
-    found.server.shutdown()
-    thread.join()
-    found.server.server_close()
+    found.close()
 
 
 @pytest.mark.parametrize("login", ["reviewer", None], ids=["a user's token", "a workflow's token"])
