@@ -12,7 +12,7 @@ from pathlib import Path
 import pulumi
 import pulumi_docker_build as docker
 
-from components.environment import FLAVORS, Build, ImageBuild
+from components.environment import FLAVORS, Build, ImageBuild, Tracking
 
 _ROOT = Path(__file__).resolve().parents[1]
 # Relative to the program's folder, so that a checkout elsewhere has the same inputs.
@@ -74,11 +74,15 @@ def sagemaker_image(
 
 
 def tracking_image(
-    image: str | Build,
+    tracking: Tracking | None,
     own: Callable[[], Destination] | None = None,
     opts: pulumi.ResourceOptions | None = None,
-) -> pulumi.Input[str]:
-    """The reference, with its digest, of MLflow's image; see ``serving_image``."""
+) -> pulumi.Input[str] | None:
+    """The reference, with its digest, of MLflow's image, see ``serving_image``; None where the platform has
+    no MLflow of its own."""
+    if tracking is None:
+        return None
+    image = tracking.image
     return image if isinstance(image, str) else _built(TRACKING_RECIPE, image, own, opts)
 
 

@@ -96,13 +96,12 @@ def declare(platform: Platform) -> Place:
             from components.kubernetes.platform import KubernetesPlace
             from components.kubernetes.settings import Settings
 
-            tracking = platform.cluster.tracking
             return KubernetesPlace(
                 "kubernetes",
                 Settings(
                     cluster=platform.cluster,
                     image=serving_image(platform.cluster.image),
-                    tracking_image=tracking_image(tracking.image) if tracking else None,
+                    tracking_image=tracking_image(platform.cluster.tracking),
                     access={"context": platform.context},
                     gpu=platform.gpu,
                     metrics_server=platform.metrics_server,

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import yaml
 
+from delivery.review.values import mapping
 from planning.ran import Ran
 from planning.registry import SeededRegistry
 from planning.stand_ins import ROOT, install
@@ -223,9 +224,9 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
     for key, models in config.items():
         if key.rpartition(":")[2] != "models":
             continue
-        for name, written in _mapping(models).items():
-            model = _mapping(written)
-            named = [_mapping(model.get(role)).get("version") for role in ("stable", "canary")]
+        for name, written in mapping(models).items():
+            model = mapping(written)
+            named = [mapping(model.get(role)).get("version") for role in ("stable", "canary")]
             registered = str(model.get("registeredModel") or name)
             last = max((v for v in named if isinstance(v, int)), default=0)
             found[registered] = max(last, found.get(registered, 0))
@@ -235,17 +236,13 @@ def versions(config: dict[str, Any]) -> dict[str, int]:
 def kind(config: dict[str, Any]) -> str:
     """The kind of the platform that a configuration names, empty where it can't be read."""
     found = [value for key, value in config.items() if key.rpartition(":")[2] == "platform"]
-    return str(_mapping(found[0]).get("kind", "")) if found else ""
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return str(mapping(found[0]).get("kind", "")) if found else ""
 
 
 def _without_secrets(value: Any) -> Any:
     """The same with a word in the place of what only the real secrets provider can decrypt."""
     if isinstance(value, dict):
-        entries = _mapping(value)
+        entries = cast("dict[str, Any]", value)
         if set(entries) == {"secure"}:
             return "a-secret-the-plan-cannot-read"
         return {key: _without_secrets(inner) for key, inner in entries.items()}

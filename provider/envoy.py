@@ -93,7 +93,7 @@ def route_table(routes: Iterable[Properties], own: Iterable[Properties] = ()) ->
     A v2 request that names a version (``/MODEL/v2/models/MODEL/versions/N/…``) goes to that release
     whatever its weight, so a release at weight 0 can be tried before anyone meets it.
     """
-    ordered = sorted(routes, key=lambda r: str(r["model"]))
+    ordered = sorted(map(settings, routes), key=lambda route: str(route["model"]))
     entries = [*own, *pages.index(ordered), *pages.entrances()]
     for route in ordered:
         entries += [_pinned(route, b) for b in route["backends"]]
@@ -202,6 +202,6 @@ def _pinned(route: Properties, backend: Properties) -> Properties:
 
 
 def _action(path: str, route: Properties) -> dict[str, Any]:
-    seconds = route.get("timeout", DEFAULTS["timeout"])
+    seconds = route["timeout"]
     action = {"prefix_rewrite": path, "timeout": f"{seconds}s"}
     return action | ({"idle_timeout": f"{seconds}s"} if seconds >= _STREAM_IDLE_SECONDS else {})

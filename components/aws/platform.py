@@ -259,7 +259,7 @@ class AwsPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
-            tracking_image=self._tracking_image(),
+            tracking_image=tracking_image(settings.cluster.tracking, self._registry.tracking, self._child),
             access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             gpu="install" if settings.gpus else "none",
             metrics_server="existing",
@@ -269,12 +269,6 @@ class AwsPlace(pulumi.ComponentResource):
             storage_class=STORAGE_CLASS,
             gateway_annotations=_LOAD_BALANCER,
         )
-
-    def _tracking_image(self) -> pulumi.Input[str] | None:
-        tracking = self._settings.cluster.tracking
-        if tracking is None:
-            return None
-        return tracking_image(tracking.image, self._registry.tracking, self._child)
 
     def _identity(
         self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions

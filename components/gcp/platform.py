@@ -226,7 +226,7 @@ class GcpPlace(pulumi.ComponentResource):
         return Settings(
             cluster=settings.cluster,
             image=self._image,
-            tracking_image=self._tracking_image(),
+            tracking_image=tracking_image(settings.cluster.tracking, self._registry.tracking, self._pushed),
             access={"kubeconfig": self._cluster.kubeconfig, "clusterIdentifier": self._identifier},
             # GKE installs NVIDIA's driver and device plugin by itself.
             gpu="existing" if settings.gpus else "none",
@@ -237,12 +237,6 @@ class GcpPlace(pulumi.ComponentResource):
             storage_class=_STORAGE_CLASS,
             gateway_annotations=_INTERNAL,
         )
-
-    def _tracking_image(self) -> pulumi.Input[str] | None:
-        tracking = self._settings.cluster.tracking
-        if tracking is None:
-            return None
-        return tracking_image(tracking.image, self._registry.tracking, self._pushed)
 
     def _identity(
         self, namespace: pulumi.Input[str], account: str, opts: pulumi.ResourceOptions

@@ -19,7 +19,7 @@ import pulumi
 import pytest
 from pulumi.runtime import rpc
 
-from components.environment import Build, ImageBuild
+from components.environment import Build, ImageBuild, Tracking
 from components.image import (
     TRACKING_RECIPE,
     BuiltImage,
@@ -119,11 +119,13 @@ def test_the_image_for_sagemaker_is_beside_the_other_and_never_has_its_tag() -> 
 
 def test_mlflows_image_is_built_likewise() -> None:
     build = Build(base=BASE, source="https://example.com/code", labels={"team": "ml"})
-    graph = declare(lambda: tracking_image(build, lambda: Destination(repository=REPOSITORY)), outputs)
+    graph = declare(
+        lambda: tracking_image(Tracking(image=build), lambda: Destination(repository=REPOSITORY)), outputs
+    )
     found = graph.one("docker-build:index:Image", "tracking-image")
     assert found.retained and found.inputs["dockerfile"] == {"location": "tracking/Dockerfile"}
     assert found.inputs["buildArgs"] == {"BASE": BASE, "SOURCE": "https://example.com/code"}
-    assert tracking_image(REFERENCE) == REFERENCE
+    assert tracking_image(Tracking(image=REFERENCE)) == REFERENCE
 
 
 def test_platforms_source_and_labels_are_the_files() -> None:
